@@ -1,0 +1,190 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract that every host firewall fulfils.
+
+A backend renders and parses (pure), reads the live rules, turns edits into one transaction, and knows how to put the old state back
+and how to make the new one last. It never decides where a rule goes (``placement``), never arms a timer and never confirms
+(``change``). Only ``apply`` and ``persist`` write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+from dataclasses import dataclass, field
+
+from ..host import Host
+from ..policy.errors import HoldfastError
+from ..policy.rule import Rule
+from .ruleset import Chain, Edit, Entry, Ruleset
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """A field that a backend cannot carry, and why. Such a rule is refused, never widened."""
+
+    field: str
+    value: str
+    reason: str
+
+    def as_dict(self) -> t.Dict[str, str]:
+        """Return it for a task's result."""
+        return {"field": self.field, "value": self.value, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What detection saw of one backend on a host.
+
+    :ivar available: its tools answer.
+    :ivar active: it holds rules or is enabled: packets are decided by it.
+    :ivar saw: the evidence, for people.
+    """
+
+    backend: str
+    available: bool
+    active: bool
+    saw: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """One program call of a transaction."""
+
+    argv: t.Tuple[str, ...]
+    stdin: t.Optional[str] = None
+
+    def shown(self) -> str:
+        """Return the call as a person would type it, its input as a here-document."""
+        line = " ".join(self.argv)
+        return line if self.stdin is None else "%s <<EOF\n%s\nEOF" % (line, self.stdin.rstrip("\n"))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What puts the old state back without Python, network or names.
+
+    :ivar files: the files that the script needs, name to text; the script finds them in ``$DIR``.
+    :ivar script: POSIX shell; restores the live rules exactly; must end with a status that tells success.
+    :ivar paths: persistent files that ``persist`` may change; the change engine keeps copies and puts them back.
+    :ivar after_reboot: whether the live state is on disk at once, so that the script must also run after a reboot.
+    """
+
+    files: t.Mapping[str, str]
+    script: str
+    paths: t.Tuple[str, ...] = ()
+    after_reboot: bool = False
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A change that is ready to be applied.
+
+    :ivar commands: in order; on the first failure the snapshot is restored.
+    :ivar after: the predicted listing (the text of ``Ruleset.listing``).
+    :ivar persist: JSON-able facts that ``persist`` needs, perhaps in another process.
+    :ivar checks: commands that validate without changing anything.
+    """
+
+    commands: t.Tuple[Command, ...]
+    after: str
+    persist: t.Mapping[str, t.Any] = field(default_factory=dict)
+    checks: t.Tuple[Command, ...] = ()
+
+
+class Backend:
+    """One host firewall."""
+
+    #: The word of the ``backend`` option.
+    NAME = ""
+    #: Whether states do not pass replies by themselves, so that a stateful allow may need a reply rule.
+    REPLY_RULES = False
+    #: Whether the change is on disk as soon as it is live (ufw, firewalld, Windows).
+    PERSISTS_AT_ONCE = False
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    # -- pure ---------------------------------------------------------------------------------------------------------------
+
+    def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
+        """Return every field of the rule that this backend cannot carry exactly."""
+        raise NotImplementedError
+
+    def render(self, rule: Rule) -> t.Tuple[str, ...]:
+        """Return the native lines of a supported rule, as an administrator would type or read them."""
+        raise NotImplementedError
+
+    def parse(self, text: str) -> Ruleset:
+        """Read native text (the format of ``Ruleset.listing``, or the lines of ``render``) into our terms."""
+        raise NotImplementedError
+
+    # -- reading ------------------------------------------------------------------------------------------------------------
+
+    def sight(self) -> Sighting:
+        """Look, without changing anything, whether this backend is on the host and in use. Works without root as far as it goes."""
+        raise NotImplementedError
+
+    def read(self) -> Ruleset:
+        """Read the live rules, with the chains that do not exist yet but would take a rule (``missing``).
+
+        :raises HoldfastError: when they cannot be read (not root, tool missing).
+        """
+        raise NotImplementedError
+
+    def status(self) -> t.Dict[str, t.Any]:
+        """Return facts for people: version, enabled, variant."""
+        raise NotImplementedError
+
+    def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
+        """Return the chain that takes a rule when no other chain has to."""
+        raise NotImplementedError
+
+    def match_native(self, ruleset: Ruleset, text: str) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+        """Return, for each line of raw rules, its chain and the live entry that equals it after the backend's own normalisation.
+
+        :raises HoldfastError: when a line is not valid for this backend.
+        """
+        raise NotImplementedError
+
+    # -- changing -----------------------------------------------------------------------------------------------------------
+
+    def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
+        """Turn edits into one transaction; pure but for reading persistent files."""
+        raise NotImplementedError
+
+    def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
+        """Remove all rules but those of other owners; ``keep`` are the rules that stay or are put into a chain of that name."""
+        raise NotImplementedError
+
+    def validate(self, transaction: Transaction) -> None:
+        """Let the backend's own checker read the transaction.
+
+        :raises HoldfastError: with what the checker said; nothing has been changed.
+        """
+        for command in transaction.checks:
+            result = self.host.run(command.argv, command.stdin)
+            if not result.ok:
+                said = (result.err or result.out).strip()[:2000]
+                raise HoldfastError("The %s rules were refused by its own checker, nothing was changed: %s" % (self.NAME, said))
+
+    def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
+        """Return what restores everything that the transaction changes."""
+        raise NotImplementedError
+
+    def apply(self, transaction: Transaction) -> None:
+        """Make the change at run time only.
+
+        :raises HoldfastError: when a command fails; the caller restores.
+        """
+        for command in transaction.commands:
+            self.host.checked(command.argv, command.stdin)
+
+    def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
+        """Make the verified live state last across a reboot; returns the files written and warnings for people."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        """Return a hash of the live rules, counters left out: equal text, equal hash."""
+        return hashlib.sha256(self.read().listing.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,262 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a single rule decides, on a host whose chains belong to other people.
+
+Pure: touches nothing. A present rule must have its effect, not just be listed:
+
+* an allow must be accepted in every base chain that its packets walk through, so it goes into each chain that would stop them;
+* a deny or reject decides in one chain, so it goes into the backend's home chain;
+* it goes before the first entry that covers it with another action; narrower and partly overlapping entries stay in front of it
+  (they are exceptions), so that two rules never push each other back and forth;
+* a rule that is listed behind an entry that defeats it is moved.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ..analysis.relation import covers, overlaps
+from ..policy.rule import Rule
+from .base import Backend
+from .ruleset import RETURN, Chain, Edit, Entry, Ruleset
+
+
+@dataclass
+class Placement:
+    """The edits that make a rule present or absent, and what a person should know about them.
+
+    :ivar where: where the rule is, or goes (one sentence for each chain).
+    :ivar defeated_by: entries that came first and decided otherwise; the rule goes before them.
+    :ivar exceptions: entries in front of the rule that decide a part of its packets otherwise.
+    :ivar blocked_by: chains that are not ours to change and still decide otherwise.
+    :ivar unread: native entries in front of the rule that the common language cannot express.
+    """
+
+    edits: t.List[Edit] = field(default_factory=list)
+    where: t.List[str] = field(default_factory=list)
+    defeated_by: t.List[str] = field(default_factory=list)
+    exceptions: t.List[str] = field(default_factory=list)
+    blocked_by: t.List[str] = field(default_factory=list)
+    unread: t.List[str] = field(default_factory=list)
+
+
+@dataclass
+class _Judgement:
+    """What one chain does with a rule's packets: the first identical entry, the first cover, the entry that defeats it."""
+
+    same: t.Optional[Entry] = None
+    covered: bool = False
+    defeater: t.Optional[Entry] = None
+    dead: t.Optional[Entry] = None
+    exceptions: t.List[Entry] = field(default_factory=list)
+    unread: t.List[Entry] = field(default_factory=list)
+
+
+def place_present(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
+    """Return what makes the rule present and effective."""
+    placement = Placement()
+    for family in sorted(rule.families()):
+        home = backend.home(ruleset, rule.direction, family)
+        chains = ruleset.bases(rule.direction, family)
+        if rule.action == "allow":
+            _place_allow(ruleset, rule, chains, home, placement)
+        else:
+            _place_stop(ruleset, rule, chains, home, placement)
+    if backend.REPLY_RULES and rule.action == "allow" and rule.stateful:
+        reply = rule.reply_rule()
+        for family in sorted(reply.families()):
+            for chain in ruleset.bases(reply.direction, family):
+                _place_reply(chain, _within(reply, chain), placement)
+    return _deduplicated(placement)
+
+
+def place_absent(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
+    """Return what removes the first match of the rule from each chain, with reply rules that nothing needs any more."""
+    placement = Placement()
+    for chain in ruleset.chains:
+        if not chain.changeable or not chain.base or rule.direction not in chain.directions or not rule.families() & chain.families:
+            continue
+        wanted = _within(rule, chain).identity()
+        entry = next((one for one in chain.entries if one.rule is not None and one.rule.identity() == wanted), None)
+        if entry is not None:
+            placement.edits.append(Edit(chain, remove=entry))
+            placement.where.append(chain.name)
+    if placement.edits and rule.action == "allow" and rule.stateful and backend.REPLY_RULES:
+        _drop_replies(ruleset, rule, placement)
+    return _deduplicated(placement)
+
+
+def _within(rule: Rule, chain: Chain) -> Rule:
+    """Return the rule as it reads inside a chain of one family."""
+    if rule.family is None and len(chain.families) == 1:
+        return replace(rule, family=next(iter(chain.families)))
+    return rule
+
+
+def _place_allow(ruleset: Ruleset, rule: Rule, chains: t.Sequence[Chain], home: Chain, placement: Placement) -> None:
+    listed = False
+    for chain in chains:
+        narrow = _within(rule, chain)
+        verdict = _judge(ruleset, chain, narrow)
+        if verdict.same is not None:
+            listed = True
+            _refresh(chain, verdict.same, narrow, placement)
+            _report(verdict, narrow, placement)
+            continue
+        blocked = verdict.defeater is not None or (not verdict.covered and chain.default == "deny")
+        if not blocked:
+            continue
+        if not chain.changeable:
+            placement.blocked_by.append(chain.name + _because(verdict.defeater))
+            continue
+        listed = True
+        _insert(chain, narrow, verdict, placement)
+    if not listed:
+        narrow = _within(rule, home)
+        _insert(home, narrow, _judge(ruleset, home, narrow), placement)
+
+
+def _place_stop(ruleset: Ruleset, rule: Rule, chains: t.Sequence[Chain], home: Chain, placement: Placement) -> None:
+    verdicts = [(chain, _judge(ruleset, chain, _within(rule, chain))) for chain in chains]
+    for chain, verdict in verdicts:
+        if verdict.same is not None:
+            _refresh(chain, verdict.same, _within(rule, chain), placement)
+            _report(verdict, _within(rule, chain), placement)
+            return
+    if rule.action == "reject":
+        for chain, verdict in verdicts:
+            if not chain.changeable and verdict.defeater is not None and _action(verdict.defeater) == "deny":
+                placement.blocked_by.append(chain.name + _because(verdict.defeater))
+    narrow = _within(rule, home)
+    _insert(home, narrow, _judge(ruleset, home, narrow), placement)
+
+
+def _place_reply(chain: Chain, reply: Rule, placement: Placement) -> None:
+    """Pass replies in a chain that would stop them."""
+    for entry in chain.entries:
+        if entry.established or (entry.rule is not None and entry.rule.identity() == reply):
+            return
+        plain = replace(reply, ports=(), reply=False)
+        deciding = [one for one in entry.meanings() if not one.reply and not entry.weak and covers(one, plain)]
+        if any(one.action == "allow" for one in deciding):
+            return
+        if any(not one.stateful for one in deciding):
+            _put_reply(chain, reply, entry, placement)
+            return
+    if chain.default == "deny":
+        _put_reply(chain, reply, None, placement)
+
+
+def _put_reply(chain: Chain, reply: Rule, before: t.Optional[Entry], placement: Placement) -> None:
+    if not chain.changeable:
+        placement.blocked_by.append("%s (replies)%s" % (chain.name, _because(before)))
+        return
+    placement.edits.append(Edit(chain, rule=reply, before=before))
+    placement.where.append("%s, the replies" % chain.name)
+
+
+def _drop_replies(ruleset: Ruleset, rule: Rule, placement: Placement) -> None:
+    removed = [edit.remove for edit in placement.edits]
+    for chain in ruleset.chains:
+        if not chain.changeable:
+            continue
+        reply = _within(rule.reply_rule(), chain)
+        needed = any(
+            entry.rule is not None and entry.rule.stateful and entry.rule.action == "allow" and entry not in removed
+            and _within(entry.rule.reply_rule(), chain).identity() == reply
+            for other in ruleset.chains for entry in other.entries
+        )  # fmt: skip
+        entry = next((one for one in chain.entries if one.rule is not None and one.rule.identity() == reply), None)
+        if entry is not None and not needed:
+            placement.edits.append(Edit(chain, remove=entry))
+
+
+def _judge(ruleset: Ruleset, chain: Chain, rule: Rule) -> _Judgement:
+    verdict = _Judgement()
+    wanted = rule.identity()
+    for entry in chain.entries:
+        if entry.rule is not None and entry.rule.identity() == wanted and not entry.weak:
+            if verdict.defeater is not None:
+                verdict.dead = verdict.dead or entry
+            elif verdict.same is None:
+                verdict.same = entry
+            continue
+        if verdict.defeater is not None or verdict.covered or verdict.same is not None:
+            continue
+        action = _decides(ruleset, entry, rule, set())
+        if action == rule.action:
+            verdict.covered = True
+        elif action is not None:
+            verdict.defeater = entry
+        elif not entry.meanings() and entry.jump is None and not entry.established:
+            verdict.unread.append(entry)
+        elif not entry.weak and any(one.action != rule.action and overlaps(one, rule) for one in entry.meanings()):
+            verdict.exceptions.append(entry)
+    return verdict
+
+
+def _decides(ruleset: Ruleset, entry: Entry, rule: Rule, seen: t.Set[str]) -> t.Optional[str]:
+    """Return the action that the entry takes on every packet of the rule, or None when it leaves some to later entries."""
+    if entry.weak:
+        return None
+    for one in entry.meanings():
+        if covers(one, rule):
+            return one.action
+    if entry.jump is None or entry.match is None or entry.jump in seen or not covers(entry.match, rule):
+        return None
+    target = ruleset.chain(entry.jump)
+    for inner in target.entries if target is not None else ():
+        if inner.jump == RETURN and inner.match is not None and covers(inner.match, rule):
+            return None
+        action = _decides(ruleset, inner, rule, seen | {entry.jump})
+        if action is not None:
+            return action
+    return None
+
+
+def _insert(chain: Chain, rule: Rule, verdict: _Judgement, placement: Placement) -> None:
+    if verdict.dead is not None:
+        placement.edits.append(Edit(chain, remove=verdict.dead))
+    placement.edits.append(Edit(chain, rule=rule, before=verdict.defeater))
+    if verdict.defeater is not None:
+        shown = "%s: %s" % (chain.name, " / ".join(verdict.defeater.native))
+        placement.defeated_by.append(shown)
+        placement.where.append("%s, before: %s" % (chain.name, " / ".join(verdict.defeater.native)))
+    else:
+        placement.where.append("%s, at the end" % chain.name)
+    _report(verdict, rule, placement)
+
+
+def _refresh(chain: Chain, entry: Entry, rule: Rule, placement: Placement) -> None:
+    """Replace an entry that is the same rule with another log or comment."""
+    assert entry.rule is not None
+    placement.where.append(chain.name)
+    comment = rule.comment if rule.comment is not None else entry.rule.comment
+    wanted = replace(rule, comment=comment)
+    if entry.rule != wanted and chain.changeable:
+        placement.edits.append(Edit(chain, rule=wanted, remove=entry))
+
+
+def _report(verdict: _Judgement, rule: Rule, placement: Placement) -> None:
+    placement.exceptions.extend(" / ".join(entry.native) for entry in verdict.exceptions)
+    placement.unread.extend(" / ".join(entry.native) for entry in verdict.unread)
+
+
+def _action(entry: Entry) -> t.Optional[str]:
+    return entry.rule.action if entry.rule is not None else None
+
+
+def _because(entry: t.Optional[Entry]) -> str:
+    return ": its default denies" if entry is None else ": %s" % " / ".join(entry.native)
+
+
+def _deduplicated(placement: Placement) -> Placement:
+    for name in ("edits", "where", "defeated_by", "exceptions", "blocked_by", "unread"):
+        unique: t.List[t.Any] = []
+        for one in getattr(placement, name):
+            if one not in unique:
+                unique.append(one)
+        setattr(placement, name, unique)
+    return placement
