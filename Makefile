@@ -1,0 +1,38 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Each target sets up what it needs (tests/checks/setup.sh) and can be run again; the second time is fast.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench format clean
+MAKEFLAGS += --no-print-directory
+
+help:
+	@echo "make demo     real hosts on this machine, one policy, and a lockout survived (dry run without root)"
+	@echo "make test     every check that can run here; the summary says what was skipped and why"
+	@echo "              STAGES=\"unit ruff\" picks stages: $$(sed -n '/^STAGES = /,/^)/s/^    "\(.*\)",$$/\1/p' tests/checks/run.py | xargs)"
+	@echo "make bench    the measurements"
+	@echo "make format   lay out the Python files as the checks want them"
+	@echo "make setup    install what the other targets need: Debian packages as root, Python packages in .venv"
+	@echo "make clean    remove .venv and the caches of this tree"
+
+setup:
+	@bash tests/checks/setup.sh
+
+demo: setup
+	@bash tests/demo/demo.sh
+
+test: setup
+	@.venv/bin/python tests/checks/run.py $(STAGES)
+
+bench: setup
+	@.venv/bin/python tests/benchmarks/run.py
+
+format: setup
+	@.venv/bin/python -m ruff check --quiet --fix-only .
+	@.venv/bin/python -m ruff format .
+
+clean:
+	@rm -rf .venv .cache .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
