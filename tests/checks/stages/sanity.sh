@@ -34,4 +34,5 @@ done
 ln -s "$PWD/.venv" "$COLLECTIONS/environment"
 export PATH="$COLLECTIONS/environment/bin:$search"
 cd "$COLLECTION"
-exec timeout --foreground --signal=INT --kill-after=60 1500 python -m ansible_test sanity --color no --requirements
+exec timeout --foreground --signal=INT --kill-after=60 1500 python \
+    "$COLLECTIONS/environment/bin/ansible-test" sanity --color no --requirements
