@@ -131,6 +131,9 @@ def run_stage(stage: str, work: Path) -> Outcome:
         "REASON": str(reason),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+    if not sys.stdout.isatty():
+        # Some of the tools colour a log as well.
+        environment.update(NO_COLOR="1", PY_COLORS="0", ANSIBLE_NOCOLOR="1")
     started = time.monotonic()
     status = subprocess.run(
         ["bash", str(ROOT / "tests" / "checks" / "stages" / f"{stage}.sh")], cwd=ROOT, env=environment, check=False
