@@ -95,6 +95,7 @@ class LocalHost(Host):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment,
+                cwd="/",
                 timeout=timeout,
                 check=False,
             )

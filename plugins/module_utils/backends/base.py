@@ -187,4 +187,9 @@ class Backend:
 
     def fingerprint(self) -> str:
         """Return a hash of the live rules, counters left out: equal text, equal hash."""
-        return hashlib.sha256(self.read().listing.encode("utf-8", "surrogateescape")).hexdigest()
+        return listing_fingerprint(self.read().listing)
+
+
+def listing_fingerprint(listing: str) -> str:
+    """Return the SHA-256 of a listing, in hexadecimal."""
+    return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which firewall decides on this host: what was seen, what was chosen, and why.
+
+Reads the host, changes nothing. A front end owns the rules beneath it, so front ends are asked first; then pf, ipfw, nftables, iptables,
+where one that holds rules comes before one whose tools are merely there.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ..host import Host
+from ..policy.errors import HoldfastError
+from .base import Backend
+from .registry import NAMES, make_backend
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The chosen backend, what was seen on the way, and the reason."""
+
+    backend: Backend
+    saw: t.Tuple[str, ...]
+    reason: str
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return it for a task's result."""
+        return {"backend": self.backend.NAME, "saw": list(self.saw), "reason": self.reason}
+
+
+def detect(host: Host, wanted: str = "auto") -> Detection:
+    """Choose the backend of a host; ``wanted`` overrides it.
+
+    :raises HoldfastError: when two front ends are active, when one is active that is not supported, or when there is no firewall.
+    """
+    if wanted != "auto":
+        fronts = _front_ends(host)
+        saw = tuple("%s: %s" % pair for pair in fronts)
+        reason = "asked for with backend: %s" % wanted
+        if fronts:
+            reason += ", although %s is active and may overwrite it" % " and ".join(name for name, _sign in fronts)
+        return Detection(make_backend(wanted, host), saw, reason)
+    fronts = _front_ends(host)
+    names = [name for name, _sign in fronts]
+    signs = "; ".join("%s: %s" % pair for pair in fronts)
+    if len(fronts) > 1:
+        raise HoldfastError(
+            "Two firewall front ends are active on this host, %s (%s). They overwrite each other's rules: disable one of them"
+            % (" and ".join(names), signs), detection={"active": names},
+        )  # fmt: skip
+    if fronts:
+        raise HoldfastError(
+            "The firewall of this host is owned by %s (%s), which this version does not manage yet. Rules put beneath it would be lost at "
+            "its next reload. Disable %s first, or name a backend with backend: to work beneath it anyway" % (names[0], signs, names[0]),
+            detection={"active": names},
+        )  # fmt: skip
+    sightings = [make_backend(name, host).sight() for name in NAMES]
+    saw = tuple("%s: %s" % (one.backend, one.saw) for one in sightings)
+    for one in sightings:
+        if one.active:
+            return Detection(make_backend(one.backend, host), saw, "%s is the first in the order %s that holds rules" % (one.backend, ", ".join(NAMES)))
+    for one in sightings:
+        if one.available:
+            reason = "no firewall holds rules yet; %s is the first in the order %s that answers" % (one.backend, ", ".join(NAMES))
+            return Detection(make_backend(one.backend, host), saw, reason)
+    raise HoldfastError(
+        "No firewall was found on this host (%s). Install nftables, or name a backend with backend: for a dry run" % "; ".join(saw),
+        detection={"saw": list(saw)},
+    )
+
+
+def _front_ends(host: Host) -> t.List[t.Tuple[str, str]]:
+    """Return the active front ends with the sign each was known by. Asks no front end's own tool: they take up to a second."""
+    found = []
+    configured = re.search(r"^\s*ENABLED\s*=\s*[\"']?yes", host.read("/etc/ufw/ufw.conf") or "", re.MULTILINE | re.IGNORECASE)
+    if configured and host.which("ufw") is not None:
+        found.append(("ufw", "ENABLED=yes in /etc/ufw/ufw.conf"))
+    if host.which("firewalld") is not None or host.which("firewall-cmd") is not None:
+        if host.which("systemctl") is not None and host.run(["systemctl", "is-active", "--quiet", "firewalld"]).ok:
+            found.append(("firewalld", "its service is active"))
+        elif _running_firewalld(host):
+            found.append(("firewalld", "its daemon is running"))
+    return found
+
+
+def _running_firewalld(host: Host) -> bool:
+    for path in ("/run/firewalld.pid", "/var/run/firewalld.pid"):
+        pid = (host.read(path) or "").strip()
+        if pid.isdigit() and host.exists("/proc/%s" % pid):
+            return True
+    return False

@@ -1,0 +1,222 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One task of ``rule`` on the target: detect, read, place, and either say what would change or begin the change.
+
+Touches the host only through the backend and ``begin``; dry runs and check mode change nothing.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..backends.base import Backend, Transaction
+from ..backends.detect import detect
+from ..backends.placement import Placement, place_absent, place_present
+from ..backends.ruleset import Chain, Edit, Entry, Ruleset
+from ..host import Host
+from ..policy.errors import HoldfastError
+from ..policy.request import RuleRequest
+from ..policy.rule import Rule
+from .begin import begin
+from .management import closed_by_removal, find_management
+
+Fields = t.Dict[str, t.Any]
+
+
+def run_rule(host: Host, request: RuleRequest, check_mode: bool = False) -> Fields:
+    """Carry out one task and return its result; a result with ``pending`` is applied but not confirmed.
+
+    :raises HoldfastError: for everything that ends the task with a message.
+    """
+    detection = detect(host, request.backend)
+    backend = detection.backend
+    result: Fields = {
+        "changed": False, "backend": backend.NAME, "detection": detection.as_dict(), "commands": [], "unsupported": [],
+        "skipped_preserved_ports": [],
+    }  # fmt: skip
+    if request.state == "check":
+        return _list(backend, result)
+    native = request.native.get(backend.NAME)
+    if request.state in ("present", "absent"):
+        _require_rule(request, native, backend)
+    if request.rule is not None and native is None:
+        _refuse_unsupported(backend, request.rule)
+    if request.dry_run:
+        return _dry_run(backend, request, native, result)
+    if not host.is_root():
+        raise HoldfastError("Reading and changing %s rules needs root; add become: true (or -b)" % backend.NAME, backend=backend.NAME)
+    ruleset = backend.read()
+    if request.state == "flush":
+        transaction = _plan_flush(host, backend, ruleset, request, result)
+    elif native is not None:
+        transaction = _plan_native(backend, ruleset, request.state, native, result)
+    else:
+        transaction = _plan_rule(host, backend, ruleset, request, result)
+    if transaction is None or not transaction.commands:
+        return result
+    result.update(
+        changed=True,
+        commands=[command.shown() for command in transaction.commands],
+        diff={
+            "before_header": "%s (live)" % backend.NAME, "after_header": "%s (live)" % backend.NAME,
+            "before": ruleset.listing, "after": transaction.after,
+        },
+    )  # fmt: skip
+    if check_mode:
+        result["msg"] = _would(result["msg"])
+        backend.validate(transaction)
+        return result
+    result["pending"] = begin(host, backend, ruleset, transaction, request.confirm_within)
+    return result
+
+
+def _require_rule(request: RuleRequest, native: t.Optional[str], backend: Backend) -> None:
+    if request.rule is None and native is None:
+        raise HoldfastError(
+            "There is nothing to do for backend %s: native has rules for %s only, and there is no action for the common language"
+            % (backend.NAME, ", ".join(sorted(request.native)) or "no backend"),
+            backend=backend.NAME,
+        )
+
+
+def _refuse_unsupported(backend: Backend, rule: Rule) -> None:
+    unsupported = backend.unsupported(rule)
+    if unsupported:
+        raise HoldfastError(
+            "%s cannot carry this rule exactly, so nothing was changed: %s"
+            % (backend.NAME, "; ".join("%s (%s): %s" % (one.field, one.value, one.reason) for one in unsupported)),
+            unsupported=[one.as_dict() for one in unsupported], backend=backend.NAME,
+        )  # fmt: skip
+
+
+def _list(backend: Backend, result: Fields) -> Fields:
+    ruleset = backend.read()
+    rules: t.List[str] = []
+    parsed: t.List[Fields] = []
+    for chain in ruleset.chains:
+        for entry in chain.entries:
+            rules.extend(entry.native)
+            words: Fields = {"chain": chain.name, "native": list(entry.native)}
+            if chain.owner not in (None, "holdfast"):
+                words["owner"] = chain.owner
+            if entry.rule is not None and not entry.rule.reply:
+                words["rule"] = entry.rule.as_dict()
+            parsed.append(words)
+    result.update(msg="%s rules listed" % backend.NAME, rules=rules, parsed=parsed, listing=ruleset.listing, status=backend.status())
+    return result
+
+
+def _dry_run(backend: Backend, request: RuleRequest, native: t.Optional[str], result: Fields) -> Fields:
+    verb = {"present": "add", "absent": "remove", "flush": "flush"}[request.state]
+    if request.state == "flush":
+        result["msg"] = "[dry-run] would flush all rules (%s)" % backend.NAME
+        return result
+    if native is not None:
+        lines = tuple(line.strip() for line in native.splitlines() if line.strip() and not line.strip().startswith("#"))
+    else:
+        assert request.rule is not None
+        lines = backend.render(request.rule)
+        result["parsed_rule"] = request.rule.as_dict()
+    shown = lines[0] if len(lines) == 1 else "\n" + "\n".join(lines)
+    result.update(msg="[dry-run] would %s rule (%s): %s" % (verb, backend.NAME, shown), rule="\n".join(lines), commands=list(lines))
+    return result
+
+
+def _plan_rule(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequest, result: Fields) -> t.Optional[Transaction]:
+    rule = request.rule
+    assert rule is not None
+    result["rule"] = "\n".join(backend.render(rule))
+    if request.state == "present":
+        placement = place_present(backend, ruleset, rule)
+        if placement.blocked_by:
+            raise HoldfastError(
+                "The rule would have no effect: %s decides otherwise and belongs to another program, so nothing was changed"
+                % "; ".join(placement.blocked_by),
+                placement=_placement_fields(placement), backend=backend.NAME,
+            )  # fmt: skip
+        result["placement"] = _placement_fields(placement)
+        if not placement.edits:
+            result["msg"] = "Firewall rule already present (%s)" % backend.NAME
+            return None
+        result["msg"] = "Firewall rule %s (%s)" % (_kind_of_change(placement), backend.NAME)
+        return backend.plan(ruleset, placement.edits)
+    placement = place_absent(backend, ruleset, rule)
+    if not placement.edits:
+        result["msg"] = "No matching %s rule found" % backend.NAME
+        return None
+    removed = [(edit.chain, edit.remove) for edit in placement.edits if edit.remove is not None]
+    closed = closed_by_removal(ruleset, removed, find_management(host, request.agent_ports))
+    if closed:
+        result["skipped_preserved_ports"] = closed
+        result["msg"] = "%s rule kept: without it management port %s would be closed" % (backend.NAME, ", ".join(closed))
+        return None
+    result["placement"] = _placement_fields(placement)
+    result["msg"] = "%s rule removed" % backend.NAME
+    return backend.plan(ruleset, placement.edits)
+
+
+def _plan_native(backend: Backend, ruleset: Ruleset, state: str, native: str, result: Fields) -> t.Optional[Transaction]:
+    matched = backend.match_native(ruleset, native)
+    lines = [line.strip() for line in native.splitlines() if line.strip() and not line.strip().startswith("#")]
+    result["rule"] = "\n".join(lines)
+    edits: t.List[Edit] = []
+    for line, (chain, entry) in zip(lines, matched):
+        if state == "present" and entry is None:
+            edits.append(Edit(chain, native=line))
+        elif state == "absent" and entry is not None:
+            edits.append(Edit(chain, remove=entry))
+    if not edits:
+        result["msg"] = (
+            "Firewall rule already present (%s)" if state == "present" else "No matching %s rule found"
+        ) % backend.NAME
+        return None
+    result["msg"] = ("Firewall rule added (%s)" if state == "present" else "%s rule removed") % backend.NAME
+    return backend.plan(ruleset, edits)
+
+
+def _plan_flush(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequest, result: Fields) -> t.Optional[Transaction]:
+    management = find_management(host, request.agent_ports)
+    keep: t.Dict[str, t.List[Rule]] = {}
+    for chain in ruleset.chains:
+        if not chain.base or chain.default != "deny" or not chain.changeable:
+            continue
+        rules = [rule for direction in sorted(chain.directions) for rule in management.guard(direction)]
+        kept = [_in_chain(rule, chain) for rule in rules if rule.families() & chain.families]
+        if kept:
+            keep[chain.name] = kept
+            result["skipped_preserved_ports"] = ["%d/tcp" % port for port in sorted({*management.ssh_ports, *management.agent_ports})]
+    transaction = backend.plan_flush(ruleset, keep)
+    result["msg"] = ("All %s rules flushed" if transaction.commands else "No %s rules to flush") % backend.NAME
+    return transaction
+
+
+def _in_chain(rule: Rule, chain: Chain) -> Rule:
+    if rule.family is None and len(chain.families) == 1:
+        words = dict(rule.__dict__, family=next(iter(chain.families)))
+        return Rule(**words)
+    return rule
+
+
+def _kind_of_change(placement: Placement) -> str:
+    inserted = [edit for edit in placement.edits if edit.rule is not None and edit.remove is None and not edit.rule.reply]
+    removed: t.List[Entry] = [edit.remove for edit in placement.edits if edit.remove is not None and edit.rule is None]
+    if inserted:
+        return "moved to where it decides" if removed else "added"
+    return "updated" if not removed and any(edit.remove is not None for edit in placement.edits) else "completed"
+
+
+def _placement_fields(placement: Placement) -> Fields:
+    return {
+        "where": placement.where, "before": placement.defeated_by, "exceptions": placement.exceptions[:20],
+        "blocked_by": placement.blocked_by, "not_judged": placement.unread[:20],
+    }  # fmt: skip
+
+
+def _would(message: str) -> str:
+    for verb in ("added", "removed", "flushed", "updated", "moved to where it decides", "completed"):
+        if " %s" % verb in message:
+            return message.replace(" %s" % verb, " would be %s" % verb, 1)
+    return message
+
+
