@@ -1,0 +1,161 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shared base of every action plugin whose module changes rules: apply, prove with a new connection, confirm, or wait for the rollback.
+
+Runs on the control node; touches the managed node only through modules of this collection.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.fresh_connection import describe_proof, fresh, over_network
+
+CONFIRM_MODULE = "holdfast.firewall.confirm"
+
+#: Seconds between the answer of the changing task and the first new connection: the change is applied 0.2 s after that task ends.
+FIRST_WAIT = 0.45
+#: Seconds before the deadline at which proving stops.
+MARGIN = 2.0
+#: Seconds to look for the host after the deadline of its own rollback.
+AFTERMATH = 60.0
+#: Seconds for one attempt to connect.
+CONNECT_TIMEOUT = 8
+
+Result = t.Dict[str, t.Any]
+
+
+class ConfirmedChangeAction(ActionBase):
+    """An action that runs its module and confirms what the module began."""
+
+    #: The module, and whether the task's options are checked on the control node first.
+    MODULE = ""
+    _requires_connection = True
+    _supports_async = False
+    _supports_check_mode = True
+
+    def check(self, args: t.Mapping[str, t.Any]) -> None:
+        """Check the task's options before anything is sent.
+
+        :raises HoldfastError: when they are not valid.
+        """
+        raise NotImplementedError
+
+    def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[Result] = None) -> Result:
+        """Run the task."""
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        try:
+            self.check(self._task.args)
+        except HoldfastError as exc:
+            return dict(exc.as_failure(), failed=True, changed=False)
+        result: Result = self._execute_module(module_name=self.MODULE, module_args=dict(self._task.args), task_vars=task_vars)
+        answered = time.monotonic()
+        pending = result.get("pending")
+        if result.get("failed") or not isinstance(pending, dict):
+            return result
+        result["change"] = pending["change"]
+        if str(self._task.args.get("confirm", "auto")).strip().lower() == "manual":
+            result["msg"] = "%s; it waits %d seconds for its confirmation" % (result.get("msg", ""), pending["confirm_within"])
+            return result
+        del result["pending"]
+        result.update(self._prove(pending, answered, task_vars))
+        return result
+
+    def _prove(self, pending: Result, answered: float, task_vars: Result) -> Result:
+        """Confirm over a new connection; returns what that adds to the result."""
+        deadline = answered + pending["confirm_within"] - MARGIN
+        time.sleep(FIRST_WAIT)
+        trouble = "it was not tried"
+        while time.monotonic() < deadline:
+            waited = time.monotonic() - answered
+            left = max(1, min(CONNECT_TIMEOUT, int(deadline - time.monotonic())))
+            outcome, trouble = self._over_new_connection({"change": pending["change"], "waited": waited}, task_vars, left)
+            if outcome is None or outcome.get("too_early"):
+                time.sleep(0.5)
+                continue
+            if outcome.get("failed"):
+                return self._explain_refusal(outcome)
+            return {"proof": describe_proof(self._connection), "persisted": outcome.get("persisted", [])}
+        return self._await_rollback(pending, answered, trouble, task_vars)
+
+    def _await_rollback(self, pending: Result, answered: float, trouble: str, task_vars: Result) -> Result:
+        """Wait until the host has restored its rules, connect again, and tell what happened."""
+        window = pending["confirm_within"]
+        cut = "The change was undone: after it, no new connection to this host worked for %d seconds (%s)" % (
+            max(1, round(window - MARGIN)), trouble,
+        )  # fmt: skip
+        time.sleep(max(0.0, answered + window - time.monotonic()))
+        last = trouble
+        while time.monotonic() < answered + window + AFTERMATH:
+            outcome, last = self._over_new_connection({"change": pending["change"], "state": "status"}, task_vars, CONNECT_TIMEOUT)
+            if outcome is not None and not outcome.get("failed") and not outcome.get("pending"):
+                self._reset_quietly()
+                return self._account(outcome, cut)
+            time.sleep(1.0)
+        self._reset_quietly()
+        return {
+            "failed": True, "changed": True, "rolled_back": None,
+            "msg": "%s. The host cannot be reached although its rollback (%s, change %s) was due %d seconds ago (%s). Nothing of the change "
+            "was saved, so a reboot also brings the old rules back; else use the host's console" % (
+                cut, pending["timer"], pending["change"], AFTERMATH, last),
+        }  # fmt: skip
+
+    def _account(self, outcome: Result, cut: str) -> Result:
+        account: Result = {"failed": True, "changed": False, "rolled_back": bool(outcome.get("rolled_back"))}
+        if not outcome.get("rolled_back"):
+            account["msg"] = "%s. It is neither pending nor rolled back now, perhaps somebody else confirmed it" % cut
+            account["changed"] = True
+        elif not outcome.get("restored"):
+            account["changed"] = True
+            account["msg"] = "%s, but restoring the old rules failed: %s" % (cut, outcome.get("log") or "no log")
+        elif outcome.get("identical") is False:
+            account["identical"] = False
+            account["msg"] = "%s. Its rollback restored the old rules; the live rules differ from those before, somebody else changed them" % cut
+        else:
+            account["identical"] = outcome.get("identical")
+            account["msg"] = "%s. Its rollback restored the old rules, the host can be reached again, and in force is what was before" % cut
+        return account
+
+    def _explain_refusal(self, outcome: Result) -> Result:
+        return {
+            "failed": True, "changed": False, "rolled_back": bool(outcome.get("rolled_back")),
+            "msg": outcome.get("msg") or outcome.get("module_stderr") or "The change could not be confirmed; the host undoes it by itself",
+        }  # fmt: skip
+
+    def _over_new_connection(self, args: Result, task_vars: Result, timeout: int) -> t.Tuple[t.Optional[Result], str]:
+        """Run ``confirm`` over a new connection; returns its result, or None and why there is none."""
+        try:
+            with fresh(self._connection, timeout):
+                outcome: Result = self._execute_module(module_name=CONFIRM_MODULE, module_args=args, task_vars=task_vars)
+        except AnsibleConnectionFailure as exc:
+            return None, _one_line(exc)
+        except AnsibleError as exc:
+            # A connection that breaks between two commands shows up as a failed transfer or a missing folder.
+            return None, _one_line(exc)
+        if outcome.get("unreachable") or ("msg" in outcome and outcome.get("failed") and "MODULE FAILURE" in str(outcome["msg"])):
+            return None, _one_line(outcome.get("module_stderr") or outcome["msg"])
+        return outcome, ""
+
+    def _reset_quietly(self) -> None:
+        """Close the shared connection of other tasks, which the lockout may have left half-dead."""
+        if over_network(self._connection):
+            try:
+                self._connection.reset()
+            except Exception:  # the next task opens a new one anyway
+                self._display_vvv("the old connection could not be reset")
+
+    def _display_vvv(self, text: str) -> None:
+        from ansible.utils.display import Display
+
+        Display().vvv("holdfast.firewall: %s" % text)
+
+
+def _one_line(text: t.Any) -> str:
+    return " ".join(str(text).split())[:300]
