@@ -112,6 +112,13 @@ class Backend:
         """Return every field of the rule that this backend cannot carry exactly."""
         raise NotImplementedError
 
+    def normalise(self, rule: Rule) -> Rule:
+        """Return the rule as this backend keeps it: fields between which it makes no difference have one value.
+
+        Such a difference is a loss that the class's docstring names. ``parse`` returns rules in this form.
+        """
+        return rule
+
     def render(self, rule: Rule) -> t.Tuple[str, ...]:
         """Return the native lines of a supported rule, as an administrator would type or read them."""
         raise NotImplementedError

@@ -56,6 +56,7 @@ class _Judgement:
 
 def place_present(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
     """Return what makes the rule present and effective."""
+    rule = backend.normalise(rule)
     placement = Placement()
     for family in sorted(rule.families()):
         home = backend.home(ruleset, rule.direction, family)
@@ -74,6 +75,7 @@ def place_present(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
 
 def place_absent(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
     """Return what removes the first match of the rule from each chain, with reply rules that nothing needs any more."""
+    rule = backend.normalise(rule)
     placement = Placement()
     for chain in ruleset.chains:
         if not chain.changeable or not chain.base or rule.direction not in chain.directions or not rule.families() & chain.families:
@@ -231,9 +233,8 @@ def _insert(chain: Chain, rule: Rule, verdict: _Judgement, placement: Placement)
 
 def _refresh(chain: Chain, entry: Entry, rule: Rule, placement: Placement) -> None:
     """Replace an entry that is the same rule with another log or comment."""
-    assert entry.rule is not None
     placement.where.append(chain.name)
-    comment = rule.comment if rule.comment is not None else entry.rule.comment
+    comment = rule.comment if rule.comment is not None or entry.rule is None else entry.rule.comment
     wanted = replace(rule, comment=comment)
     if entry.rule != wanted and chain.changeable:
         placement.edits.append(Edit(chain, rule=wanted, remove=entry))
