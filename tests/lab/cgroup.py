@@ -43,11 +43,12 @@ class Cgroup:
 
     @classmethod
     def of(cls, scope: str, host: str) -> Cgroup:
-        with open("/proc/self/mountinfo", encoding="utf-8") as mountinfo:
-            roots = hierarchies(mountinfo.read())
-        if not roots:
-            raise LabError("no cgroup file system is mounted: systemd-nspawn needs /sys/fs/cgroup")
-        return cls(tuple(root / TOP / scope / host for root in roots))
+        return cls(tuple(root / TOP / scope / host for root in _roots()))
+
+    @staticmethod
+    def hosts(scope: str) -> set[str]:
+        """Names of the hosts of a lab that have groups, running or not."""
+        return {folder.name for root in _roots() for folder in (root / TOP / scope).glob("*") if folder.is_dir()}
 
     def enter(self) -> None:
         """Move this process into the groups, made when they are missing."""
@@ -65,7 +66,7 @@ class Cgroup:
 
     def pids(self) -> set[int]:
         """Processes in the groups and all groups below."""
-        found = set()
+        found: set[int] = set()
         for folder in self.folders:
             for below, _, _ in os.walk(folder):
                 try:
@@ -94,6 +95,14 @@ class Cgroup:
                     above.rmdir()
                 except OSError:
                     break  # other hosts or labs live there
+
+
+def _roots() -> list[Path]:
+    with open("/proc/self/mountinfo", encoding="utf-8") as mountinfo:
+        roots = hierarchies(mountinfo.read())
+    if not roots:
+        raise LabError("no cgroup file system is mounted: systemd-nspawn needs /sys/fs/cgroup")
+    return roots
 
 
 def _remove(folder: Path, deadline: float) -> None:

@@ -4,23 +4,27 @@
 """One host: what is written down about it, and its processes on this machine.
 
 Layout of a host's folder: ``host.json`` (this record), ``host_key`` and ``host_key.pub``, ``console.log``, ``upper`` and ``work``
-(overlayfs), ``root`` (mounted only for the supervisor), ``ready`` (there once a login has worked).
+(overlayfs), ``root`` (mounted only for the supervisor), ``ready`` (there once a login has worked), ``cp`` (sockets of OpenSSH's
+connection sharing).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from . import network
 from .cgroup import Cgroup
 from .errors import LabError
-from .process import Identity, parent
+from .process import PATH, Identity, parent
 
 RECORD = "host.json"
-ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LANG=C.UTF-8")
+CONTROL_SOCKETS = "cp"
+CONSOLE = "console.log"
+ENVIRONMENT = (f"PATH={PATH}", "HOME=/root", "USER=root", "LANG=C.UTF-8")
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,19 @@ class Host:
         """Command line that runs ``argv`` in the host without its network: through the namespaces of its first process."""
         leader = self.leader()
         if leader is None:
-            raise LabError(f"{self.name} is not running; its console is in {self.folder / 'console.log'}")
+            raise LabError(f"{self.name} is not running; its console is in {self.folder / CONSOLE}")
         namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
         environment = ["env", "-i", *ENVIRONMENT, f"TERM={terminal}"]
         return [*self.cgroup.joined(), "nsenter", f"--target={leader.pid}", *namespaces, "--root", "--wd", "--", *environment, *argv]
+
+    def console(self) -> str:
+        """What the host and what keeps it running have printed, without colours and empty lines."""
+        try:
+            text = (self.folder / CONSOLE).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return "(its console is gone: it was destroyed)"
+        plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).replace("\r", "")
+        return "\n".join(line for line in plain.split("\n") if line.strip())
 
     def listens(self) -> bool:
         """Whether something waits for SSH connections, asked of the kernel and not of the network."""

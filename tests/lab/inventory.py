@@ -12,7 +12,7 @@ from typing import Any
 
 from . import ssh
 from .errors import LabError
-from .host import Host
+from .host import CONTROL_SOCKETS, Host
 from .kinds import KINDS
 
 
@@ -28,7 +28,7 @@ def render(state: Path, hosts: list[Host], *, family: int = 4, via: str | None =
     for name, kind in KINDS.items():
         variables = {host.name: _variables(state, host, family, via) for host in hosts if host.kind == name}
         members[kind.group] = {"hosts": variables}
-    linux = {kind.group: {} for kind in KINDS.values() if kind.linux}
+    linux: dict[str, Any] = {kind.group: {} for kind in KINDS.values() if kind.linux}
     return "---\n" + _yaml({"all": {"children": {**members, "linux": {"children": linux}}}})
 
 
@@ -42,8 +42,8 @@ def _variables(state: Path, host: Host, family: int, via: str | None) -> dict[st
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(state / ssh.KEY),
         "ansible_ssh_common_args": shlex.join(arguments),
-        # Labs share their addresses: a control socket of one must never answer for another.
-        "ansible_control_path_dir": str(state / "cp"),
+        # Labs share their addresses, and hosts inherit them: a control socket of one must never answer for another.
+        "ansible_control_path_dir": str(host.folder / CONTROL_SOCKETS),
         "ansible_python_interpreter": "/usr/bin/python3",
         "lab_kind": host.kind,
         "lab_flavour": host.flavour,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
-from .process import run
+from .process import run, run_in_root
 
 SIMULATORS = Path(__file__).resolve().parents[1] / "simulators"
 # Where a host that is no Linux to its users keeps the commands that would give it away.
@@ -83,11 +83,11 @@ def checked_flavour(kind: str, flavour: str | None) -> str:
 def customise(root: Path, kind: Kind, flavour: str) -> None:
     """Turn the root file system below ``root`` into a host of this kind."""
     if kind.purge:
-        run(["chroot", str(root), "dpkg", "--purge", "--force-depends", "--force-unsafe-io", *kind.purge])
+        run_in_root(root, ["dpkg", "--purge", "--force-depends", "--force-unsafe-io", *kind.purge])
     for name, path in kind.alternatives:
-        run(["chroot", str(root), "update-alternatives", "--set", name, path])
+        run_in_root(root, ["update-alternatives", "--set", name, path])
     if kind.disable:
-        run(["chroot", str(root), "systemctl", "mask", *kind.disable])
+        run_in_root(root, ["systemctl", "mask", *kind.disable])
     for program in kind.hide:
         _hide(root, program)
     if kind.simulator:

@@ -1,8 +1,13 @@
-#!/usr/bin/env python3
+#!/bin/sh
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real hosts for tests: systemd-nspawn containers with sshd, in a network of their own. See README.md beside this file."""
+""":"
+exec python3 "$0" "$@"
+
+The command line of the lab: real hosts for tests. Touches what manager.Lab touches. To a shell, the lines above say who reads
+this file; "#!/usr/bin/env python3" would say the same, but ansible-test allows only "python", which Debian does not have.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +20,19 @@ if not __package__:
     # Started as a script: make the folder above importable, so that `lab` is the package and not this file.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from lab.errors import LabError  # noqa: E402
-from lab.kinds import KINDS  # noqa: E402
-from lab.manager import Lab  # noqa: E402
-from lab.process import require_tools  # noqa: E402
-from lab.settings import Settings  # noqa: E402
-from lab.supervisor import supervise  # noqa: E402
+from lab.errors import LabError
+from lab.kinds import KINDS
+from lab.manager import Lab
+from lab.process import require_tools
+from lab.settings import Settings
+from lab.supervisor import supervise
+
+ABOUT = "Real hosts for tests: systemd-nspawn containers with sshd, in a network of their own. See README.md beside this program."
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="lab.py", description=__doc__)
+    top = argparse.ArgumentParser(prog="lab.py", description=ABOUT)
     top.add_argument("--lab", metavar="LAB", help="which lab (default: $HOLDFAST_LAB, else holdfast-lab)")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -98,7 +105,7 @@ def run_command(lab: Lab, options: argparse.Namespace) -> int:
         for name in lab.destroy(*options.names):
             print(f"{name}: destroyed")
     elif options.command == "supervise":
-        return supervise(lab.settings, options.name)
+        supervise(lab.settings, options.name)
     return 0
 
 

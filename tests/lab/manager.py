@@ -3,11 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lab as a whole: the class tests use, and the command line too. Touches the lab's state folder, namespace and cgroups.
 
-    lab = Lab("my-test")
-    web1 = lab.create("web1", kind="nftables")
-    lab.enter(["ansible-playbook", "-i", str(lab.inventory_path()), "site.yml"])
-    lab.exec("web1", ["nft", "list", "ruleset"])
-    lab.destroy()
+README.md beside this file shows its use.
 """
 
 from __future__ import annotations
@@ -26,7 +22,7 @@ from typing import Any, Iterator, Sequence
 from . import inventory, network, rootfs, ssh, supervisor
 from .cgroup import Cgroup
 from .errors import LabError
-from .host import Host
+from .host import CONTROL_SOCKETS, Host
 from .kinds import KINDS, checked_flavour
 from .process import Identity, require_tools, run
 from .settings import Settings, checked_name
@@ -49,9 +45,7 @@ class Lab:
         """Make a host and return when a login works; a running host of that name and kind is returned as it is."""
         return self.create_all([name], kind=kind, flavour=flavour, ssh_port=ssh_port)[0]
 
-    def create_all(
-        self, names: Sequence[str], *, kind: str = "nftables", flavour: str | None = None, ssh_port: int = 22
-    ) -> list[Host]:
+    def create_all(self, names: Sequence[str], *, kind: str = "nftables", flavour: str | None = None, ssh_port: int = 22) -> list[Host]:
         """Make several hosts at the same time."""
         require_tools()
         if kind not in KINDS:
@@ -73,9 +67,6 @@ class Lab:
     def destroy(self, *names: str) -> list[str]:
         """End the named hosts, or without names the whole lab, with what a killed run left of it. Returns the names."""
         require_tools()
-        if not names and not self.settings.state.exists():
-            self.network.remove()
-            return []
         with self._locked():
             known = self._names()
             for name in names:
@@ -84,8 +75,7 @@ class Lab:
             gone = list(names) or known
             for name in gone:
                 self._remove(name)
-            if names:
-                self._clean()
+            self._clean()
             if self._names():
                 self._publish()
             else:
@@ -200,20 +190,24 @@ class Lab:
 
     def _clean(self) -> None:
         """Remove the hosts that do not run: ended by themselves, or left by a run that was killed."""
-        for name in self._names():
+        # Hosts without a folder are those of a lab whose state was deleted by hand.
+        for name in sorted({*self._names(), *Cgroup.hosts(self.settings.scope)}):
             host = Host.load(self._folder(name))
             if host is None or not host.running():
                 self._remove(name)
 
     def _remove(self, name: str) -> None:
-        Cgroup.of(self.settings.scope, name).kill()
-        host = Host.load(self._folder(name))
+        folder, host = self._folder(name), Host.load(self._folder(name))
+        ssh.close_shared_connections(folder / CONTROL_SOCKETS)
         if host is not None:
             self._end_supervisor(host)
+        Cgroup.of(self.settings.scope, name).kill()
+        if host is not None:
             self.network.remove_link(host.machine)
-            # A killed systemd-nspawn leaves this behind.
+            # systemd-nspawn leaves this behind when it is killed, or when /run is no tmpfs.
             shutil.rmtree(f"/run/systemd/nspawn/propagate/{host.machine}", ignore_errors=True)
-        shutil.rmtree(self._folder(name))
+        if folder.exists():
+            shutil.rmtree(folder)
 
     @staticmethod
     def _end_supervisor(host: Host) -> None:
@@ -267,6 +261,9 @@ class Lab:
         if host.running() and time.monotonic() < deadline:
             time.sleep(0.02)
             return
-        console = host.folder / "console.log"
-        tail = console.read_text(encoding="utf-8", errors="replace")[-2000:] if console.exists() else "(it was destroyed)"
-        raise LabError(f"{host.name}: {trouble if host.running() else 'it ended'}\n{tail}")
+        if not host.running():
+            trouble = "it ended"
+        console = host.console()
+        if "inotify" in console:
+            trouble += "\nthe limit fs.inotify.max_user_instances of this machine is reached (7 per host): destroy other hosts"
+        raise LabError(f"{host.name}: {trouble}\n{console[-2000:]}")

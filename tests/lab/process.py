@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, Sequence
 
 from .errors import LabError
@@ -24,8 +25,11 @@ REQUIRED = {
     "ssh-keygen": "openssh-client",
 }
 
+# Users' search paths often lack the folders of the administrator's programs.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-def require_tools(find: Callable[[str], Any] = shutil.which, uid: int | None = None) -> None:
+
+def require_tools(find: Callable[[str], Any] = lambda program: shutil.which(program, path=PATH), uid: int | None = None) -> None:
     """Raise LabError with one line if this machine cannot run a lab."""
     if (os.geteuid() if uid is None else uid) != 0:
         raise LabError("the lab makes containers and network namespaces: run it as root, for example with sudo")
@@ -52,6 +56,16 @@ def run(argv: Sequence[str], *, check: bool = True, **options: Any) -> subproces
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing")[-2000:]
         raise LabError(f"exit status {done.returncode} from: {shlex.join(argv)}\n{said}")
     return done
+
+
+def run_plain(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Like run, with the administrator's search path and the plain locale."""
+    return run(argv, env={**os.environ, "PATH": PATH, "LC_ALL": "C.UTF-8"}, **options)
+
+
+def run_in_root(root: Path, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program of the root file system below ``root``."""
+    return run_plain(["chroot", str(root), *argv])
 
 
 @dataclass(frozen=True)

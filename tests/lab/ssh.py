@@ -1,7 +1,7 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys and client configuration of a lab. Writes only into the state folder of the lab."""
+"""Keys and client configuration of a lab. Touches only the state folder of the lab."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ Host {host.name} {host.ipv4} {host.ipv6}
 """
         for host in hosts
     ]
-    return "\n".join([
-        *blocks,
-        f"""Host *
+    everywhere = f"""Host *
     User root
     IdentityFile {_quoted(state / KEY)}
     IdentitiesOnly yes
@@ -48,8 +46,8 @@ Host {host.name} {host.ipv4} {host.ipv6}
     GlobalKnownHostsFile /dev/null
     StrictHostKeyChecking yes
     BatchMode yes
-""",
-    ])
+"""
+    return "\n".join([*blocks, everywhere])
 
 
 def known_hosts(keys: list[tuple[Host, str]]) -> str:
@@ -59,6 +57,12 @@ def known_hosts(keys: list[tuple[Host, str]]) -> str:
         names = ",".join(name if host.ssh_port == 22 else f"[{name}]:{host.ssh_port}" for name in (host.name, host.ipv4, host.ipv6))
         lines.append(f"{names} {' '.join(key.split()[:2])}\n")
     return "".join(lines)
+
+
+def close_shared_connections(sockets: Path) -> None:
+    """End the connections that OpenSSH keeps open in the background for later commands (ControlPersist)."""
+    for socket in sockets.glob("*"):
+        run(["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "any"], check=False)
 
 
 def _quoted(path: Path) -> str:

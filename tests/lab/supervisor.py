@@ -9,15 +9,20 @@ and systemd-nspawn and everything in it is killed.
 
 from __future__ import annotations
 
+import os
 import secrets
+import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import NoReturn
 
 from . import kinds, network, rootfs, ssh
+from .cgroup import Cgroup
 from .errors import LabError
-from .host import Host
-from .process import run
+from .host import CONSOLE, Host
+from .process import PATH, run
 from .settings import Settings
 
 # Exit status of systemd-nspawn when the system inside asked for a reboot.
@@ -25,22 +30,45 @@ REBOOT = 133
 LOGINS = (("/root", 0), ("/home/admin", 1000), ("/home/plain", 1001))
 
 
-def supervise(settings: Settings, name: str) -> int:
-    """Run the host until it powers off. Called in a fresh mount namespace; standard output is the host's console."""
-    host = Host.load(settings.state / "hosts" / name)
-    if host is None:
-        raise LabError(f"no host {name} in {settings.state}")
-    host.cgroup.enter()
+def supervise(settings: Settings, name: str) -> NoReturn:
+    """Become the host's power supply. Called in a fresh mount namespace; standard output is the host's console."""
+    Cgroup.of(settings.scope, name).enter()
+    host = entrusted(settings.state / "hosts" / name)
     kind = kinds.KINDS[host.kind]
     root = mount(host, rootfs.ensure(kind.image, settings.cache))
     prepare(root, host, settings)
     kinds.customise(root, kind, host.flavour)
-    while True:
-        status = subprocess.run(nspawn(host, kind, root), stdin=subprocess.DEVNULL, check=False).returncode
-        print(f"systemd-nspawn ended with {status}", flush=True)
-        if status != REBOOT:
-            return status
-        network.Network(host.scope).remove_link(host.machine)
+    # From here on a shell does: it needs a fifteenth of the memory.
+    sys.stdout.flush()
+    os.execv("/bin/sh", ["sh", "-c", power_loop(nspawn(host, kind, root), host)])
+
+
+def entrusted(folder: Path, seconds: float = 5) -> Host:
+    """Read the record of the host once it names this process as its supervisor.
+
+    It never does if the run that started us was killed before it could write; then a later run may have taken over.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        host = Host.load(folder)
+        if host is None or (host.supervisor and host.supervisor.pid != os.getpid()):
+            break
+        if host.supervisor:
+            return host
+        time.sleep(0.01)
+    raise LabError(f"{folder.name}: this process is not its supervisor")
+
+
+def power_loop(command: list[str], host: Host) -> str:
+    """Shell script that runs systemd-nspawn until the system inside powers off."""
+    link = network.Network(host.scope).remove_link_command(host.machine)
+    return f"""
+while {shlex.join(command)} </dev/null; status=$?; [ $status -eq {REBOOT} ]; do
+    {shlex.join(link)} 2>/dev/null
+done
+echo "systemd-nspawn ended with $status"
+exit $status
+"""
 
 
 def mount(host: Host, base: Path) -> Path:
@@ -79,6 +107,8 @@ def nspawn(host: Host, kind: kinds.Kind, root: Path) -> list[str]:
     return [
         "setpriv",
         "--pdeathsig=KILL",
+        # Without lock files, which nobody would remove from /run; the record of the lab is the lock.
+        *["env", "SYSTEMD_NSPAWN_LOCK=0"],
         *network.Network(host.scope).prefix,
         "systemd-nspawn",
         "--quiet",
@@ -101,13 +131,13 @@ def nspawn(host: Host, kind: kinds.Kind, root: Path) -> list[str]:
 def launch(host: Host, settings: Settings, script: Path) -> subprocess.Popen[bytes]:
     """Start the supervisor of a host, detached from this process."""
     command = ["unshare", "--mount", "--propagation=slave", "--", sys.executable, "-B", str(script), "supervise", host.name]
-    with open(host.folder / "console.log", "wb") as console:
+    with open(host.folder / CONSOLE, "wb") as console:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=console,
             cwd="/",
-            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", **settings.environment},
+            env={"PATH": PATH, "LANG": "C.UTF-8", **settings.environment},
             start_new_session=True,
         )
