@@ -28,8 +28,8 @@ def hierarchies(mountinfo: str) -> list[Path]:
     """
     found = []
     for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        kind, _, options = after.split(" ", 2)
+        before, after = line.split(" - ", 1)
+        kind, options = after.split(" ", 2)[::2]
         if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
             found.append(Path(before.split()[4]))
     return found
@@ -68,9 +68,9 @@ class Cgroup:
         """Processes in the groups and all groups below."""
         found: set[int] = set()
         for folder in self.folders:
-            for below, _, _ in os.walk(folder):
+            for entry in os.walk(folder):
                 try:
-                    found.update(int(pid) for pid in (Path(below) / "cgroup.procs").read_text(encoding="ascii").split())
+                    found.update(int(pid) for pid in (Path(entry[0]) / "cgroup.procs").read_text(encoding="ascii").split())
                 except OSError:
                     continue  # removed while we looked
         return found
@@ -88,9 +88,9 @@ class Cgroup:
                 raise LabError(f"processes do not end: {sorted(pids)}")
             time.sleep(0.01)
         for folder in self.folders:
-            for below, _, _ in os.walk(folder, topdown=False):
-                _remove(Path(below), deadline)
-            for above in folder.parents[:2]:
+            for entry in os.walk(folder, topdown=False):
+                _remove(Path(entry[0]), deadline)
+            for above in (folder.parent, folder.parent.parent):
                 try:
                     above.rmdir()
                 except OSError:

@@ -100,8 +100,10 @@ class Host:
         if leader is None:
             raise LabError(f"{self.name} is not running; its console is in {self.folder / CONSOLE}")
         namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
-        environment = ["env", "-i", *ENVIRONMENT, f"TERM={terminal}"]
-        return [*self.cgroup.joined(), "nsenter", f"--target={leader.pid}", *namespaces, "--root", "--wd", "--", *environment, *argv]
+        enter = ["nsenter", f"--target={leader.pid}", *namespaces, "--root", "--wd", "--"]
+        # nsenter waits outside for a child inside: who ends it (a timeout) means the child.
+        environment = ["env", "-i", *ENVIRONMENT, f"TERM={terminal}", "setpriv", "--pdeathsig=KILL", "--"]
+        return [*self.cgroup.joined(), *enter, *environment, *argv]
 
     def console(self) -> str:
         """What the host and what keeps it running have printed, without colours and empty lines."""

@@ -121,11 +121,11 @@ class Lab:
 
     def exec(self, name: str, argv: Sequence[str], *, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command in the host as root, without the network. ``options`` go to subprocess.run."""
-        return run(self.host(name).inside(list(argv)), check=check, **options)
+        return run(self.host(name).inside(list(argv)), check=check, shown=[f"{name}:", *argv], **options)
 
     def enter(self, argv: Sequence[str], *, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command as the control node, in the lab's network. ``options`` go to subprocess.run."""
-        return run(self.entered(argv), check=check, **options)
+        return run(self.entered(argv), check=check, shown=argv, **options)
 
     def entered(self, argv: Sequence[str]) -> list[str]:
         """Command line that runs ``argv`` as the control node."""

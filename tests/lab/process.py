@@ -39,11 +39,12 @@ def require_tools(find: Callable[[str], Any] = lambda program: shutil.which(prog
         raise LabError(f"{', '.join(missing)} not found: apt-get install {packages}")
 
 
-def run(argv: Sequence[str], *, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(argv: Sequence[str], *, check: bool = True, shown: Sequence[str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command, text in and out, and raise LabError with its own words if it fails (unless ``check`` is false).
 
-    ``options`` go to subprocess.run; standard input is empty unless ``input`` is among them.
+    ``shown`` is what errors call the command; ``options`` go to subprocess.run; standard input is empty unless ``input`` is among them.
     """
+    name = shlex.join(argv if shown is None else shown)
     if "input" not in options:
         options.setdefault("stdin", subprocess.DEVNULL)
     try:
@@ -51,10 +52,10 @@ def run(argv: Sequence[str], *, check: bool = True, **options: Any) -> subproces
     except OSError as error:
         raise LabError(f"{argv[0]}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise LabError(f"no end after {error.timeout:g} s: {shlex.join(argv)}") from error
+        raise LabError(f"no end after {error.timeout:g} s: {name}") from error
     if check and done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing")[-2000:]
-        raise LabError(f"exit status {done.returncode} from: {shlex.join(argv)}\n{said}")
+        raise LabError(f"exit status {done.returncode} from: {name}\n{said}")
     return done
 
 

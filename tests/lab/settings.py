@@ -45,8 +45,9 @@ class Settings:
     cache: Path
 
     @classmethod
-    def from_environment(cls, lab: str | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    def from_environment(cls, lab: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
         """Read HOLDFAST_LAB, HOLDFAST_LAB_STATE and HOLDFAST_LAB_CACHE; ``lab`` wins over the first."""
+        environ = os.environ if environ is None else environ
         name = checked_name(lab or environ.get("HOLDFAST_LAB") or DEFAULT_LAB, "lab")
         state = Path(os.path.abspath(environ.get("HOLDFAST_LAB_STATE") or DEFAULT_STATE))
         cache = Path(os.path.abspath(environ.get("HOLDFAST_LAB_CACHE") or DEFAULT_CACHE))

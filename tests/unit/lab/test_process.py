@@ -30,6 +30,11 @@ def test_a_failed_command_is_quoted_with_its_own_words():
         run(["sh", "-c", "echo no such thing >&2; exit 3"])
 
 
+def test_an_error_names_the_command_that_was_meant():
+    with pytest.raises(LabError, match=r"^exit status 1 from: web1: nft\n"):
+        run(["sh", "-c", "exit 1"], shown=["web1:", "nft"])
+
+
 def test_a_missing_program_is_an_error_for_people():
     with pytest.raises(LabError, match="no-such-program: No such file"):
         run(["no-such-program"])
