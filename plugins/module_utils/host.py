@@ -92,8 +92,7 @@ class LocalHost(Host):
             done = subprocess.run(
                 [program] + list(argv[1:]),
                 input=(stdin or "").encode("utf-8"),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                capture_output=True,
                 env=environment,
                 cwd="/",
                 timeout=timeout,

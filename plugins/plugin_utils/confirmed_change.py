@@ -117,7 +117,7 @@ class ConfirmedChangeAction(ActionBase):
             account["msg"] = "%s, but restoring the old rules failed: %s" % (cut, outcome.get("log") or "no log")
         elif outcome.get("identical") is False:
             account["identical"] = False
-            account["msg"] = "%s. Its rollback restored the old rules; the live rules differ from those before, somebody else changed them" % cut
+            account["msg"] = "%s. Its rollback restored the old rules; somebody else changed the live rules in between" % cut
         else:
             account["identical"] = outcome.get("identical")
             account["msg"] = "%s. Its rollback restored the old rules, the host can be reached again, and in force is what was before" % cut

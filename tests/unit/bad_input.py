@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+OFFICE = {"office": ["10.0.0.1"]}
+CYCLE = {"a": ["@b"], "b": ["@a"]}
+
 BAD_INPUT = {
     "no action": ({"port": 80}, "rule.action", "allow, deny, reject"),
     "misspelt action": ({"action": "alow"}, "rule.action", "did you mean allow"),
@@ -45,8 +48,8 @@ BAD_INPUT = {
     "any beside others": ({"action": "allow", "source": "any,10.0.0.1"}, "rule.source", "any stands alone"),
     "nothing left": ({"action": "allow", "source": "10.0.0.1,!10.0.0.0/8"}, "rule.source", "leave no address"),
     "reversed address range": ({"action": "allow", "source": "10.0.0.9-10.0.0.1"}, "rule.source", "reversed"),
-    "undefined set": ({"action": "allow", "source": "@ofice", "address_sets": {"office": ["10.0.0.1"]}}, "rule.source", "did you mean @office"),
-    "cycle of sets": ({"action": "allow", "source": "@a", "address_sets": {"a": ["@b"], "b": ["@a"]}}, "address_sets.b[0]", "cycle is a -> b -> a"),
+    "undefined set": ({"action": "allow", "source": "@ofice", "address_sets": OFFICE}, "rule.source", "did you mean @office"),
+    "cycle of sets": ({"action": "allow", "source": "@a", "address_sets": CYCLE}, "address_sets.b[0]", "cycle is a -> b -> a"),
     "empty set": ({"action": "allow", "source": "@a", "address_sets": {"a": []}}, "rule.address_sets.a", "at least one address"),
     "long interface": ({"action": "allow", "interface": "x" * 40}, "rule.interface", "40 characters"),
     "wildcard interface": ({"action": "allow", "interface": "eth+"}, "rule.interface", "wildcards"),

@@ -29,6 +29,8 @@ from .timers import Timer, choose_timer, end_sleeper, timer_named
 SETTLE = 0.2
 #: Seconds to wait at most for the task's process to end.
 PATIENCE = 5.0
+#: Seconds after the deadline from which on a timer counts as lost.
+OVERDUE = 5
 
 
 def begin(
@@ -44,7 +46,7 @@ def begin(
     if not host.is_root():
         raise HoldfastError("Changing %s rules needs root; add become: true (or -b)" % backend.NAME)
     with exclusive():
-        settle_leftovers(host)
+        _refuse_beside_pending()
         backend.validate(transaction)
         timer = choose_timer(host)
         snapshot = backend.snapshot(ruleset, transaction)
@@ -65,28 +67,34 @@ def begin(
 
 
 def settle_leftovers(host: Host) -> None:
-    """Refuse to work beside a pending change; tidy up what an interrupted run left.
+    """Tidy up what an interrupted run left, before rules are read: an overdue change is undone as its timer would have done."""
+    if not Pending.all():
+        return
+    with exclusive():
+        boot = boot_identity(host)
+        for pending in Pending.all():
+            _settle(host, pending, boot)
 
-    :raises HoldfastError: while another change waits for its confirmation.
-    """
-    boot = boot_identity(host)
+
+def _refuse_beside_pending() -> None:
+    """Refuse to work beside a change that waits for its confirmation."""
     for pending in Pending.all():
-        if pending.identity.startswith("."):
-            shutil.rmtree(pending.folder, ignore_errors=True)
-            continue
-        facts = pending.read_json("change.json")
-        left = facts.get("deadline", 0) - time.time()
-        if not facts or not pending.holds("timer.json"):
-            pending.remove()  # it died before it was armed, so nothing was applied
-        elif left > -5 and facts.get("boot") == boot:
-            raise HoldfastError(
-                "Change %s on this host waits for its confirmation for another %d seconds. Confirm it (holdfast.firewall.confirm), "
-                "undo it (holdfast.firewall.confirm with state: restored), or wait" % (pending.identity, max(1, left + 5)),
-                pending=pending.identity,
-            )
-        else:
-            # The timer is overdue or went with a reboot: do now what it would have done.
-            restore_now(host, pending)
+        left = pending.read_json("change.json").get("deadline", 0) - time.time() + OVERDUE
+        raise HoldfastError(
+            "Change %s on this host waits for its confirmation for another %d seconds. Confirm it (holdfast.firewall.confirm), "
+            "undo it (holdfast.firewall.confirm with state: restored), or wait" % (pending.identity, max(1, left)),
+            waiting=pending.identity,
+        )
+
+
+def _settle(host: Host, pending: Pending, boot: str) -> None:
+    facts = pending.read_json("change.json")
+    if pending.identity.startswith("."):
+        shutil.rmtree(pending.folder, ignore_errors=True)
+    elif not facts or not pending.holds("timer.json"):
+        pending.remove()  # it died before it was armed, so nothing was applied
+    elif facts.get("boot") != boot or facts["deadline"] + OVERDUE < time.time():
+        restore_now(host, pending)  # the timer is overdue, or went with a reboot
 
 
 def restore_now(host: Host, pending: Pending) -> t.Dict[str, t.Any]:
@@ -133,7 +141,13 @@ def boot_identity(host: Host) -> str:
 
 
 def _write_record(
-    host: Host, backend: Backend, transaction: Transaction, snapshot: Snapshot, pending: Pending, timer: Timer, window: int,
+    host: Host,
+    backend: Backend,
+    transaction: Transaction,
+    snapshot: Snapshot,
+    pending: Pending,
+    timer: Timer,
+    window: int,
     fingerprint: str,
 ) -> t.Dict[str, t.Any]:
     boot = boot_identity(host)
@@ -167,9 +181,7 @@ def _write_record(
     return {"change": pending.identity, "confirm_within": window, "timer": timer.NAME}
 
 
-def _apply_detached(
-    host: Host, backend: Backend, transaction: Transaction, pending: Pending, hold: t.Callable[[], None]
-) -> None:
+def _apply_detached(host: Host, backend: Backend, transaction: Transaction, pending: Pending, hold: t.Callable[[], None]) -> None:
     """Fork a process that waits for this one to end and then applies the change."""
     started = time.monotonic()
     reader, writer = os.pipe()

@@ -39,6 +39,7 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
         applied = _await_applied(pending)
         facts = pending.read_json("change.json")
         if applied.get("error") is not None:
+            _await_undone(pending)
             raise HoldfastError(
                 "The change was refused by the host and undone: %s" % applied["error"], rolled_back=True, change=pending.identity
             )
@@ -46,7 +47,9 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
             return {"too_early": True, "change": pending.identity, "changed": False}
         if not pending.claim(CONFIRMING):
             raise HoldfastError(
-                "Change %s is being rolled back: its confirmation came too late" % pending.identity, rolled_back=True, change=pending.identity
+                "Change %s is being rolled back: its confirmation came too late" % pending.identity,
+                rolled_back=True,
+                change=pending.identity,
             )
         try:
             notes = make_backend(facts["backend"], host).persist(facts.get("persist") or {})
@@ -149,6 +152,13 @@ def _await_applied(pending: Pending) -> t.Dict[str, t.Any]:
             return {"error": account["error"] or "the rollback timer was faster", "after": 0.0}
         time.sleep(0.02)
     return {"error": "the process that applies it has died", "after": 0.0}
+
+
+def _await_undone(pending: Pending) -> None:
+    """Wait until the process that applied the change has restored the old rules."""
+    deadline = time.monotonic() + APPLY_PATIENCE
+    while pending.exists and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _undo(host: Host, pending: Pending) -> None:

@@ -38,9 +38,7 @@ class Management:
         if self.client is not None:
             address = ipaddress.ip_address(self.client)
             source, family = _host(address), address.version
-        needs = [
-            Rule("allow", "in", family=family, protocol=TCP, source=source, ports=(PortRange(port, port),)) for port in self.ssh_ports
-        ]
+        needs = [Rule("allow", "in", family=family, protocol=TCP, source=source, ports=(PortRange(port, port),)) for port in self.ssh_ports]
         needs += [Rule("allow", "in", protocol=TCP, ports=(PortRange(port, port),)) for port in self.agent_ports]
         needs += [Rule("allow", "out", protocol=protocol, ports=(PortRange(53, 53),)) for protocol in (UDP, TCP)]
         needs += [

@@ -46,7 +46,7 @@ class Pending:
         self.folder = os.path.join(root or changes_root(), identity)
 
     @classmethod
-    def create(cls) -> "Pending":
+    def create(cls) -> Pending:
         """Make a new folder, 0700, with a fresh identity."""
         pending = cls(time.strftime("%Y%m%d%H%M%S-", time.gmtime()) + uuid.uuid4().hex[:8])
         for folder in (state_root(), changes_root()):
@@ -56,7 +56,7 @@ class Pending:
         return pending
 
     @classmethod
-    def all(cls) -> t.List["Pending"]:
+    def all(cls) -> t.List[Pending]:
         """Return the pending changes, oldest first."""
         try:
             names = sorted(os.listdir(changes_root()))

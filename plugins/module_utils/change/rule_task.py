@@ -18,7 +18,7 @@ from ..host import Host
 from ..policy.errors import HoldfastError
 from ..policy.request import RuleRequest
 from ..policy.rule import Rule
-from .begin import begin
+from .begin import begin, settle_leftovers
 from .management import closed_by_removal, find_management
 
 Fields = t.Dict[str, t.Any]
@@ -46,13 +46,15 @@ def run_rule(host: Host, request: RuleRequest, check_mode: bool = False) -> Fiel
         return _dry_run(backend, request, native, result)
     if not host.is_root():
         raise HoldfastError("Reading and changing %s rules needs root; add become: true (or -b)" % backend.NAME, backend=backend.NAME)
+    if not check_mode:
+        settle_leftovers(host)
     ruleset = backend.read()
     if request.state == "flush":
         transaction = _plan_flush(host, backend, ruleset, request, result)
-    elif native is not None:
-        transaction = _plan_native(backend, ruleset, request.state, native, result)
+    elif native is not None or request.rule is None:
+        transaction = _plan_native(backend, ruleset, request.state, native or "", result)
     else:
-        transaction = _plan_rule(host, backend, ruleset, request, result)
+        transaction = _plan_rule(host, backend, ruleset, request, request.rule, result)
     if transaction is None or not transaction.commands:
         return result
     result.update(
@@ -112,10 +114,9 @@ def _dry_run(backend: Backend, request: RuleRequest, native: t.Optional[str], re
     if request.state == "flush":
         result["msg"] = "[dry-run] would flush all rules (%s)" % backend.NAME
         return result
-    if native is not None:
-        lines = tuple(line.strip() for line in native.splitlines() if line.strip() and not line.strip().startswith("#"))
+    if request.rule is None or native is not None:
+        lines = tuple(line.strip() for line in (native or "").splitlines() if line.strip() and not line.strip().startswith("#"))
     else:
-        assert request.rule is not None
         lines = backend.render(request.rule)
         result["parsed_rule"] = request.rule.as_dict()
     shown = lines[0] if len(lines) == 1 else "\n" + "\n".join(lines)
@@ -123,9 +124,7 @@ def _dry_run(backend: Backend, request: RuleRequest, native: t.Optional[str], re
     return result
 
 
-def _plan_rule(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequest, result: Fields) -> t.Optional[Transaction]:
-    rule = request.rule
-    assert rule is not None
+def _plan_rule(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequest, rule: Rule, result: Fields) -> t.Optional[Transaction]:
     result["rule"] = "\n".join(backend.render(rule))
     if request.state == "present":
         placement = place_present(backend, ruleset, rule)
@@ -167,9 +166,7 @@ def _plan_native(backend: Backend, ruleset: Ruleset, state: str, native: str, re
         elif state == "absent" and entry is not None:
             edits.append(Edit(chain, remove=entry))
     if not edits:
-        result["msg"] = (
-            "Firewall rule already present (%s)" if state == "present" else "No matching %s rule found"
-        ) % backend.NAME
+        result["msg"] = ("Firewall rule already present (%s)" if state == "present" else "No matching %s rule found") % backend.NAME
         return None
     result["msg"] = ("Firewall rule added (%s)" if state == "present" else "%s rule removed") % backend.NAME
     return backend.plan(ruleset, edits)
@@ -218,5 +215,3 @@ def _would(message: str) -> str:
         if " %s" % verb in message:
             return message.replace(" %s" % verb, " would be %s" % verb, 1)
     return message
-
-

@@ -11,7 +11,10 @@ from __future__ import annotations
 import shlex
 import typing as t
 
-_BOOT = "boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.boottime 2>/dev/null | sed 's/.*sec = \\([0-9]*\\).*/\\1/;q'; }"
+_BOOT = (
+    "boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || "
+    "sysctl -n kern.boottime 2>/dev/null | sed 's/[^0-9]*\\([0-9]*\\).*/\\1/;q'; }"
+)
 
 _SCRIPT = """\
 #!/bin/sh
@@ -19,6 +22,7 @@ _SCRIPT = """\
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
+umask 077
 DIR=@DIR@
 LAST=@LAST@
 DEADLINE=@DEADLINE@
@@ -76,9 +80,7 @@ exit "$status"
 """
 
 
-def restore_script(
-    identity: str, folder: str, last: str, deadline: int, window: int, boot: str, after_reboot: bool
-) -> str:
+def restore_script(identity: str, folder: str, last: str, deadline: int, window: int, boot: str, after_reboot: bool) -> str:
     """Return the script; it reads ``rules.sh`` (the backend's) and ``files.sh`` beside it.
 
     :param deadline: Unix time in seconds at which an unconfirmed change is undone.
@@ -111,7 +113,10 @@ def files_script(copies: t.Mapping[str, t.Optional[str]]) -> str:
         if copy is None:
             lines.append("rm -f %s || files_status=$?" % target)
         else:
-            lines.append('cmp -s "$DIR/%s" %s || { cp -p "$DIR/%s" %s.holdfast-restore && mv -f %s.holdfast-restore %s; } || files_status=$?'
-                         % (copy, target, copy, target, target, target))  # fmt: skip
+            keep = '"$DIR/%s"' % copy
+            beside = shlex.quote(path + ".holdfast-restore")
+            lines.append(
+                "cmp -s %s %s || { cp -p %s %s && mv -f %s %s; } || files_status=$?" % (keep, target, keep, beside, beside, target)
+            )
     lines.append('[ "$files_status" -eq 0 ]')
     return "\n".join(lines) + "\n"

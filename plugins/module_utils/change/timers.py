@@ -167,7 +167,7 @@ def choose_timer(host: Host) -> Timer:
 
 def timer_named(name: str) -> Timer:
     """Return the timer that ``choose_timer`` chose earlier."""
-    return next(timer for timer in TIMERS if timer.NAME == name)
+    return next(timer for timer in TIMERS if name == timer.NAME)
 
 
 def end_sleeper(host: Host, folder: str) -> None:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from .errors import PolicyError, nearest
 
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
-ALLOWED = "any, an IPv4 or IPv6 address, a network such as 192.0.2.0/24, a range FIRST-LAST, @NAME of an address set, or ! before one of these"
+ALLOWED = (
+    "any, an IPv4 or IPv6 address, a network such as 192.0.2.0/24, a range FIRST-LAST, @NAME of an address set, or ! before one of these"
+)
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,11 @@ def network_text(network: Network) -> str:
 
 def make_addresses(networks: t.Iterable[Network], negated: bool = False) -> Addresses:
     """Return the canonical form of networks that are all of one family."""
-    collapsed = tuple(sorted(ipaddress.collapse_addresses(networks)))  # type: ignore[type-var]
-    return Addresses(t.cast(t.Tuple[Network, ...], collapsed), negated)
+    collapsed = tuple(sorted(ipaddress.collapse_addresses(networks)))
+    return Addresses(collapsed, negated)
 
 
-def parse_addresses(
-    values: t.Sequence[t.Any], place: str, sets: t.Mapping[str, t.Sequence[t.Any]]
-) -> t.Tuple[Addresses, t.Optional[int]]:
+def parse_addresses(values: t.Sequence[t.Any], place: str, sets: t.Mapping[str, t.Sequence[t.Any]]) -> t.Tuple[Addresses, t.Optional[int]]:
     """Read the words of one source or destination.
 
     Included words are joined; words with ``!`` are taken out of them, or, where there are only such words, mean every other
@@ -126,7 +126,9 @@ def _parse_set(name: str, place: str, sets: t.Mapping[str, t.Sequence[t.Any]], w
     if name not in sets:
         close = nearest(name, sets)
         raise PolicyError(
-            place, "@" + name, "the name of a defined address set (%s)" % (", ".join(sorted(sets)) or "none is defined"),
+            place,
+            "@" + name,
+            "the name of a defined address set (%s)" % (", ".join(sorted(sets)) or "none is defined"),
             "did you mean @%s?" % close if close else "define it in address_sets",
         )
     members: t.List[Network] = []
@@ -177,7 +179,7 @@ def _parse_range(word: str, place: str) -> t.List[Network]:
         raise PolicyError(place, word, ALLOWED, "the ends of the range are of different families")
     if int(first) > int(last):
         raise PolicyError(place, word, ALLOWED, "the range is reversed; write %s-%s" % (last, first))
-    return list(ipaddress.summarize_address_range(first, last))  # type: ignore[type-var]
+    return list(ipaddress.summarize_address_range(first, last))
 
 
 def _without(included: t.List[Network], excluded: t.List[Network]) -> t.List[Network]:
@@ -186,16 +188,16 @@ def _without(included: t.List[Network], excluded: t.List[Network]) -> t.List[Net
     kind = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
     cuts = sorted((int(n.network_address), int(n.broadcast_address)) for n in excluded)
     kept: t.List[Network] = []
-    for network in t.cast(t.List[Network], list(ipaddress.collapse_addresses(included))):  # type: ignore[type-var]
+    for network in t.cast(t.List[Network], list(ipaddress.collapse_addresses(included))):
         low, high = int(network.network_address), int(network.broadcast_address)
         for first, last in cuts:
             if last < low or first > high:
                 continue
             if first > low:
-                kept.extend(ipaddress.summarize_address_range(kind(low), kind(first - 1)))  # type: ignore[type-var]
+                kept.extend(ipaddress.summarize_address_range(kind(low), kind(first - 1)))
             low = max(low, last + 1)
             if low > high:
                 break
         if low <= high:
-            kept.extend(ipaddress.summarize_address_range(kind(low), kind(high)))  # type: ignore[type-var]
+            kept.extend(ipaddress.summarize_address_range(kind(low), kind(high)))
     return kept

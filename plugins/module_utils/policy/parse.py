@@ -68,13 +68,13 @@ def parse_rule(data: t.Any, place: str = "rule", sets: t.Optional[t.Mapping[str,
     if ports and protocol not in WITH_PORTS:
         key = "port" if "port" in given else "port_range"
         raise PolicyError(
-            at(key), given[key], "no port with protocol %s; ports belong to tcp, udp and sctp" % protocol_name(protocol),
+            at(key),
+            given[key],
+            "no port with protocol %s; ports belong to tcp, udp and sctp" % protocol_name(protocol),
             "remove %s or set protocol to tcp, udp or sctp" % key,
         )
     source, source_family = parse_addresses(parse_list(given.get("source"), at("source")), at("source"), sets)
-    destination, destination_family = parse_addresses(
-        parse_list(given.get("destination"), at("destination")), at("destination"), sets
-    )
+    destination, destination_family = parse_addresses(parse_list(given.get("destination"), at("destination")), at("destination"), sets)
     family = _one_family(
         place,
         ("source", source_family),
@@ -178,7 +178,9 @@ def parse_text(value: t.Any, place: str, longest: int) -> str:
 def _parse_ports(given: t.Mapping[str, t.Any], place: str) -> t.Tuple[PortRange, ...]:
     if "port" in given and "port_range" in given:
         raise PolicyError(
-            place + ".port_range", given["port_range"], "port or port_range, not both",
+            place + ".port_range",
+            given["port_range"],
+            "port or port_range, not both",
             "port_range takes several ranges, and N-N is a single port",
         )
     for key, parse in (("port", parse_port), ("port_range", parse_port_range)):
@@ -194,7 +196,9 @@ def _one_family(place: str, *votes: t.Tuple[str, t.Optional[int]]) -> t.Optional
     for key, family in fixed[1:]:
         if family != fixed[0][1]:
             raise PolicyError(
-                "%s.%s" % (place, key), "(%s)" % FAMILY_NAMES[family], "one address family in a rule",
+                "%s.%s" % (place, key),
+                "(%s)" % FAMILY_NAMES[family],
+                "one address family in a rule",
                 "%s is %s and %s is %s; write one rule for each family"
                 % (fixed[0][0], FAMILY_NAMES[fixed[0][1]], key, FAMILY_NAMES[family]),
             )
@@ -207,7 +211,9 @@ def _parse_limit(given: t.Mapping[str, t.Any], place: str) -> t.Optional[Limit]:
     if "limit" not in given:
         for key in ("limit_burst", "limit_per"):
             if key in given and (key != "limit_per" or per != "rule"):
-                raise PolicyError("%s.%s" % (place, key), given[key], "this key only together with limit", "add limit, for example 6/minute")
+                raise PolicyError(
+                    "%s.%s" % (place, key), given[key], "this key only together with limit", "add limit, for example 6/minute"
+                )
         return None
     return Limit(parse_rate(given["limit"], place + ".limit"), burst, per == "source")
 

@@ -68,9 +68,7 @@ def parse_request(args: t.Any) -> RuleRequest:
         native=native,
         backend=parse_choice(given.get("backend", "auto"), ("auto", *BACKENDS), "rule.backend"),
         dry_run=parse_bool(given.get("dry_run", False), "rule.dry_run"),
-        agent_ports=tuple(
-            parse_port(one, "rule.agent_ports").first for one in parse_list(given.get("agent_ports"), "rule.agent_ports")
-        ),
+        agent_ports=tuple(parse_port(one, "rule.agent_ports").first for one in parse_list(given.get("agent_ports"), "rule.agent_ports")),
         confirm=parse_choice(given.get("confirm", "auto"), CONFIRM, "rule.confirm"),
         confirm_within=parse_window(given.get("confirm_within", DEFAULT_WINDOW), "rule.confirm_within"),
     )

@@ -30,7 +30,16 @@ def test_a_bad_port_is_named_with_its_place_in_the_document():
         ({"address_sets": {"a b": ["10.0.0.1"]}}, "policy.address_sets.a b"),
         ([], "policy"),
     ],
-    ids=["unknown key", "rules no list", "rule no mapping", "unknown direction", "unknown action", "sets no mapping", "bad name", "no mapping"],
+    ids=[
+        "unknown key",
+        "rules no list",
+        "rule no mapping",
+        "unknown direction",
+        "unknown action",
+        "sets no mapping",
+        "bad name",
+        "no mapping",
+    ],
 )
 def test_a_bad_document_is_refused_at_its_place(document, place):
     with pytest.raises(PolicyError) as caught:

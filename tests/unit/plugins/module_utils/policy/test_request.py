@@ -39,7 +39,13 @@ def test_ad_hoc_text_means_the_same_as_yaml():
 
 def test_defaults_are_those_of_the_language():
     request = parse_request({"action": "deny"})
-    assert (request.state, request.backend, request.confirm, request.confirm_within, request.dry_run) == ("present", "auto", "auto", 60, False)
+    assert (request.state, request.backend, request.confirm, request.confirm_within, request.dry_run) == (
+        "present",
+        "auto",
+        "auto",
+        60,
+        False,
+    )
     assert request.rule is not None
     assert request.rule.as_dict() == {
         "action": "deny", "direction": "in", "protocol": "tcp", "source": ["any"], "destination": ["any"], "family": "any",

@@ -1,0 +1,263 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commit-confirm with a firewall that is a file: real processes, real shell scripts, a real clock, no kernel rules."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base import Backend, Command, Snapshot, Transaction
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Ruleset
+from ansible_collections.holdfast.firewall.plugins.module_utils.change import begin as begin_module
+from ansible_collections.holdfast.firewall.plugins.module_utils.change import confirm as confirm_module
+from ansible_collections.holdfast.firewall.plugins.module_utils.change import pending as pending_module
+from ansible_collections.holdfast.firewall.plugins.module_utils.change import timers as timers_module
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.pending import Pending
+from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+
+
+class FileWall(Backend):
+    """Live rules are the file ``live``, saved rules the file ``saved``."""
+
+    NAME = "filewall"
+
+    def __init__(self, host, folder):
+        super().__init__(host)
+        self.live, self.saved = os.path.join(folder, "live"), os.path.join(folder, "saved")
+        self.fail_persist = False
+
+    def read(self):
+        return Ruleset((), self.host.read(self.live) or "")
+
+    def change_to(self, text, command=None):
+        return Transaction((Command(command or ("sh", "-c", "cat > '%s'" % self.live), text),), text, {"text": text})
+
+    def snapshot(self, ruleset, transaction):
+        return Snapshot({"before": ruleset.listing}, "cat \"$DIR/before\" > '%s'\n" % self.live, (self.saved,))
+
+    def persist(self, facts):
+        self.host.write(self.saved, facts["text"])
+        if self.fail_persist:
+            raise HoldfastError("the disk is full")
+        return [self.saved]
+
+
+class Sleeper(timers_module.Timer):
+    """A timer that is a sleeping shell, as daemon(8) holds it."""
+
+    NAME = "sleeper"
+    process = None
+
+    def available(self, host):
+        return None
+
+    def arm(self, host, change, script, seconds):
+        Sleeper.process = subprocess.Popen(["sh", script, "timer"], start_new_session=True)
+        return str(Sleeper.process.pid)
+
+    def waiting(self, host, ref):
+        return Sleeper.process.poll() is None
+
+    def disarm(self, host, ref):
+        pass
+
+
+@pytest.fixture(name="wall")
+def _wall(tmp_path, monkeypatch):
+    root = str(tmp_path / "state")
+    monkeypatch.setattr(pending_module, "state_root", lambda: root)
+    monkeypatch.setattr(timers_module, "TIMERS", (Sleeper(),))
+    wall = FileWall(LocalHost(), str(tmp_path))
+    wall.host.is_root = lambda: True
+    monkeypatch.setattr(confirm_module, "make_backend", lambda name, host: wall)
+    monkeypatch.setattr(begin_module, "PATIENCE", 0.1)  # this process does not end, unlike a task's
+    wall.host.write(wall.live, "old rules\n")
+    wall.host.write(wall.saved, "old saved\n")
+    yield wall
+    if Sleeper.process is not None and Sleeper.process.poll() is None:
+        os.killpg(Sleeper.process.pid, signal.SIGKILL)
+    if Sleeper.process is not None:
+        Sleeper.process.wait()
+
+
+def start(wall, text="new rules\n", window=2, command=None):
+    return begin_module.begin(wall.host, wall, wall.read(), wall.change_to(text, command), window)["change"]
+
+
+def wait_for(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_confirmed_change_lasts_and_leaves_nothing_behind(wall):
+    change = start(wall)
+    assert wall.host.read(wall.saved) == "old saved\n"
+    outcome = confirm_module.confirm(wall.host, change)
+    assert outcome["changed"]
+    assert wall.host.read(wall.live) == "new rules\n"
+    assert wall.host.read(wall.saved) == "new rules\n"
+    assert Pending.all() == []
+    assert wait_for(lambda: Sleeper.process.poll() is not None, 3)
+
+
+def test_nothing_is_saved_before_the_confirmation(wall):
+    change = start(wall)
+    assert wait_for(lambda: wall.host.read(wall.live) == "new rules\n")
+    assert wall.host.read(wall.saved) == "old saved\n"
+    confirm_module.undo(wall.host, change)
+
+
+def test_an_unconfirmed_change_restores_itself_byte_by_byte(wall):
+    before = wall.fingerprint()
+    change = start(wall)
+    assert wait_for(lambda: wall.host.read(wall.live) == "new rules\n")
+    assert wait_for(lambda: confirm_module.inquire(wall.host, change).get("rolled_back"))
+    account = confirm_module.inquire(wall.host, change)
+    assert (account["restored"], account["identical"]) == (True, True)
+    assert wall.fingerprint() == before
+    assert Pending.all() == []
+
+
+def test_a_confirmation_after_the_rollback_fails_and_says_why(wall):
+    change = start(wall)
+    assert wait_for(lambda: confirm_module.inquire(wall.host, change).get("rolled_back"))
+    with pytest.raises(HoldfastError, match="was rolled back, nobody confirmed it in time"):
+        confirm_module.confirm(wall.host, change)
+
+
+def test_a_connection_older_than_the_change_confirms_nothing(wall):
+    change = start(wall)
+    assert wait_for(lambda: Pending(change).holds("applied.json"))
+    assert confirm_module.confirm(wall.host, change, waited=0.0001)["too_early"]
+    assert Pending(change).holds("armed")
+    assert confirm_module.confirm(wall.host, change, waited=5.0)["changed"]
+
+
+def test_a_change_that_the_host_refuses_is_undone_at_once_and_reported(wall):
+    change = start(wall, command=("sh", "-c", "echo half > '%s'; echo 'no such chain' >&2; exit 3" % wall.live))
+    with pytest.raises(HoldfastError, match="no such chain"):
+        confirm_module.confirm(wall.host, change)
+    assert wall.host.read(wall.live) == "old rules\n"
+    assert Pending.all() == []
+
+
+def test_a_change_that_cannot_be_saved_is_undone_with_its_files(wall):
+    wall.fail_persist = True
+    change = start(wall)
+    with pytest.raises(HoldfastError, match="could not be made to last, so it was undone: the disk is full"):
+        confirm_module.confirm(wall.host, change)
+    assert wall.host.read(wall.live) == "old rules\n"
+    assert wall.host.read(wall.saved) == "old saved\n"
+
+
+def test_a_file_that_was_not_there_is_removed_again(wall):
+    wall.host.remove(wall.saved)
+    wall.fail_persist = True
+    change = start(wall)
+    with pytest.raises(HoldfastError):
+        confirm_module.confirm(wall.host, change)
+    assert not wall.host.exists(wall.saved)
+
+
+def test_a_second_change_is_refused_while_one_waits(wall):
+    change = start(wall)
+    with pytest.raises(HoldfastError, match="waits for its confirmation for another"):
+        start(wall, "third rules\n")
+    confirm_module.confirm(wall.host, change)
+    start(wall, "third rules\n")
+
+
+def test_undo_restores_at_once(wall):
+    change = start(wall, window=3600)
+    assert confirm_module.undo(wall.host, None)["rolled_back"]
+    assert wall.host.read(wall.live) == "old rules\n"
+    assert confirm_module.inquire(wall.host, change)["rolled_back"]
+
+
+def test_confirm_without_a_pending_change_is_no_change(wall):
+    assert confirm_module.confirm(wall.host, None) == {"msg": "No change is pending on this host", "changed": False, "pending": False}
+
+
+def test_a_killed_confirmation_does_not_stop_the_timer_for_good(wall):
+    change = start(wall)
+    assert wait_for(lambda: Pending(change).holds("applied.json"))
+    assert Pending(change).claim("confirming")  # and then it dies
+    assert wait_for(lambda: confirm_module.inquire(wall.host, change).get("rolled_back"), 45)
+    assert wall.host.read(wall.live) == "old rules\n"
+
+
+def test_after_a_reboot_only_files_are_restored(wall):
+    change = start(wall, window=3600)
+    assert wait_for(lambda: Pending(change).holds("applied.json"))
+    script = Pending(change).read("restore.sh")
+    armed = next(line for line in script.splitlines() if line.startswith("ARMED_BOOT="))
+    Pending(change).write("restore.sh", script.replace(armed, "ARMED_BOOT=another"), 0o700)
+    wall.host.write(wall.live, "rules of the new boot\n")
+    assert wall.host.run(["sh", Pending(change).path("restore.sh"), "timer"]).ok
+    assert wall.host.read(wall.live) == "rules of the new boot\n"
+    assert Pending.all() == []
+
+
+def test_an_overdue_change_is_settled_by_the_next_task(wall):
+    change = start(wall)
+    assert wait_for(lambda: Pending(change).holds("applied.json"))
+    os.killpg(Sleeper.process.pid, signal.SIGKILL)
+    facts = Pending(change).read_json("change.json")
+    Pending(change).write_json("change.json", dict(facts, deadline=time.time() - 60))
+    begin_module.settle_leftovers(wall.host)
+    assert wall.host.read(wall.live) == "old rules\n"
+    second = start(wall, "third rules\n")
+    assert wait_for(lambda: wall.host.read(wall.live) == "third rules\n")
+    confirm_module.undo(wall.host, second)
+    assert wall.host.read(wall.live) == "old rules\n"
+
+
+def test_the_record_is_readable_by_its_owner_only(wall):
+    change = start(wall)
+    folder = Pending(change).folder
+    assert os.stat(folder).st_mode & 0o077 == 0
+    assert wait_for(lambda: os.path.exists(os.path.join(folder, "timer.pid")))
+    assert [name for name in os.listdir(folder) if os.stat(os.path.join(folder, name)).st_mode & 0o077 and name != "file0"] == []
+
+
+def test_without_root_nothing_is_begun(wall):
+    wall.host.is_root = lambda: False
+    with pytest.raises(HoldfastError, match="needs root; add become: true"):
+        start(wall)
+    assert Pending.all() == []
+
+
+def test_without_a_timer_nothing_is_begun_and_the_code_is_31(wall, monkeypatch):
+    class Broken(Sleeper):
+        def available(self, host):
+            return "it is broken"
+
+    monkeypatch.setattr(timers_module, "TIMERS", (Broken(),))
+    with pytest.raises(HoldfastError, match="sleeper: it is broken") as caught:
+        start(wall)
+    assert caught.value.details["rc"] == 31
+    assert Pending.all() == []
+    assert wall.host.read(wall.live) == "old rules\n"
+
+
+def test_a_timer_that_refuses_leaves_nothing_behind(wall, monkeypatch):
+    class Refusing(Sleeper):
+        def arm(self, host, change, script, seconds):
+            raise HoldfastError("at refused", rc=31)
+
+    monkeypatch.setattr(timers_module, "TIMERS", (Refusing(),))
+    with pytest.raises(HoldfastError, match="at refused"):
+        start(wall)
+    assert Pending.all() == []
+    assert wall.host.read(wall.live) == "old rules\n"
