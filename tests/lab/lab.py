@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
     inventory = commands.add_parser("inventory", help="print an Ansible inventory")
     inventory.add_argument("--family", type=int, choices=(4, 6), default=4, help="IP version of ansible_host")
+    inventory.add_argument("--proxied", action="store_true", help="connections enter the lab by themselves, so Ansible can run outside")
     inventory.add_argument("--via", metavar="HOST", help="reach all other hosts over this one (ProxyJump)")
 
     enter = commands.add_parser("enter", help="run a command as the control node, in the network of the lab")
@@ -91,7 +92,7 @@ def run_command(lab: Lab, options: argparse.Namespace) -> int:
             state = "running" if host.running() else "ended"
             print(f"{host.name}\t{host.kind}{'/' * bool(host.flavour)}{host.flavour}\t{host.ipv4}\t{host.ipv6}\t{host.ssh_port}\t{state}")
     elif options.command == "inventory":
-        print(lab.inventory(family=options.family, via=options.via), end="")
+        print(lab.inventory(family=options.family, via=options.via, proxied=options.proxied), end="")
     elif options.command == "enter":
         replace_process(lab.entered(given(options.argv)), lab.settings)
     elif options.command == "exec":

@@ -137,9 +137,10 @@ class Lab:
         """An inventory file of all hosts; it changes with every host that comes and goes."""
         return self.settings.state / INVENTORY
 
-    def inventory(self, *, family: int = 4, via: str | None = None) -> str:
+    def inventory(self, *, family: int = 4, via: str | None = None, proxied: bool = False) -> str:
         """Text of an inventory; see inventory.render."""
-        return inventory.render(self.settings.state, self.hosts(), family=family, via=via)
+        namespace = self.settings.scope if proxied else None
+        return inventory.render(self.settings.state, self.hosts(), family=family, via=via, namespace=namespace)
 
     # -- inside
 
