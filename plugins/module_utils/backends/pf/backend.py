@@ -1,0 +1,234 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pf backend: reads and changes /etc/pf.conf and the rules that pf has loaded from it.
+
+Touches the host through ``host`` only; ``apply`` loads, ``persist`` writes the file.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ...host import Host
+from ...policy.errors import HoldfastError
+from ...policy.rule import Rule
+from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
+from ..ruleset import Chain, Edit, Entry, Ruleset
+from . import boot
+from .dialect import Dialect, dialect_named, dialect_of
+from .edit import Document
+from .live import STAGED, Live, read_live, rules_path, status
+from .parse import DISABLED, NAME, chain_of, parse, without_status
+from .render import normalise, render, unsupported
+from .statements import Statement, join, split
+
+#: The token by which macOS counts our enabling of pf.
+TOKEN = "/etc/holdfast/pf.token"
+
+
+class Pf(Backend):
+    """pf of FreeBSD, OpenBSD, NetBSD and macOS.
+
+    One chain, ``pf``, for all directions and both families. Rules are lines of /etc/pf.conf (or the file that rc.conf names), each
+    ``quick``; the whole file is loaded in one transaction of the kernel, and connections that exist live on.
+
+    What pf does not distinguish:
+
+    * States are looked up before rules. A deny or reject therefore only stops new connections, whether it is stateful or not
+      (``normalise`` takes both for one), and a stateless allow is only asked about packets that belong to no state.
+    * On a router ``in`` and ``out`` also see the packets that go through it. There is no ``forward`` (``unsupported``).
+    * A limit, a log prefix and a log limit have no exact form, a comment is a label of at most 63 characters (``unsupported``).
+
+    A flush removes filter rules and translation; then everything passes, so there are no rules to be kept for management.
+    """
+
+    NAME = NAME
+    REPLY_RULES = False
+
+    def __init__(self, host: Host, dialect: t.Optional[str] = None) -> None:
+        super().__init__(host)
+        self._dialect = dialect_named(dialect) if dialect is not None else None
+
+    @property
+    def dialect(self) -> Dialect:
+        """The system's dialect; FreeBSD's on a machine without pf."""
+        if self._dialect is None:
+            self._dialect = dialect_of(self.host.run(["uname", "-s"]).out)
+        return self._dialect
+
+    # -- pure ------------------------------------------------------------------------------------------------------------------
+
+    def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
+        return unsupported(rule)
+
+    def normalise(self, rule: Rule) -> Rule:
+        return normalise(rule)
+
+    def render(self, rule: Rule) -> t.Tuple[str, ...]:
+        return render(rule)
+
+    def parse(self, text: str) -> Ruleset:
+        return parse(text)
+
+    # -- reading ---------------------------------------------------------------------------------------------------------------
+
+    def sight(self) -> Sighting:
+        if self.host.which("pfctl") is None:
+            return Sighting(NAME, False, False, "pfctl is not installed")
+        try:
+            loaded, enabled = status(self.host, self.dialect)
+        except HoldfastError as exc:
+            if "root" not in exc.msg:
+                return Sighting(NAME, False, False, exc.msg)
+            boots = boot.starts_at_boot(self.host, self.dialect)
+            return Sighting(NAME, True, boots, "pf is %s at boot; only root may see its rules" % ("started" if boots else "not started"))
+        if not enabled:
+            return Sighting(NAME, True, False, "pf is disabled" if loaded else "pfctl is installed, the pf module is not loaded")
+        count = len(self.host.run(["pfctl", "-sr"]).out.split("\n")) - 1
+        return Sighting(NAME, True, count > 0, "pf is enabled with %d rules" % count)
+
+    def read(self) -> Ruleset:
+        live = read_live(self.host, self.dialect)
+        text = live.text
+        if text and not text.endswith("\n"):
+            text += "\n"
+        return parse(text if live.enabled else DISABLED + text, live)
+
+    def status(self) -> t.Dict[str, t.Any]:
+        loaded, enabled = status(self.host, self.dialect)
+        return {
+            "variant": self.dialect.name, "version": self.host.run(["uname", "-sr"]).out.strip(), "loaded": loaded, "enabled": enabled,
+            "file": rules_path(self.host, self.dialect), "at_boot": boot.starts_at_boot(self.host, self.dialect),
+        }  # fmt: skip
+
+    def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
+        return ruleset.chains[0]
+
+    def match_native(self, ruleset: Ruleset, text: str) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+        chain = ruleset.chains[0]
+        statements = split(without_status(ruleset.listing))
+        found: t.List[t.Tuple[Chain, t.Optional[Entry]]] = []
+        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+        for line in lines:
+            self._check_native(statements, line)
+            found.append((chain, _equal_entry(chain, statements, line)))
+        return found
+
+    def _check_native(self, statements: t.Sequence[Statement], line: str) -> None:
+        """Let pfctl read one raw line beside the macros and tables of the file; without a pfctl nobody can say."""
+        pieces = split(line + "\n")
+        if len(pieces) != 1 or pieces[0].kind == "blank":
+            raise HoldfastError("This is not one line of pf.conf: %s" % line)
+        if self.host.which("pfctl") is None:
+            return
+        context = join([one for one in statements if one.kind in ("macro", "table")])
+        answer = self.host.run(["pfctl", "-nf", "-"], stdin=context + line + "\n")
+        if not answer.ok:
+            raise HoldfastError("pf refuses the rule '%s': %s" % (line, (answer.err or answer.out).strip()[:2000]))
+
+    # -- changing --------------------------------------------------------------------------------------------------------------
+
+    def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
+        document = Document(without_status(ruleset.listing))
+        for edit in edits:
+            document.edit(edit)
+        adds = any(edit.rule is not None or edit.native is not None for edit in edits)
+        return self._transaction(ruleset, document.text(), enable=adds)
+
+    def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
+        document = Document(without_status(ruleset.listing))
+        document.flush()
+        return self._transaction(ruleset, document.text(), enable=False)
+
+    def _transaction(self, ruleset: Ruleset, text: str, enable: bool) -> Transaction:
+        """Return what loads a text; a rule that is added is meant to work, so pf is enabled for it."""
+        live = self._live(ruleset)
+        if text == without_status(ruleset.listing) and (live.enabled or not enable):
+            return Transaction((), ruleset.listing)
+        commands = []
+        if enable and not live.loaded:
+            commands.append(Command(("kldload", "pf")))
+        commands.append(Command(("pfctl", "-f" if enable or live.loaded else "-nf", STAGED)))
+        if enable and not live.enabled:
+            commands.append(Command(("pfctl", self.dialect.enable)))
+        return Transaction(
+            tuple(commands),
+            text if enable or live.enabled else DISABLED + text,
+            {"text": text, "path": live.path, "dialect": self.dialect.name, "enable": enable},
+            (Command(("pfctl", "-nf", "-"), text),),
+        )
+
+    def _live(self, ruleset: Ruleset) -> Live:
+        live = ruleset.chains[0].ref
+        if isinstance(live, Live):
+            return live
+        return Live(True, not ruleset.listing.startswith(DISABLED), (), "/etc/pf.conf", without_status(ruleset.listing))
+
+    def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
+        live = self._live(ruleset)
+        lines = ["status=0"]
+        if live.rules or live.enabled:
+            lines.append('pfctl -f "$DIR/pf.conf.before" || status=$?')
+        if not live.rules:
+            # Nothing was loaded, although the file may have had rules.
+            lines.append("if [ -e /dev/pf ]; then pfctl -F rules || status=$?; fi")
+            if self.dialect.old_translation:
+                lines.append("if [ -e /dev/pf ]; then pfctl -F nat || status=$?; fi")
+        if not live.enabled and self.dialect.name == "macos":
+            lines.append("if [ -s %s ]; then pfctl -X \"$(cat %s)\" && rm -f %s; fi" % (TOKEN, TOKEN, TOKEN))
+        elif not live.enabled:
+            lines.append("if pfctl -si 2>/dev/null | grep -q '^Status: Enabled'; then pfctl -d || status=$?; fi")
+        lines.append('[ "$status" -eq 0 ]')
+        paths = (live.path, STAGED) + self.dialect.boot_files
+        return Snapshot({"pf.conf.before": without_status(ruleset.listing)}, "\n".join(lines) + "\n", paths)
+
+    def apply(self, transaction: Transaction) -> None:
+        if not transaction.commands:
+            return
+        self.host.write(STAGED, str(transaction.persist["text"]), 0o600)
+        for command in transaction.commands:
+            answer = self.host.run(command.argv, command.stdin)
+            if not answer.ok:
+                said = (answer.err or answer.out).strip()
+                raise HoldfastError("%s failed with code %d: %s" % (" ".join(command.argv), answer.rc, said[:2000] or "(it said nothing)"))
+            token = re.search(r"Token\s*:\s*(\d+)", answer.err + answer.out) if command.argv[-1] == "-E" else None
+            if token is not None:
+                self.host.write(TOKEN, token.group(1) + "\n", 0o600)
+
+    def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
+        if not facts:
+            return []
+        path, text = str(facts["path"]), str(facts["text"])
+        dialect = dialect_named(str(facts["dialect"]))
+        notes = []
+        if self.host.read(path) != text:
+            self.host.write(path, text, self._mode(path))
+            notes.append("wrote %s" % path)
+        if facts.get("enable"):
+            notes += boot.start_at_boot(self.host, dialect)
+        self.host.remove(STAGED)
+        return notes
+
+    def _mode(self, path: str) -> int:
+        """Return the mode of a file, or that of a new one that only root may read."""
+        answer = self.host.run(["stat", "-f", "%Lp", path])
+        return int(answer.out, 8) if answer.ok and re.match(r"[0-7]{3,4}\s*\Z", answer.out) else 0o600
+
+
+def _equal_entry(chain: Chain, statements: t.Sequence[Statement], line: str) -> t.Optional[Entry]:
+    """Return the entry that says what a raw line says: the same words, or the same meaning."""
+    wanted = split(line + "\n")[0]
+    meant = chain_of([one for one in statements if one.kind in ("macro", "table", "set")] + [wanted])
+    known = {entry.ref: entry for entry in chain.entries}
+    for number, statement in enumerate(statements):
+        if statement.kind == wanted.kind and statement.words is not None and statement.words == wanted.words:
+            return known.get(number, Entry(statement.lines, ref=number))
+    if len(meant.entries) != 1 or not meant.entries[0].meanings():
+        return None
+    for entry in chain.entries:
+        same_kind = statements[entry.ref].says("quick") == wanted.says("quick")
+        if same_kind and (entry.rule, entry.parts) == (meant.entries[0].rule, meant.entries[0].parts):
+            return entry
+    return None

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making pf start at boot with the file, on each system.
+
+Writes the system's boot settings. Sources: rc.conf(5) and sysrc(8) of FreeBSD, rcctl(8) of OpenBSD, rc.conf(5) of NetBSD, launchd.plist(5).
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ...host import Host
+from .dialect import Dialect
+from .live import boot_setting
+
+_YES = frozenset({"YES", "TRUE", "ON", "1"})
+
+_PLIST = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+	<key>Label</key>
+	<string>com.holdfast.firewall.pf</string>
+	<key>ProgramArguments</key>
+	<array>
+		<string>/sbin/pfctl</string>
+		<string>-e</string>
+		<string>-f</string>
+		<string>/etc/pf.conf</string>
+	</array>
+	<key>RunAtLoad</key>
+	<true/>
+</dict>
+</plist>
+"""
+
+
+def starts_at_boot(host: Host, dialect: Dialect) -> bool:
+    """Return whether the system enables pf at boot."""
+    if dialect.name == "macos":
+        return host.read(dialect.boot_files[0]) == _PLIST
+    name = "pf_enable" if dialect.name == "freebsd" else "pf"
+    value = boot_setting(host, dialect, name)
+    if value is None:
+        return dialect.name == "openbsd"
+    return value.upper() in _YES
+
+
+def start_at_boot(host: Host, dialect: Dialect) -> t.List[str]:
+    """Make pf start at boot; returns what was written, nothing when it does already."""
+    if starts_at_boot(host, dialect):
+        return []
+    if dialect.name == "freebsd":
+        host.checked(["sysrc", "pf_enable=YES"])
+        return ["set pf_enable=YES in rc.conf"]
+    if dialect.name == "openbsd":
+        host.checked(["rcctl", "enable", "pf"])
+        return ["enabled pf with rcctl"]
+    path = dialect.boot_files[0]
+    if dialect.name == "macos":
+        host.write(path, _PLIST, 0o644)
+        return ["wrote %s, which enables pf at boot" % path]
+    text = re.sub(r"^\s*pf=.*\n?", "", host.read(path) or "", flags=re.MULTILINE)
+    host.write(path, "%s%spf=YES\n" % (text, "" if text.endswith("\n") or not text else "\n"), 0o644)
+    return ["set pf=YES in %s" % path]

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What pf enforces now, and whether that is what its file says.
+
+Reads the host, changes nothing. The file is what is edited, so it must be the source of the live rules: rules that somebody loaded from
+elsewhere would be lost with the next load.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ...host import Host
+from ...policy.errors import HoldfastError
+from .dialect import Dialect
+
+#: Where the text of a change lies between its load and its confirmation.
+STAGED = "/etc/holdfast/pf.conf.next"
+_RULE = re.compile(r"(pass|block|match|anchor|antispoof|scrub|nat|rdr|binat|no |nat-anchor|rdr-anchor|binat-anchor|scrub-anchor)\b")
+_AUTOMATIC = re.compile(r"<__automatic_\w+>")
+
+
+@dataclass(frozen=True)
+class Live:
+    """What was found.
+
+    :ivar loaded: whether the kernel has pf at all.
+    :ivar enabled: whether it decides about packets.
+    :ivar rules: the rules as pfctl lists them, translation first; None when they were not asked for.
+    :ivar path: the file they come from.
+    :ivar text: the text of that file, or of the change that waits for its confirmation.
+    """
+
+    loaded: bool
+    enabled: bool
+    rules: t.Tuple[str, ...]
+    path: str
+    text: str
+
+
+def read_live(host: Host, dialect: Dialect) -> Live:
+    """Read the state of pf and the text that its rules were loaded from.
+
+    :raises HoldfastError: when pfctl is missing or refuses, or the live rules do not come from the file.
+    """
+    if host.which("pfctl") is None:
+        raise HoldfastError("pfctl is not on this host: it has no pf")
+    path = rules_path(host, dialect)
+    text = host.read(path) or ""
+    loaded, enabled = status(host, dialect)
+    if not loaded:
+        return Live(False, False, (), path, text)
+    rules = _listed(host, dialect)
+    if not enabled or not rules:
+        return Live(True, enabled, rules, path, text)
+    expected = expand(host, text)
+    if expected == rules:
+        return Live(True, True, rules, path, text)
+    staged = host.read(STAGED)
+    if staged is not None and expand(host, staged) == rules:
+        return Live(True, True, rules, path, staged)
+    raise HoldfastError(
+        "The rules that pf enforces are not those of %s (%s), so a change of that file would replace them. "
+        "Put what you want to keep into the file and load it with: pfctl -f %s" % (path, _difference(rules, expected), path)
+    )
+
+
+def status(host: Host, dialect: Dialect) -> t.Tuple[bool, bool]:
+    """Return whether pf is in the kernel and whether it is enabled.
+
+    :raises HoldfastError: when pfctl may not say.
+    """
+    answer = host.run(["pfctl", "-si"])
+    if answer.ok:
+        return True, answer.out.lstrip().startswith("Status: Enabled")
+    said = (answer.err or answer.out).strip()
+    if "ermission denied" in said or "not permitted" in said:
+        raise HoldfastError("Reading the pf rules needs root; add become: true (or -b): %s" % said)
+    if dialect.loadable and not host.exists("/dev/pf"):
+        return False, False
+    raise HoldfastError("pfctl -si failed: %s" % (said or "(it said nothing)"))
+
+
+def rules_path(host: Host, dialect: Dialect) -> str:
+    """Return the file that the system loads at boot (``pf_rules`` of rc.conf, else /etc/pf.conf)."""
+    return (dialect.name != "macos" and boot_setting(host, dialect, "pf_rules")) or "/etc/pf.conf"
+
+
+def boot_setting(host: Host, dialect: Dialect, name: str) -> t.Optional[str]:
+    """Return a variable of the system's rc.conf files; the last assignment counts."""
+    value = None
+    for path in dialect.boot_files:
+        for found in re.finditer(r"^\s*%s=(\"[^\"\n]*\"|'[^'\n]*'|[^\s#;]*)" % re.escape(name), host.read(path) or "", re.MULTILINE):
+            value = found.group(1).strip("\"'")
+    return value
+
+
+def expand(host: Host, text: str) -> t.Tuple[str, ...]:
+    """Return the rules that a file would load, as pfctl lists them.
+
+    :raises HoldfastError: when the file is not valid.
+    """
+    answer = host.run(["pfctl", "-nvf", "-"], stdin=text if text.endswith("\n") else text + "\n")
+    if not answer.ok:
+        raise HoldfastError("The pf rules file is not valid: %s" % (answer.err or answer.out).strip()[:2000])
+    return _rules_in(answer.out.partition("\nLoading anchor ")[0])
+
+
+def _listed(host: Host, dialect: Dialect) -> t.Tuple[str, ...]:
+    translation = host.checked(["pfctl", "-sn"]) if dialect.old_translation else ""
+    return _rules_in(host.checked(["pfctl", "-sr"]) + translation)
+
+
+def _rules_in(text: str) -> t.Tuple[str, ...]:
+    """Return the rules of a listing, sections apart so that their order in the listing does not count."""
+    rules: t.List[str] = []
+    depth = 0
+    for line in text.splitlines():
+        plain = " ".join(line.split())
+        outside = depth == 0
+        # A list in a table line opens and closes on one line; what stays open is an anchor's body.
+        depth = max(0, depth + plain.count("{") - plain.count("}"))
+        if outside and _RULE.match(plain):
+            rules.append(_AUTOMATIC.sub("<__automatic>", re.sub(r" ?\{$", "", plain)))
+    return tuple(sorted(rules, key=lambda rule: 0 if re.match(r"(no )?(nat|rdr|binat)", rule) else 1 if rule.startswith("scrub") else 2))
+
+
+def _difference(live: t.Sequence[str], expected: t.Sequence[str]) -> str:
+    for one, other in zip(live, expected):
+        if one != other:
+            return "the first difference: live is '%s', the file says '%s'" % (one, other)
+    if len(live) > len(expected):
+        return "live is also '%s'" % live[len(expected)]
+    return "the file also says '%s'" % expected[len(live)]

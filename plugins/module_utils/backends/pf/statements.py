@@ -1,0 +1,147 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""pf.conf as a list of statements: where each begins and ends, what kind it is, and its words with macros expanded.
+
+Pure: touches nothing. The text of all statements, joined, is the file again, byte for byte. Source: pf.conf(5) and the traps of its
+scanner: a backslash at the end of a line joins it with the next one, in comments too; a newline inside braces does not end a statement.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+#: The sections of a pf.conf in the order that FreeBSD and macOS insist on; 0 may stand anywhere.
+SECTIONS: t.Dict[str, int] = {
+    "blank": 0, "macro": 0, "table": 0, "include": 0, "set": 1, "ether": 2, "scrub": 3, "queue": 4, "translation": 5, "filter": 6,
+    "anchor": 6, "antispoof": 6, "load": 6, "other": 6,
+}  # fmt: skip
+
+_FIRST: t.Dict[str, str] = {
+    "set": "set", "ether": "ether", "scrub": "scrub", "scrub-anchor": "scrub", "queue": "queue", "altq": "queue", "dummynet": "queue",
+    "dummynet-anchor": "queue", "nat": "translation", "rdr": "translation", "binat": "translation", "nat-anchor": "translation",
+    "rdr-anchor": "translation", "binat-anchor": "translation", "pass": "filter", "block": "filter", "match": "filter",
+    "anchor": "anchor", "antispoof": "antispoof", "load": "load", "include": "include", "table": "table",
+}  # fmt: skip
+
+_TOKEN = re.compile(
+    r"""\s+|"(?P<double>[^"]*)"|'(?P<single>[^']*)'|\$(?P<macro>\w+)|(?P<sign><>|><|->|!=|<=|>=|[(){}<>!=,])|(?P<word>[^\s(){}<>!=,"'$]+)"""
+)
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of a statement; a quoted one is never a keyword."""
+
+    text: str
+    quoted: bool = False
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement, or a stretch of blank lines and comments.
+
+    :ivar text: its lines as they stand in the file, with the newline.
+    :ivar kind: a key of SECTIONS.
+    :ivar words: its words with macros expanded; None where a macro is not defined or the text is not readable.
+    """
+
+    text: str
+    kind: str
+    words: t.Optional[t.Tuple[Word, ...]] = ()
+
+    @property
+    def lines(self) -> t.Tuple[str, ...]:
+        """Return the lines without the newline."""
+        return tuple(self.text.rstrip("\n").split("\n"))
+
+    def says(self, word: str) -> bool:
+        """Return whether the keyword is among the words."""
+        return any(one.text == word and not one.quoted for one in self.words or ())
+
+
+def split(text: str) -> t.List[Statement]:
+    """Split a pf.conf into its statements."""
+    statements: t.List[Statement] = []
+    macros: t.Dict[str, str] = {}
+    for piece, code in _pieces(text):
+        statements.append(_statement(piece, code, macros))
+    return statements
+
+
+def join(statements: t.Iterable[Statement]) -> str:
+    """Return the text of a file, which always ends with a newline (without it FreeBSD 12 refuses the last line)."""
+    text = "".join(one.text if one.text.endswith("\n") else one.text + "\n" for one in statements)
+    return text
+
+
+def _pieces(text: str) -> t.Iterator[t.Tuple[str, str]]:
+    """Yield (text of a statement, the same without comments)."""
+    start = at = depth = 0
+    code: t.List[str] = []
+    quote = ""
+    comment = False
+    while at < len(text):
+        char = text[at]
+        if char == "\\" and text[at + 1 : at + 2] == "\n":
+            code.append(" ")
+            at += 2
+            continue
+        if comment:
+            comment = char != "\n"
+            if not comment:
+                continue
+        elif quote:
+            quote = "" if char == quote else quote
+            code.append(char)
+        elif char == "\n" and depth <= 0:
+            yield text[start : at + 1], "".join(code)
+            start, code, depth = at + 1, [], 0
+        elif char == "#":
+            comment = True
+        else:
+            quote = char if char in "\"'" else ""
+            depth += {"{": 1, "}": -1}.get(char, 0)
+            code.append(char)
+        at += 1
+    if start < len(text):
+        yield text[start:], "".join(code)
+
+
+def _statement(piece: str, code: str, macros: t.Dict[str, str]) -> Statement:
+    if not code.strip():
+        return Statement(piece, "blank")
+    words = tokenize(code, macros)
+    definition = re.match(r"\s*([A-Za-z_]\w*)\s*=", code)
+    if definition is not None:
+        value = tokenize(code[definition.end() :], macros)
+        if value is not None:
+            macros[definition.group(1)] = " ".join(one.text for one in value)
+        return Statement(piece, "macro", words)
+    first = code.split(None, 1)[0]
+    if first == "no" and len(code.split()) > 1:
+        first = code.split()[1]
+    return Statement(piece, _FIRST.get(first, "other"), words)
+
+
+def tokenize(code: str, macros: t.Mapping[str, str], depth: int = 0) -> t.Optional[t.Tuple[Word, ...]]:
+    """Return the words of a statement, or None when it is not readable."""
+    words: t.List[Word] = []
+    at = 0
+    while at < len(code):
+        found = _TOKEN.match(code, at)
+        if found is None or depth > 20:
+            return None
+        at = found.end()
+        if found.group("macro") is not None:
+            inner = tokenize(macros[found.group("macro")], macros, depth + 1) if found.group("macro") in macros else None
+            if inner is None:
+                return None
+            words.extend(inner)
+        elif found.group("double") is not None or found.group("single") is not None:
+            words.append(Word(found.group("double") if found.group("double") is not None else found.group("single"), True))
+        elif found.group("sign") or found.group("word"):
+            words.append(Word(found.group("sign") or found.group("word")))
+    return tuple(words)
