@@ -1,0 +1,83 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which backend is chosen on which host, and that the result says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends import detect as detect_module
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base import Backend, Sighting
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.tests.unit.paper_host import PaperHost
+
+UFW = {"/etc/ufw/ufw.conf": "# comment\nENABLED=yes\n"}
+
+
+class Seen(Backend):
+    """A backend that was seen in some state."""
+
+    def __init__(self, host, name, available, active):
+        super().__init__(host)
+        self.NAME, self._seen = name, Sighting(name, available, active, "as told")
+
+    def sight(self):
+        return self._seen
+
+
+@pytest.fixture(name="sightings")
+def _sightings(monkeypatch):
+    states = {}
+    monkeypatch.setattr(detect_module, "make_backend", lambda name, host: Seen(host, name, *states.get(name, (False, False))))
+    return states
+
+
+def test_the_one_that_holds_rules_comes_before_those_that_are_merely_there(sightings):
+    sightings.update(nftables=(True, False), iptables=(True, True))
+    found = detect_module.detect(PaperHost())
+    assert found.backend.NAME == "iptables"
+    assert "holds rules" in found.reason
+    assert "nftables: as told" in found.saw
+
+
+def test_without_rules_the_order_decides(sightings):
+    sightings.update(ipfw=(True, False), nftables=(True, False), iptables=(True, False))
+    found = detect_module.detect(PaperHost())
+    assert found.backend.NAME == "ipfw"
+    assert "no firewall holds rules yet" in found.reason
+
+
+def test_no_firewall_is_said_plainly(sightings):
+    with pytest.raises(HoldfastError, match="No firewall was found"):
+        detect_module.detect(PaperHost())
+
+
+def test_an_active_ufw_is_refused_by_name(sightings):
+    sightings.update(nftables=(True, True))
+    with pytest.raises(HoldfastError, match="owned by ufw"):
+        detect_module.detect(PaperHost({"ufw": ""}, UFW))
+
+
+def test_a_disabled_ufw_does_not_count(sightings):
+    sightings.update(nftables=(True, False))
+    host = PaperHost({"ufw": ""}, {"/etc/ufw/ufw.conf": "ENABLED=no\n"})
+    assert detect_module.detect(host).backend.NAME == "nftables"
+
+
+def test_a_running_firewalld_is_refused_by_name(sightings):
+    host = PaperHost({"firewalld": "", "systemctl is-active --quiet firewalld": ""})
+    with pytest.raises(HoldfastError, match="owned by firewalld"):
+        detect_module.detect(host)
+
+
+def test_two_active_front_ends_are_both_named(sightings):
+    host = PaperHost({"ufw": "", "firewalld": "", "systemctl is-active --quiet firewalld": ""}, UFW)
+    with pytest.raises(HoldfastError, match="ufw and firewalld"):
+        detect_module.detect(host)
+
+
+def test_a_named_backend_overrides_and_the_reason_warns(sightings):
+    found = detect_module.detect(PaperHost({"ufw": ""}, UFW), "nftables")
+    assert found.backend.NAME == "nftables"
+    assert "although ufw is active" in found.reason

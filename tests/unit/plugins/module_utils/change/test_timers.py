@@ -1,0 +1,90 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which scheduler holds a rollback, and how its answers are read."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ansible_collections.holdfast.firewall.plugins.module_utils.change import timers
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.tests.unit.paper_host import PaperHost
+
+AT_SAYS = (0, "", "warning: commands will be executed using /bin/sh\njob 7 at Sat Nov 21 11:42:00 2026\n")
+WITH_ATD = {"/run/atd.pid": "99\n", "/proc/99/comm": "atd\n"}
+
+
+def queue(*numbers):
+    return "".join("%d\tSat Nov 21 11:42:00 2026 a root\n" % number for number in numbers)
+
+
+def test_at_with_a_running_daemon_comes_first_on_linux():
+    host = PaperHost({"uname -s": "Linux\n", "at": AT_SAYS, "systemd-run": ""}, dict(WITH_ATD, **{"/run/systemd/system": ""}))
+    assert timers.choose_timer(host).NAME == "at"
+
+
+def test_at_without_its_daemon_is_not_trusted():
+    # at queues the job and returns 0 although nothing will ever run it.
+    host = PaperHost(
+        {"uname -s": "Linux\n", "at": AT_SAYS, "systemd-run": ""},
+        {"/run/systemd/system": "", "/run/atd.pid": "99\n", "/proc/99/comm": "sh\n"},
+    )
+    assert timers.choose_timer(host).NAME == "systemd-run"
+
+
+def test_systemd_run_without_a_running_systemd_is_not_used():
+    with pytest.raises(HoldfastError) as caught:
+        timers.choose_timer(PaperHost({"uname -s": "Linux\n", "systemd-run": ""}))
+    assert caught.value.details["rc"] == 31
+    assert "systemd is not running" in caught.value.msg
+
+
+def test_the_bsds_use_daemon_because_their_at_wakes_every_five_minutes():
+    host = PaperHost({"uname -s": "FreeBSD\n", "at": AT_SAYS, "daemon": ""}, WITH_ATD)
+    assert timers.choose_timer(host).NAME == "daemon"
+
+
+@pytest.mark.parametrize("seconds", [10, 60, 75, 3600])
+def test_at_starts_at_the_full_minute_before_the_deadline(seconds):
+    moments = []
+
+    def at(argv, stdin):
+        moments.append((argv, stdin))
+        return AT_SAYS
+
+    host = PaperHost({"atq": queue(7), "at": at})
+    assert timers.At().arm(host, "change", "/x/restore.sh", seconds) == "7"
+    argv, stdin = moments[0]
+    assert "exec /bin/sh /x/restore.sh timer" in stdin
+    deadline = time.time() + seconds
+    if argv[1] == "-t":
+        planned = time.mktime(time.strptime(argv[2], "%Y%m%d%H%M"))
+        assert deadline - 61 <= planned <= deadline
+    else:
+        assert argv[1:] == ["now"]
+        assert int(deadline) // 60 * 60 <= time.time() + 3
+
+
+def test_a_job_that_at_does_not_list_is_no_timer():
+    with pytest.raises(HoldfastError, match="does not list it"):
+        timers.At().arm(PaperHost({"atq": queue(6), "at": AT_SAYS}), "change", "/x/restore.sh", 3600)
+
+
+def test_a_refusal_of_at_is_passed_on():
+    host = PaperHost({"at": (1, "", "You do not have permission to use at.\n")})
+    with pytest.raises(HoldfastError, match="You do not have permission"):
+        timers.At().arm(host, "change", "/x/restore.sh", 60)
+
+
+def test_a_systemd_timer_is_exact_and_asked_after():
+    host = PaperHost({"systemd-run": "", "systemctl is-active": ""})
+    assert timers.SystemdRun().arm(host, "c1", "/x/restore.sh", 42) == "holdfast-rollback-c1"
+    assert "--on-active=42s" in host.ran[0]
+    assert "AccuracySec=100ms" in host.ran[0]
+    assert "--collect" in host.ran[0]
+    host.answers["systemctl is-active"] = (3, "", "")
+    with pytest.raises(HoldfastError, match="systemd-run refused"):
+        timers.SystemdRun().arm(host, "c1", "/x/restore.sh", 42)
