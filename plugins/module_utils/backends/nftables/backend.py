@@ -1,0 +1,131 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nftables: one table of our own, and rules in the administrator's chains where they have to be to take effect.
+
+Reads with ``nft list ruleset`` (JSON for the meaning, text for people), changes with one ``nft -f`` transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ...host import Result
+from ...policy.errors import HoldfastError
+from ...policy.rule import Rule
+from ..base import Backend, Sighting, Snapshot, Transaction, Unsupported
+from ..ruleset import Chain, Edit, Entry, Ruleset
+from .flush import plan_flush
+from .listing import TableKey, parse_listing
+from .names import DIRECTION_OF, FAMILIES_OF, HOOK_OF, OWN_TABLE, chain_name
+from .namespace import listed_forms
+from .native import match_native
+from .owners import owner_by_names
+from .parse import Document, NftRuleset, build, own_chain, parse_text
+from .persist import PATHS, loader_facts, persist
+from .render import limit_sets, statements, unsupported
+from .restore import restore_files, restore_script
+from .transaction import plan
+
+
+class Nftables(Backend):
+    """The rules that nft lists."""
+
+    NAME = "nftables"
+    REPLY_RULES = True
+
+    # -- pure ---------------------------------------------------------------------------------------------------------------
+
+    def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
+        return unsupported(rule)
+
+    def render(self, rule: Rule) -> t.Tuple[str, ...]:
+        chain = chain_name(*OWN_TABLE, HOOK_OF[rule.direction])
+        sets = ["add set %s %s %s %s" % (*OWN_TABLE, one.name, one.definition()) for one in limit_sets(rule)]
+        return (*sets, *("add rule %s %s" % (chain, one.typed) for one in statements(rule, OWN_TABLE[0])))
+
+    def parse(self, text: str) -> NftRuleset:
+        return parse_text(text)
+
+    # -- reading ------------------------------------------------------------------------------------------------------------
+
+    def sight(self) -> Sighting:
+        if self.host.which("nft") is None:
+            return Sighting(self.NAME, False, False, "nft is not installed")
+        if not self.host.is_root():
+            return Sighting(self.NAME, True, False, "nft is installed; its rules can be read by root only")
+        result = self.host.run(["nft", "-j", "list", "chains"])
+        if not result.ok:
+            return Sighting(self.NAME, False, False, "nft does not answer: %s" % _said(result))
+        bases: t.Dict[TableKey, t.List[t.Dict[str, t.Any]]] = {}
+        for one in json.loads(result.out or '{"nftables": []}')["nftables"]:
+            if "hook" in one.get("chain", {}):
+                bases.setdefault((one["chain"]["family"], one["chain"]["table"]), []).append(one["chain"])
+        # Whether a table with the names of iptables is the work of iptables, only its rules tell; here the names have to do.
+        used = [
+            key for key, found in sorted(bases.items())
+            if any(one["type"] == "filter" and one["hook"] in DIRECTION_OF for one in found) and key[0] in FAMILIES_OF
+            and owner_by_names(*key, [one["name"] for one in found], lambda: True) is None
+        ]  # fmt: skip
+        names = ", ".join("%s %s" % key for key in used)
+        return Sighting(self.NAME, True, bool(used), "filter chains in table %s" % names if used else "no filter chains of its own")
+
+    def read(self) -> NftRuleset:
+        for _attempt in range(3):
+            document = Document(self._list("-j"))
+            tables = parse_listing(self._list("-s", "-a"))
+            handles = {(*table.key, rule.handle) for table in tables.tables for chain in table.chains() for rule in chain.rules}
+            if handles == set(document.rules):
+                break  # else the rules changed between the two listings
+        return build(tables, document)
+
+    def status(self) -> t.Dict[str, t.Any]:
+        version = self.host.run(["nft", "--version"]).out.split()
+        facts: t.Dict[str, t.Any] = {"version": version[1].lstrip("v") if len(version) > 1 else None, "table": "%s %s" % OWN_TABLE}
+        facts.update(loader_facts(self.host))
+        return facts
+
+    def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
+        wanted = own_chain(direction)
+        return ruleset.chain(wanted.name) or wanted
+
+    def match_native(self, ruleset: Ruleset, text: str) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+        return match_native(self.host, _ours(ruleset), text)
+
+    # -- changing -----------------------------------------------------------------------------------------------------------
+
+    def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
+        read = _ours(ruleset)
+        return plan(read, edits, lambda lines, sets: listed_forms(self.host, read.tables, lines, sets))
+
+    def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
+        read = _ours(ruleset)
+        return plan_flush(read, keep, lambda lines, sets: listed_forms(self.host, read.tables, lines, sets))
+
+    def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
+        files = restore_files(_ours(ruleset).tables, parse_listing(transaction.after))
+        return Snapshot(files=files, script=restore_script(files), paths=PATHS)
+
+    def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
+        return persist(self.host, parse_listing(self._list("-s")), facts)
+
+    def _list(self, *options: str) -> str:
+        if self.host.which("nft") is None:
+            raise HoldfastError("nft is not installed on this host; install the package nftables, or choose another backend")
+        if not self.host.is_root():
+            raise HoldfastError("Reading nftables rules needs root; add become: true (or -b)")
+        result = self.host.run(["nft", *options, "list", "ruleset"])
+        if not result.ok:
+            raise HoldfastError("The nftables rules cannot be read: %s" % _said(result))
+        return result.out
+
+
+def _ours(ruleset: Ruleset) -> NftRuleset:
+    if not isinstance(ruleset, NftRuleset):
+        raise HoldfastError("These rules were not read by the nftables backend")
+    return ruleset
+
+
+def _said(result: Result) -> str:
+    return (result.err or result.out).strip()[:500] or "it said nothing (code %d)" % result.rc

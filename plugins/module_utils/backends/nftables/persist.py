@@ -1,0 +1,164 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making verified rules last over a reboot, beside the administrator's own files and never in them.
+
+Writes the files named in ``names`` and enables the unit that loads them. Everything is taken from the live rules; the facts of a change
+only say which rules in other people's tables are ours, and which of theirs were removed.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ...host import Host
+from .listing import Listing, referred
+from .loader import LOAD_SCRIPT, UNIT_TEXT, Record, read_records, write_records
+from .names import FOREIGN_FILE, INCLUDED_FILE, INCLUDED_FOLDER, LIMIT_SET, LOADER, MAIN_FILES, OWN_FILE, OWN_TABLE, UNIT, UNIT_FILE
+
+PATHS = (OWN_FILE, FOREIGN_FILE, LOADER, UNIT_FILE, INCLUDED_FILE)
+_HEAD = "# The table of holdfast.firewall. Written by holdfast.firewall: changes are overwritten.\n"
+
+
+def persist(host: Host, tables: Listing, facts: t.Mapping[str, t.Any]) -> t.List[str]:
+    """Write what is live, and see to it that it is loaded at boot; returns what was done, for people."""
+    notes: t.List[str] = []
+    own = own_file(tables)
+    records = foreign_records(tables, read_records(host.read(FOREIGN_FILE) or ""), facts)
+    foreign = write_records(records) if records else None
+    systemd = host.exists("/run/systemd/system") and host.which("systemctl") is not None
+    if own is None and foreign is None:
+        if systemd and host.exists(UNIT_FILE):
+            host.run(["systemctl", "disable", "--quiet", UNIT])
+            notes.append("disabled %s" % UNIT)
+        for path in PATHS:
+            _write(host, path, None, notes)
+        if notes and systemd:
+            host.run(["systemctl", "daemon-reload"])
+        return notes
+    _write(host, OWN_FILE, own, notes)
+    _write(host, FOREIGN_FILE, foreign, notes)
+    _write(host, LOADER, LOAD_SCRIPT, notes, 0o755)
+    if systemd:
+        _write(host, UNIT_FILE, UNIT_TEXT, notes, 0o644)
+        _write(host, INCLUDED_FILE, None, notes)
+        _enable(host, notes)
+    else:
+        _include(host, own, foreign, notes)
+    return notes
+
+
+def own_file(tables: Listing) -> t.Optional[str]:
+    """Return the file of our own table, or None when it has no rules.
+
+    It may be loaded again and again: the chains are flushed and filled in one transaction, and keep their hooks.
+    """
+    own = tables.table(OWN_TABLE)
+    if own is None or not any(chain.rules for chain in own.chains()):
+        return None
+    return _HEAD + "add table %s %s\nflush table %s %s\n%s\n" % (*OWN_TABLE, *OWN_TABLE, "\n".join(own.lines()))
+
+
+def foreign_records(tables: Listing, known: t.Sequence[Record], facts: t.Mapping[str, t.Any]) -> t.List[Record]:
+    """Return the records of rules in other tables, brought up to date with the live rules and a change's facts."""
+    removals = [one for one in known if one.what == "del"]
+    additions = [one for one in known if one.what == "add"]
+    for family, table, chain, text in facts.get("removed", ()):
+        gone = Record("del", (family, table, chain), text)
+        ours = next((one for one in additions if (one.ref, one.text) == (gone.ref, gone.text)), None)
+        if ours is not None:
+            additions.remove(ours)
+        elif gone not in removals:
+            removals.append(gone)
+    for family, table, chain, text in facts.get("added", ()):
+        additions.append(Record("add", (family, table, chain), text))
+    live = {(one.family, one.name, chain.name): [rule.text for rule in chain.rules] for one in tables.tables for chain in one.chains()}
+    placed = _placed(additions, live)
+    again = {(one.ref, one.text) for one in placed}
+    # A removed rule that is live without us came back by the administrator's hand.
+    removals = [one for one in removals if (one.ref, one.text) in again or one.text not in live.get(one.ref, ())]
+    return _sets(tables, placed) + [one for one in removals + placed if one.plain]
+
+
+def _placed(additions: t.Sequence[Record], live: t.Mapping[t.Any, t.Sequence[str]]) -> t.List[Record]:
+    """Return the additions that are live, in live order, each with the first rule behind it that is not ours."""
+    wanted: t.Dict[t.Any, t.List[str]] = {}
+    for one in additions:
+        wanted.setdefault(one.ref, []).append(one.text)
+    placed: t.List[Record] = []
+    for ref, texts in wanted.items():
+        left = list(texts)
+        found: t.List[Record] = []
+        lines = list(live.get(ref, ()))
+        ours = []
+        for line in lines:
+            ours.append(line in left)
+            if ours[-1]:
+                left.remove(line)
+        anchor = ""
+        for line, mine in zip(reversed(lines), reversed(ours)):
+            if mine:
+                found.append(Record("add", ref, line, anchor))
+            else:
+                anchor = "" if "\t" in line else line
+        placed += reversed(found)
+    return placed
+
+
+def _sets(tables: Listing, placed: t.Sequence[Record]) -> t.List[Record]:
+    """Return the records of the dynamic sets that rules of ours in other tables name."""
+    records = []
+    for one in placed:
+        for name in sorted(word for word in referred(one.text) if word.startswith(LIMIT_SET)):
+            table = tables.table(one.ref[:2])
+            block = table.block("set", name) if table is not None else None
+            if block is not None:
+                body = "{ %s; }" % "; ".join(line.strip() for line in block.without_elements().body)
+                records.append(Record("set", (one.ref[0], one.ref[1], name), body))
+    return list(dict.fromkeys(records))
+
+
+def _write(host: Host, path: str, text: t.Optional[str], notes: t.List[str], mode: int = 0o600) -> None:
+    if text is None:
+        if host.exists(path):
+            host.remove(path)
+            notes.append("removed %s" % path)
+    elif host.read(path) != text:
+        host.write(path, text, mode)
+        notes.append("wrote %s" % path)
+
+
+def _enable(host: Host, notes: t.List[str]) -> None:
+    enabled = host.run(["systemctl", "is-enabled", "--quiet", UNIT]).ok
+    if not enabled or "wrote %s" % UNIT_FILE in notes:
+        host.run(["systemctl", "daemon-reload"])
+        result = host.run(["systemctl", "enable", "--quiet", UNIT])
+        if not result.ok:
+            notes.append("warning: %s could not be enabled, so the rules are gone after a reboot: %s" % (UNIT, result.err.strip()))
+            return
+        notes.append("enabled %s" % UNIT)
+    # Once active it follows a reload of nftables.service, which flushes all rules. What it loads now is what is live.
+    if not host.run(["systemctl", "is-active", "--quiet", UNIT]).ok:
+        host.run(["systemctl", "start", "--no-block", UNIT])
+
+
+def _include(host: Host, own: t.Optional[str], foreign: t.Optional[str], notes: t.List[str]) -> None:
+    """Without systemd: use the folder that the host's own nftables file includes, if it does."""
+    included = host.exists(INCLUDED_FOLDER) and any(
+        re.search(r'^\s*include\s+"%s/\*(\.nft)?"' % re.escape(INCLUDED_FOLDER), host.read(path) or "", re.MULTILINE) for path in MAIN_FILES
+    )
+    if included:
+        _write(host, INCLUDED_FILE, own, notes, 0o644)
+        if foreign is not None:
+            notes.append("warning: rules in tables of others are live; they need sh %s when the host starts, after its own rules" % LOADER)
+    else:
+        notes.append("warning: the rules are live, but no loader for boot was found; run sh %s when the host starts" % LOADER)
+
+
+def loader_facts(host: Host) -> t.Dict[str, t.Any]:
+    """Return how the rules come back at boot, for people."""
+    for path, word in ((UNIT_FILE, UNIT), (INCLUDED_FILE, INCLUDED_FILE)):
+        if host.exists(path):
+            return {"boot_loader": word}
+    return {"boot_loader": None}

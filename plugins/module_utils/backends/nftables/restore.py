@@ -1,0 +1,109 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Putting the old rules back: one nft file that undoes the difference between two listings.
+
+Pure: builds text. The file loads whether or not the change was made. Only chains that the change touches are written; what
+the change created goes. A table, chain or set that stays is never deleted, so that the order of a listing stays too, unless the change
+deleted something in front of what stayed: then the table's content is built anew, in its old order, in the same transaction.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from .listing import Block, Listing, Table
+
+
+def restore_files(before: Listing, after: Listing) -> t.Dict[str, str]:
+    """Return the files of a restore: ``restore.nft`` for all tables, and one for each table in case that one is refused."""
+    parts = []
+    for table in after.tables:
+        if before.table(table.key) is None:
+            parts.append(["add table %s %s" % table.key, "delete table %s %s" % table.key])
+    for table in before.tables:
+        now = after.table(table.key)
+        if now is None:
+            parts.append(["add table %s %s" % table.key, "delete table %s %s" % table.key, *_restorable(table).lines()])
+        elif now.lines() != table.lines():
+            parts.append(_undo(table, now))
+    files = {"restore.nft": "".join("\n".join(part) + "\n" for part in parts)}
+    if len(parts) > 1:
+        files.update({"restore-%d.nft" % number: "\n".join(part) + "\n" for number, part in enumerate(parts)})
+    return files
+
+
+def restore_script(files: t.Iterable[str]) -> str:
+    """Return the shell text that loads the files."""
+    single = sorted(name for name in files if name != "restore.nft")
+    lines = ["nft -f \"$DIR/restore.nft\" && status=0 || status=$?"]
+    if single:
+        # One table may have gone meanwhile; the others still come back.
+        lines.append('if [ "$status" -ne 0 ]; then')
+        lines += ['    nft -f "$DIR/%s"' % name for name in single]
+        lines.append("fi")
+    return "\n".join([*lines, '[ "$status" -eq 0 ]']) + "\n"
+
+
+def _undo(table: Table, now: Table) -> t.List[str]:
+    gone = [one for one in table.blocks if now.block(one.kind, one.name) is None]
+    new = [one for one in now.blocks if table.block(one.kind, one.name) is None]
+    touched = [one for one in table.chains() if one in gone or _differs(one, now.block("chain", one.name))]
+    if not _ends_with(table, gone):
+        return _rebuild(table, new)
+    lines = _head(table)
+    for block in [*gone, *(one for one in touched if one not in gone), *new]:
+        if block.kind == "chain" or block in new:
+            lines += replace(block, rules=()).without_elements().lines()
+    lines.append("}")
+    lines += ["flush chain %s %s %s" % (*table.key, one.name) for one in [*touched, *(one for one in new if one.kind == "chain")]]
+    lines += ["delete %s %s %s %s" % (one.kind, *table.key, one.name) for one in sorted(new, key=lambda one: one.kind == "chain")]
+    lines += _head(table)
+    for block in _restorable(table).blocks:
+        original = table.block(block.kind, block.name)
+        if original in gone or original in touched:
+            lines += _whole(block)
+    return [*lines, "}"]
+
+
+def _rebuild(table: Table, new: t.Sequence[Block]) -> t.List[str]:
+    """Build the content of a table anew, in its old order."""
+    everything = [*table.blocks, *new]
+    lines = _head(table)
+    for block in everything:
+        lines += replace(block, rules=()).without_elements().lines()
+    lines += ["}", "flush table %s %s" % table.key]
+    lines += ["flush map %s %s %s" % (*table.key, one.name) for one in everything if one.kind == "map"]
+    lines += ["delete %s %s %s %s" % (one.kind, *table.key, one.name) for one in everything if one.kind != "chain"]
+    lines += ["delete chain %s %s %s" % (*table.key, one.name) for one in everything if one.kind == "chain"]
+    lines += _head(table)
+    for block in _restorable(table).blocks:
+        lines += _whole(block)
+    return [*lines, "}"]
+
+
+def _ends_with(table: Table, gone: t.Sequence[Block]) -> bool:
+    """Return whether what is gone was listed behind everything of its kind that stays, so that adding it again keeps the order."""
+    for chains in (False, True):
+        same = [one in gone for one in table.blocks if (one.kind == "chain") is chains]
+        if same != sorted(same):
+            return False
+    return True
+
+
+def _differs(block: Block, now: t.Optional[Block]) -> bool:
+    return now is None or now.lines() != block.lines()
+
+
+def _head(table: Table) -> t.List[str]:
+    return ["table %s %s {" % table.key]
+
+
+def _whole(block: Block) -> t.List[str]:
+    return ["\t%s %s {" % (block.kind, block.name), *block.body, *("\t\t" + rule.text for rule in block.rules), "\t}"]
+
+
+def _restorable(table: Table) -> Table:
+    """Return the table without what only rules put into sets: counts that begin anew."""
+    return replace(table, blocks=tuple(one.without_elements() if one.dynamic else one for one in table.blocks))
