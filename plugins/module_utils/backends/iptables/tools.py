@@ -1,0 +1,147 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tools of one host: which variant, which families, and what they hold now.
+
+Reads the host through its own tools; changes nothing. Only the host's default variant is called: looking with the legacy tools where the
+nft variant is the default would make legacy tables.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ...host import Host
+from ...policy.addresses import Network
+from ...policy.errors import HoldfastError
+from .protocols import PATH, ProtocolNames
+from .render import Abilities
+from .saved import FAMILIES, HEADINGS, Saved, Tables, parse_saved
+from .sets import parse_sets, references
+
+TOOLS = {4: "iptables", 6: "ip6tables"}
+#: The release from which on iptables-restore knows -w.
+WAIT_SINCE = (1, 6, 2)
+WAIT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What ``iptables --version`` says: the variant, ``nft`` or ``legacy``, and the release."""
+
+    name: str
+    release: t.Tuple[int, ...]
+
+    @property
+    def text(self) -> str:
+        """For people: ``1.8.9 (nft)``."""
+        return "%s (%s)" % (".".join(str(part) for part in self.release), self.name)
+
+
+class Tools:
+    """The iptables programs of a host; answers that do not change are asked for once."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._variant: t.Optional[Variant] = None
+        self._can: t.Optional[Abilities] = None
+
+    def installed(self) -> bool:
+        """Return whether the programs for IPv4 are there."""
+        return all(self.host.which(program) is not None for program in ("iptables", "iptables-save", "iptables-restore"))
+
+    def ipv6(self) -> bool:
+        """Return whether the host has IPv6 and the programs for it."""
+        return self.host.which("ip6tables-save") is not None and self.host.exists("/proc/net/if_inet6")
+
+    def families(self) -> t.Tuple[int, ...]:
+        """Return the address families that can be filtered here."""
+        return FAMILIES if self.ipv6() else (4,)
+
+    def variant(self) -> Variant:
+        """Return the default variant; before 1.8 there was only the legacy one."""
+        if self._variant is None:
+            said = self.host.run(["iptables", "--version"]).out
+            found = re.search(r"v(\d+(?:\.\d+)*)", said)
+            release = tuple(int(part) for part in found.group(1).split(".")) if found else ()
+            self._variant = Variant("nft" if "nf_tables" in said else "legacy", release)
+        return self._variant
+
+    def abilities(self) -> Abilities:
+        """Return what rules can be written for this host; without iptables, what the nft variant can do."""
+        if self._can is None:
+            legacy = self.installed() and self.variant().name == "legacy"
+            self._can = Abilities(ProtocolNames(self.host.read(PATH)), legacy, self.host.which("ipset") is not None)
+        return self._can
+
+    def restore(self, family: int, *options: str) -> t.Tuple[str, ...]:
+        """Return the command that reads a transaction, keeps all else, and waits for the lock where it knows how to."""
+        wait = ("-w", str(WAIT_SECONDS)) if self.variant().release >= WAIT_SINCE else ()
+        return (TOOLS[family] + "-restore", "--noflush") + wait + options
+
+    def require(self) -> None:
+        """Refuse a host whose rules cannot be read.
+
+        :raises HoldfastError: when the programs are missing or this is not root.
+        """
+        if not self.installed():
+            raise HoldfastError("iptables is not on this host: install it (iptables, iptables-save and iptables-restore are needed)")
+        if not self.host.is_root():
+            raise HoldfastError("Reading the rules of iptables needs root: add become: true (or -b)")
+
+    def save(self, family: int) -> Saved:
+        """Return what the tools of one family show.
+
+        :raises HoldfastError: when they fail, or when the filter table holds chains that they cannot show.
+        """
+        saved = parse_saved(self.host.checked([TOOLS[family] + "-save"]))
+        if "filter" in saved.incompatible:
+            raise HoldfastError(
+                "The filter table of %s holds chains that were made with nft and that %s cannot show; use backend: nftables on this host"
+                % (HEADINGS[family][2:], TOOLS[family])
+            )
+        return saved
+
+    def live(self) -> t.Dict[int, Tables]:
+        """Return the live tables of all families.
+
+        :raises HoldfastError: see ``require`` and ``save``.
+        """
+        self.require()
+        return {family: self.save(family).tables for family in self.families()}
+
+    def set_members(self, name: str) -> t.Optional[t.Tuple[Network, ...]]:
+        """Return the members of one live set of ours, or None when there is no such set."""
+        result = self.host.run(["ipset", "save", name])
+        return parse_sets(result.out.splitlines()).get(name) if result.ok else None
+
+    def referenced_sets(self, text: str) -> t.Dict[str, t.Tuple[Network, ...]]:
+        """Return the live sets of ours that rules in this text refer to."""
+        found = {name: self.set_members(name) for name in references(text)}
+        return {name: members for name, members in found.items() if members}
+
+    def other_variant(self) -> t.Optional[str]:
+        """Return a sentence about rules in the variant that is not the default, or None. Both filter at the same time."""
+        if self.variant().name == "nft":
+            files = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
+            names = sorted({name for path in files for name in (self.host.read(path) or "").split()})
+            return "legacy tables are loaded as well (%s) and decide too" % ", ".join(names) if names else None
+        if self.host.which("iptables-nft-save") is not None and self.host.is_root():
+            result = self.host.run(["iptables-nft-save"])
+            if result.ok and re.search(r"^(?:-A|:\S+ DROP)", result.out, re.MULTILINE):
+                return "the nft variant holds rules as well, and they decide too"
+        return None
+
+    def foreign_expressions(self, family: int, table: str, chain: str) -> t.Optional[str]:
+        """Return a rule of a chain that was added with nft itself, so that iptables may show it wider than it is; None when there is none.
+
+        The nft variant puts a counter into every rule that it makes; that tells its rules from others.
+        """
+        if self.variant().name != "nft" or self.host.which("nft") is None:
+            return None
+        result = self.host.run(["nft", "list", "chain", "ip" if family == 4 else "ip6", table, chain])
+        lines = [line.strip() for line in result.out.splitlines()] if result.ok else []
+        inner = [line for line in lines[2:] if line and line != "}" and not line.startswith("type ")]
+        return next((line for line in inner if "counter packets " not in line), None)
