@@ -72,26 +72,24 @@ class ConfirmedChangeAction(ActionBase):
         """Confirm over a new connection; returns what that adds to the result."""
         deadline = answered + pending["confirm_within"] - MARGIN
         time.sleep(FIRST_WAIT)
-        trouble = "it was not tried"
+        trouble = tried = ""
         while time.monotonic() < deadline:
             waited = time.monotonic() - answered
             left = max(1, min(CONNECT_TIMEOUT, int(deadline - time.monotonic())))
             outcome, trouble = self._over_new_connection({"change": pending["change"], "waited": waited}, task_vars, left)
             if outcome is None or outcome.get("too_early"):
+                tried = trouble
                 time.sleep(0.5)
                 continue
             if outcome.get("failed"):
-                return self._explain_refusal(outcome)
+                return self._explain_refusal(pending, answered, outcome, trouble or tried, task_vars)
             return {"proof": describe_proof(self._connection), "persisted": outcome.get("persisted", [])}
         return self._await_rollback(pending, answered, trouble, task_vars)
 
     def _await_rollback(self, pending: Result, answered: float, trouble: str, task_vars: Result) -> Result:
         """Wait until the host has restored its rules, connect again, and tell what happened."""
         window = pending["confirm_within"]
-        cut = "The change was undone: after it, no new connection to this host worked for %d seconds (%s)" % (
-            max(1, round(window - MARGIN)), trouble,
-        )  # fmt: skip
-        time.sleep(max(0.0, answered + window - time.monotonic()))
+        cut = "The change was undone: after it, no new connection to this host worked (%s)" % (trouble or "no attempt ended in time")
         last = trouble
         while time.monotonic() < answered + window + AFTERMATH:
             outcome, last = self._over_new_connection({"change": pending["change"], "state": "status"}, task_vars, CONNECT_TIMEOUT)
@@ -100,12 +98,12 @@ class ConfirmedChangeAction(ActionBase):
                 return self._account(outcome, cut)
             time.sleep(1.0)
         self._reset_quietly()
-        return {
-            "failed": True, "changed": True, "rolled_back": None,
-            "msg": "%s. The host cannot be reached although its rollback (%s, change %s) was due %d seconds ago (%s). Nothing of the change "
-            "was saved, so a reboot also brings the old rules back; else use the host's console" % (
-                cut, pending["timer"], pending["change"], AFTERMATH, last),
-        }  # fmt: skip
+        why = (
+            "%s. The host cannot be reached although its rollback (%s, change %s) was due %d seconds ago (%s). Nothing of the change was "
+            "saved, so a reboot also brings the old rules back; else use the host's console"
+        )
+        msg = why % (cut, pending["timer"], pending["change"], AFTERMATH, last)
+        return {"failed": True, "changed": True, "rolled_back": None, "msg": msg}
 
     def _account(self, outcome: Result, cut: str) -> Result:
         account: Result = {"failed": True, "changed": False, "rolled_back": bool(outcome.get("rolled_back"))}
@@ -123,16 +121,20 @@ class ConfirmedChangeAction(ActionBase):
             account["msg"] = "%s. Its rollback restored the old rules, the host can be reached again, and in force is what was before" % cut
         return account
 
-    def _explain_refusal(self, outcome: Result) -> Result:
-        return {
-            "failed": True, "changed": False, "rolled_back": bool(outcome.get("rolled_back")),
-            "msg": outcome.get("msg") or outcome.get("module_stderr") or "The change could not be confirmed; the host undoes it by itself",
-        }  # fmt: skip
+    def _explain_refusal(self, pending: Result, answered: float, outcome: Result, trouble: str, task_vars: Result) -> Result:
+        """Tell why the host did not confirm; where it had already restored its rules, tell what is in force."""
+        if trouble and outcome.get("rolled_back"):
+            return self._await_rollback(pending, answered, trouble, task_vars)
+        msg = outcome.get("msg") or outcome.get("module_stderr") or "The change could not be confirmed; the host undoes it by itself"
+        return {"failed": True, "changed": False, "rolled_back": bool(outcome.get("rolled_back")), "msg": msg}
 
     def _over_new_connection(self, args: Result, task_vars: Result, timeout: int) -> t.Tuple[t.Optional[Result], str]:
         """Run ``confirm`` over a new connection; returns its result, or None and why there is none."""
         try:
             with fresh(self._connection, timeout):
+                if over_network(self._connection):
+                    # Opens the connection; a file transfer that fails in its place would warn about its method.
+                    self._connection.exec_command("exit 0", sudoable=False)
                 outcome: Result = self._execute_module(module_name=CONFIRM_MODULE, module_args=args, task_vars=task_vars)
         except AnsibleConnectionFailure as exc:
             return None, _one_line(exc)

@@ -69,6 +69,12 @@ fi
 
 if [ "$status" -eq 0 ]; then
     text="change @ID@ was not confirmed in time; the firewall rules from before it are in force again"
+    for name in "$DIR"/*; do
+        case ${name##*/} in
+            change.json | applied.json | timer.json | log) ;;
+            *) rm -f "$name" ;;
+        esac
+    done
 else
     text="change @ID@ was not confirmed in time, and restoring the rules from before it FAILED with code $status; see $LAST/log"
 fi
