@@ -1,0 +1,285 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ipfw backend of FreeBSD: reads and changes the numbered list of rules in the kernel.
+
+Touches the host through ``host`` only; ``apply`` changes the kernel's list, ``persist`` writes files.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, replace
+
+from ...host import Result
+from ...policy.errors import HoldfastError
+from ...policy.rule import Rule
+from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
+from ..ruleset import Chain, Edit, Entry, Ruleset
+from . import boot
+from .body import Unreadable, read_body
+from .edit import Document, dry
+from .listing import DEFAULT_NUMBER, RESERVED_SET, Line, Listing, read_listing, split_comment
+from .parse import NAME, parse
+from .render import CHECK_STATE, normalise, render, unsupported
+from .restore import as_data, put_back, restore_script
+
+SWITCHES = ("net.inet.ip.fw.enable", "net.inet6.ip6.fw.enable")
+
+
+@dataclass(frozen=True)
+class Live:
+    """The state of the kernel's firewall: whether it is there, and its switches that are off."""
+
+    loaded: bool = True
+    off: t.Tuple[str, ...] = ()
+
+
+class Ipfw(Backend):
+    """ipfw of FreeBSD 12 and later.
+
+    One chain, ``ipfw``, for all directions and both families: the enabled rules of all sets, in order; the default is rule 65535.
+    New rules go into set 0, numbered from 100 in steps of 10, or between two numbers. A reject for both families is two rules of one
+    number, since ipfw answers IPv4 and IPv6 by different actions. Many addresses become a table named by its content.
+
+    * A stateful allow has ``keep-state :default`` (with ``setup`` for TCP). Its replies pass where it stands; when a rule before it
+      stops them all, ``check-state :default`` is put before that rule. From there on existing connections also pass the denies
+      between the two.
+    * A deny or reject has no state of its own (``normalise`` takes stateful and stateless for one): it stops what no rule or
+      ``check-state`` before it passed.
+    * On a router ``in`` and ``out`` also see the packets that go through it. There is no ``forward`` (``unsupported``).
+    * A rule that is taken out, or replaced to change its comment or log, ends the states it made: its TCP connections break.
+
+    When ipfw is not loaded, it is loaded with ``default_to_accept``, because the module alone would deny everything at once.
+    """
+
+    NAME = NAME
+    REPLY_RULES = True
+
+    # -- pure ------------------------------------------------------------------------------------------------------------------
+
+    def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
+        return unsupported(rule)
+
+    def normalise(self, rule: Rule) -> Rule:
+        return normalise(rule)
+
+    def render(self, rule: Rule) -> t.Tuple[str, ...]:
+        return render(rule)
+
+    def parse(self, text: str) -> Ruleset:
+        return parse(text)
+
+    # -- reading ---------------------------------------------------------------------------------------------------------------
+
+    def sight(self) -> Sighting:
+        if self.host.which("ipfw") is None:
+            return Sighting(NAME, False, False, "ipfw is not installed")
+        answer = self.host.run(["sysctl", "-n", SWITCHES[0]])
+        if not answer.ok:
+            return Sighting(NAME, self.host.which("kldload") is not None, False, "ipfw is installed, its module is not loaded")
+        enabled = answer.out.strip() == "1"
+        listed = self.host.run(["ipfw", "list"])
+        if not listed.ok:
+            return Sighting(NAME, True, enabled, "ipfw is %s; only root may see its rules" % ("enabled" if enabled else "disabled"))
+        count = len(listed.out.splitlines()) - 1
+        return Sighting(NAME, True, enabled and count > 0, "ipfw is %s with %d rules" % ("enabled" if enabled else "disabled", count))
+
+    def read(self) -> Ruleset:
+        if self.host.which("ipfw") is None:
+            raise HoldfastError("ipfw is not on this host")
+        live = self._live()
+        if not live.loaded:
+            ruleset = parse("", live)
+            return replace(ruleset, chains=(replace(ruleset.chains[0], default="allow", missing=True),))
+        text = self._list()
+        if "table(hf_" in text:
+            listing = read_listing(text + self.host.checked(["ipfw", "table", "all", "list"]))
+            used = [(name, networks) for name, networks in listing.tables if "table(%s)" % name in text]
+            text = replace(listing, tables=tuple(used)).text()
+        return parse(text, live)
+
+    def _live(self) -> Live:
+        answer = self.host.run(["sysctl", *SWITCHES])
+        values = dict(re.findall(r"^(\S+?)[:=]\s*(\d+)$", answer.out, re.MULTILINE))
+        if SWITCHES[0] not in values:
+            return Live(loaded=False)
+        return Live(True, tuple(name for name in SWITCHES if values.get(name) == "0"))
+
+    def _list(self) -> str:
+        answer = self.host.run(["ipfw", "-S", "list"])
+        if not answer.ok:
+            raise HoldfastError(_refusal(answer))
+        return answer.out
+
+    def status(self) -> t.Dict[str, t.Any]:
+        live = self._live()
+        return {
+            "version": self.host.run(["uname", "-sr"]).out.strip(), "loaded": live.loaded, "enabled": live.loaded and not live.off,
+            "at_boot": boot.starts_at_boot(self.host), "script": boot.setting(self.host, "firewall_script") or "/etc/rc.firewall",
+        }  # fmt: skip
+
+    def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
+        return ruleset.chains[0]
+
+    def match_native(self, ruleset: Ruleset, text: str) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+        chain = ruleset.chains[0]
+        listing = read_listing(ruleset.listing)
+        found: t.List[t.Tuple[Chain, t.Optional[Entry]]] = []
+        for raw in text.splitlines():
+            if raw.strip() and not raw.strip().startswith("#"):
+                wanted = self._listed_form(_native_line(raw))
+                found.append((chain, _equal_entry(chain, listing, wanted)))
+        return found
+
+    def _listed_form(self, line: Line) -> Line:
+        """Return a rule in the form in which ipfw lists it; without an ipfw, as it is typed.
+
+        :raises HoldfastError: when ipfw refuses the rule.
+        """
+        if self.host.which("ipfw") is None:
+            return line
+        answer = self.host.run(dry(line))
+        if not answer.ok:
+            raise HoldfastError("ipfw refuses the rule '%s': %s" % (line.body, (answer.err or answer.out).strip()[:2000]))
+        shown = read_listing(answer.out).lines
+        return replace(line, body=shown[-1].body) if shown else line
+
+    # -- changing --------------------------------------------------------------------------------------------------------------
+
+    def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
+        document = self._document(ruleset)
+        for edit in _with_needed_replies(edits):
+            if edit.native is not None:
+                document.put_line(_native_line(edit.native))
+            else:
+                document.edit(edit)
+        return self._transaction(ruleset, document, any(edit.remove is None or edit.rule is not None for edit in edits))
+
+    def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
+        rules = _kept(keep.get(NAME, ()))
+        if _holds_only(ruleset, rules):
+            return Transaction((), ruleset.listing)
+        document = self._document(ruleset)
+        document.keep_only(rules)
+        return self._transaction(ruleset, document, False)
+
+    def _document(self, ruleset: Ruleset) -> Document:
+        listing = read_listing(ruleset.listing)
+        if not self._ref(ruleset).loaded:
+            listing = replace(listing, lines=(Line(DEFAULT_NUMBER, "allow ip from any to any", RESERVED_SET),))
+        return Document(listing, self._listed_form)
+
+    def _transaction(self, ruleset: Ruleset, document: Document, adds: bool) -> Transaction:
+        live = self._ref(ruleset)
+        commands = document.commands()
+        if not commands:
+            return Transaction((), ruleset.listing)
+        if not live.loaded:
+            # The default is read when the module is loaded; afterwards it cannot be changed.
+            commands = [Command(("kenv", "-q", boot.ACCEPT + "=1")), Command(("kldload", "ipfw"))] + commands
+        if adds:
+            commands += [Command(("sysctl", "%s=1" % name)) for name in live.off]
+        facts = {"before": ruleset.listing, "numbers": document.touched(), "tables": document.new_tables}
+        return Transaction(tuple(commands), document.result().text(), facts, tuple(document.checks()) if live.loaded else ())
+
+    def _ref(self, ruleset: Ruleset) -> Live:
+        ref = ruleset.chains[0].ref
+        return ref if isinstance(ref, Live) else Live()
+
+    def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
+        live = self._ref(ruleset)
+        before = read_listing(ruleset.listing)
+        numbers = [int(one) for one in transaction.persist.get("numbers", ())]
+        files = {
+            "ipfw.before": "".join(line.shown() + "\n" for line in before.lines),
+            "ipfw.numbers": "".join("%d\n" % one for one in numbers),
+            "ipfw.tables": "".join("%s\n" % one for one in transaction.persist.get("tables", ())),
+            "ipfw.calls": as_data(put_back(before, numbers)),
+        }
+        return Snapshot(files, restore_script(live.loaded, dict.fromkeys(live.off, "0")), boot.PATHS)
+
+    def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
+        if not facts:
+            return []
+        return boot.persist(self.host, str(facts["before"]), self.read().listing)
+
+
+def _refusal(answer: Result) -> str:
+    said = (answer.err or answer.out).strip()
+    if "not permitted" in said or "ermission denied" in said:
+        return "Reading the ipfw rules needs root; add become: true (or -b): %s" % said
+    return "ipfw -S list failed with code %d: %s" % (answer.rc, said or "(it said nothing)")
+
+
+def _native_line(text: str) -> Line:
+    """Return one raw rule, with or without ``ipfw add`` and a number.
+
+    :raises HoldfastError: when it is something else.
+    """
+    plain = " ".join(text.split()) if "//" not in text else text.strip()
+    lines = read_listing(plain).lines
+    if len(lines) != 1 or lines[0].body.split()[0] in ("table", "nat", "pipe", "queue", "set", "delete", "flush", "sched"):
+        raise HoldfastError("ipfw: native takes rules only, such as: add 200 allow tcp from any to me 22 in; found: %s" % text.strip())
+    match, comment = split_comment(lines[0].body)
+    return replace(lines[0], body=" ".join(match.split()) + (" // " + comment if comment is not None else ""))
+
+
+def _equal_entry(chain: Chain, listing: Listing, wanted: Line) -> t.Optional[Entry]:
+    """Return the entry that says the same: the same text, or the same meaning."""
+    for entry in chain.entries:
+        if len(entry.ref) == 1 and listing.lines[entry.ref[0]].body == wanted.body:
+            return entry
+    try:
+        meaning = read_body(wanted.body, dict(listing.tables))
+    except Unreadable:
+        return None
+    for entry in chain.entries:
+        if meaning.exact and len(meaning.rules) == 1 and entry.rule == meaning.rules[0]:
+            return entry
+    return None
+
+
+def _with_needed_replies(edits: t.Sequence[Edit]) -> t.List[Edit]:
+    """Return the edits without the replies that pass anyway where the stateful rule stands or is put.
+
+    A reply rule at the end of the list is never needed: nothing before the stateful rule stops its replies. One before an entry is
+    needed once, unless the stateful rule goes before that entry, too.
+    """
+    needed: t.List[Edit] = []
+    seen: t.Set[t.Any] = set()
+    for edit in edits:
+        if edit.rule is None or not edit.rule.reply:
+            needed.append(edit)
+            continue
+        if edit.before is None or edit.before.ref in seen:
+            continue
+        placed = [one.before for one in edits if one.rule is not None and not one.rule.reply and one.remove is None]
+        if any(before is not None and before.ref <= edit.before.ref for before in placed):
+            continue
+        seen.add(edit.before.ref)
+        needed.append(edit)
+    return needed
+
+
+def _kept(rules: t.Sequence[Rule]) -> t.List[Rule]:
+    """Return the rules that a flush keeps, in our terms: loopback is lo0 here, and one check-state passes all replies."""
+    kept: t.List[Rule] = []
+    for rule in rules:
+        if rule.reply and any(one.reply for one in kept):
+            continue
+        kept.append(replace(rule, interface="lo0") if rule.interface == "lo" else rule)
+    return kept
+
+
+def _holds_only(ruleset: Ruleset, rules: t.Sequence[Rule]) -> bool:
+    """Return whether there are exactly these rules, in this order, beside those that a flush does not reach."""
+    lines = read_listing(ruleset.listing).lines
+    present = {n for n, line in enumerate(lines) if line.number != DEFAULT_NUMBER and line.set != RESERVED_SET}
+    entries = [entry for entry in ruleset.chains[0].entries if set(entry.ref) <= present]
+    if len(entries) != len(rules) or sum(len(entry.ref) for entry in entries) != len(present):
+        return False
+    return all(
+        lines[entry.ref[0]].body == CHECK_STATE if rule.reply else entry.rule == normalise(rule) for entry, rule in zip(entries, rules)
+    )

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making the live ipfw rules come back at boot, on top of whatever the administrator's own script loads.
+
+Writes below /etc/holdfast, rc.conf and loader.conf. The firewall script that was configured before is never touched: ours runs it first
+and then makes the difference between what it yields and what was live: rules that are gone are deleted (each only if it still reads as
+it did), rules that are new are added with their numbers. Sources: rc.conf(5), rc.firewall, loader.conf(5), ipfw(8).
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ...host import Host
+from .listing import DEFAULT_NUMBER, Line, Listing, read_listing
+from .restore import CALLS, as_data, put_back
+
+FOLDER = "/etc/holdfast"
+SCRIPT = FOLDER + "/ipfw.rules"
+#: The listing that the administrator's script yields.
+BASE = FOLDER + "/ipfw.base"
+#: The path of the administrator's script; empty without one.
+FORMER = FOLDER + "/ipfw.script"
+GONE = FOLDER + "/ipfw.gone"
+CALLED = FOLDER + "/ipfw.calls"
+RC_FILES = ("/etc/rc.conf", "/etc/rc.conf.local")
+LOADER = "/boot/loader.conf"
+ACCEPT = "net.inet.ip.fw.default_to_accept"
+#: Every file that may be written.
+PATHS = (SCRIPT, BASE, FORMER, GONE, CALLED, LOADER) + RC_FILES
+
+_TEXT = """\
+#!/bin/sh
+# Loads the ipfw rules at boot. Written by holdfast.firewall; the lists beside it are data for it.
+# The script that was configured before runs first, then the changes that tasks made to its rules.
+PATH=/sbin:/bin:/usr/sbin:/usr/bin
+LC_ALL=C
+export PATH LC_ALL
+DIR=/etc/holdfast
+status=0
+%s
+former=$(cat "$DIR/ipfw.script")
+if [ -n "$former" ]; then
+    /bin/sh "$former" "$@"
+else
+    ipfw -q -f flush
+fi
+# A rule that was taken out goes only if it still reads as it did.
+while IFS= read -r line; do
+    number=${line%%%% *}
+    if ipfw -S list "$number" 2> /dev/null | grep -Fqx -e "$line"; then
+        ipfw -q delete "$number"
+    fi
+done < "$DIR/ipfw.gone"
+ipfw_calls < "$DIR/ipfw.calls"
+exit "$status"
+""" % CALLS.rstrip("\n")  # fmt: skip
+
+
+def setting(host: Host, name: str) -> t.Optional[str]:
+    """Return a variable of rc.conf; the last assignment counts."""
+    value = None
+    for path in RC_FILES:
+        for found in re.finditer(r"^\s*%s=(\"[^\"\n]*\"|'[^'\n]*'|[^\s#;]*)" % re.escape(name), host.read(path) or "", re.MULTILINE):
+            value = found.group(1).strip("\"'")
+    return value
+
+
+def starts_at_boot(host: Host) -> bool:
+    """Return whether rc.conf enables the firewall."""
+    return (setting(host, "firewall_enable") or "").upper() in ("YES", "TRUE", "ON", "1")
+
+
+def persist(host: Host, before: str, now: str) -> t.List[str]:
+    """Write what brings the live rules back at boot.
+
+    :param before: the listing before the change, which is what the administrator's script yields when ours is not in place yet.
+    :param now: the live listing.
+    """
+    notes: t.List[str] = []
+    former = setting(host, "firewall_script")
+    if former != SCRIPT:
+        own = starts_at_boot(host)
+        _write(host, FORMER, (former or "/etc/rc.firewall") + "\n" if own else "\n", 0o600)
+        _write(host, BASE, before if own else "", 0o600)
+        if own:
+            notes.append("%s goes on to be run first at boot" % (former or "/etc/rc.firewall"))
+    elif host.read(BASE) is None or host.read(FORMER) is None:
+        # Someone removed them: without knowing what the former script yields, the live rules are kept as a whole.
+        _write(host, FORMER, "\n", 0o600)
+        _write(host, BASE, "", 0o600)
+    base, live = read_listing(host.read(BASE) or ""), read_listing(now)
+    numbers = _changed_numbers(base, live)
+    gone = [line.shown() for line in base.lines if line.number in numbers and not line.disabled]
+    _write(host, GONE, "".join(line + "\n" for line in gone), 0o600)
+    _write(host, CALLED, as_data(put_back(live, numbers)), 0o600)
+    if _write(host, SCRIPT, _TEXT, 0o755) or numbers:
+        notes.append("wrote %s" % SCRIPT)
+    wanted = [("firewall_enable", "YES", starts_at_boot(host)), ("firewall_script", SCRIPT, former == SCRIPT)]
+    for name, value, there in wanted:
+        if not there:
+            host.checked(["sysrc", "%s=%s" % (name, value)])
+            notes.append("set %s=%s in rc.conf" % (name, value))
+    if any(line.number == DEFAULT_NUMBER and line.body.startswith("allow") for line in live.lines):
+        notes += _accept_by_default(host)
+    return notes
+
+
+def _changed_numbers(base: Listing, live: Listing) -> t.List[int]:
+    """Return the numbers whose rules differ."""
+    groups: t.List[t.Dict[int, t.List[Line]]] = [{}, {}]
+    for group, listing in zip(groups, (base, live)):
+        for line in listing.lines:
+            if line.number != DEFAULT_NUMBER:
+                group.setdefault(line.number, []).append(line)
+    old, new = groups
+    return sorted(number for number in {*old, *new} if old.get(number) != new.get(number))
+
+
+def _accept_by_default(host: Host) -> t.List[str]:
+    """Keep the default of the live firewall: without this the module denies everything that no rule passes."""
+    text = host.read(LOADER) or ""
+    if re.search(r"^\s*%s\s*=\s*[\"']?1" % re.escape(ACCEPT), text, re.MULTILINE):
+        return []
+    text = re.sub(r"^\s*%s\s*=.*\n?" % re.escape(ACCEPT), "", text, flags=re.MULTILINE)
+    host.write(LOADER, '%s%s%s="1"\n' % (text, "" if text.endswith("\n") or not text else "\n", ACCEPT), 0o644)
+    return ["set %s=1 in %s, as it is now" % (ACCEPT, LOADER)]
+
+
+def _write(host: Host, path: str, text: str, mode: int) -> bool:
+    """Write a file unless it is so already; returns whether it was written."""
+    if host.read(path) == text:
+        return False
+    host.write(path, text, mode)
+    return True

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The text of ``ipfw -S list``: numbered lines, and the tables of ours that they name.
+
+Pure: touches nothing. Source: ipfw(8) and the traps of its listing: rules of a disabled set are marked, several rules may share a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ...policy.addresses import Addresses, Network, network_text
+
+DEFAULT_NUMBER = 65535
+#: Rules of this set outlive a flush.
+RESERVED_SET = 31
+PREFIX = "hf_"
+_OURS = re.compile(r"table\((hf_[0-9a-f]{12})\)")
+_LINE = re.compile(r"(?P<off># DISABLED )?(?:ipfw +)?(?:-q +)?(?:add +)?(?:(?P<number>\d+) +)?(?:set +(?P<set>\d+) +)?(?P<body>\S.*)\Z", re.DOTALL)
+_HEADER = re.compile(r"--- table\((?P<name>[^)]+)\), set\(\d+\) ---\Z")
+_TABLE = re.compile(r"(?:ipfw +)?table +(?P<name>\S+) +(?P<verb>create|add) +(?P<rest>.*)\Z")
+
+Tables = t.Dict[str, t.Tuple[Network, ...]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One rule as ipfw lists it.
+
+    :ivar number: 1 to 65535; 0 for a rule that has none yet.
+    :ivar set: the rule set, 0 to 31.
+    :ivar body: action, match and comment.
+    :ivar disabled: whether its set is disabled, so that it decides nothing.
+    """
+
+    number: int
+    body: str
+    set: int = 0
+    disabled: bool = False
+
+    def shown(self) -> str:
+        """Return the line as ``ipfw -S list`` prints it."""
+        return "%s%05d set %d %s" % ("# DISABLED " if self.disabled else "", self.number, self.set, self.body)
+
+    def argv(self) -> t.Tuple[str, ...]:
+        """Return the call that adds this rule; a comment is one word, so that its blanks are kept."""
+        match, comment = split_comment(self.body)
+        words = ("ipfw", "-q", "add", str(self.number)) + (("set", str(self.set)) if self.set else ()) + tuple(match.split())
+        return words + (("//", comment) if comment is not None else ())
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All rules in order, and the content of our tables."""
+
+    lines: t.Tuple[Line, ...]
+    tables: t.Tuple[t.Tuple[str, t.Tuple[Network, ...]], ...] = ()
+
+    def text(self) -> str:
+        """Return the listing."""
+        shown = [line.shown() for line in self.lines]
+        for name, networks in sorted(self.tables):
+            shown.append("--- table(%s), set(0) ---" % name)
+            shown.extend("%s 0" % network for network in sorted(networks, key=lambda one: (one.version, one)))  # type: ignore[arg-type, return-value]
+        return "".join(line + "\n" for line in shown)
+
+
+def read_listing(text: str) -> Listing:
+    """Read ``ipfw -S list`` (and ``ipfw table all list`` behind it), or rules as an administrator types them."""
+    lines: t.List[Line] = []
+    tables: t.Dict[str, t.List[Network]] = {}
+    table: t.Optional[str] = None
+    for raw in text.split("\n"):
+        header, typed = _HEADER.match(raw), _TABLE.match(raw)
+        if raw.startswith("## Dynamic rules"):
+            break
+        if header is not None:
+            table = header.group("name")
+            tables.setdefault(table, [])
+        elif typed is not None:
+            known = tables.setdefault(typed.group("name"), [])
+            if typed.group("verb") == "add":
+                known.extend(_network(key) for key in typed.group("rest").split()[::2])
+        elif table is not None and raw.strip():
+            tables[table].append(_network(raw.split()[0]))
+        elif raw.strip() and (not raw.startswith("#") or raw.startswith("# DISABLED")):
+            found = _LINE.match(raw.lstrip())
+            if found is not None:
+                lines.append(
+                    Line(int(found.group("number") or 0), found.group("body"), int(found.group("set") or 0), bool(found.group("off")))
+                )
+    ours = {name: tuple(networks) for name, networks in tables.items() if name.startswith(PREFIX)}
+    return Listing(tuple(lines), tuple(sorted(ours.items())))
+
+
+def tables_in(body: str) -> t.Tuple[str, ...]:
+    """Return the names of our tables that a rule names."""
+    return tuple(dict.fromkeys(_OURS.findall(split_comment(body)[0])))
+
+
+def table_name(addresses: Addresses) -> str:
+    """Return the name of the table with exactly these networks."""
+    words = " ".join(network_text(one) for one in addresses.networks)
+    return PREFIX + hashlib.sha256(words.encode("ascii")).hexdigest()[:12]
+
+
+def split_comment(body: str) -> t.Tuple[str, t.Optional[str]]:
+    """Return the rule and its comment, or None without one."""
+    found = re.search(r"(?:^|(?<=\s))//(?:\s|\Z)", body)
+    if found is None:
+        return body, None
+    return body[: found.start()].rstrip(), body[found.end() :]
+
+
+def _network(text: str) -> Network:
+    return ipaddress.ip_network(text, strict=False)
