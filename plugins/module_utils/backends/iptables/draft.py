@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .saved import SavedChain, Tables, chain_order, is_builtin, table_order
+from .saved import SavedChain, Tables, chain_order, empty_table, is_builtin, table_order
 
 Key = t.Tuple[int, str, str]
 
@@ -98,13 +98,12 @@ class Draft:
             family: {table: dict(chains) for table, chains in tables.items()} for family, tables in self.saved.items()
         }
         for family, table, chain in self.touched():
-            chains = result.setdefault(family, {}).setdefault(table, {})
+            chains = result.setdefault(family, {}).setdefault(table, empty_table(table))
             old = chains.get(chain)
             if (family, table, chain) in self.dropped:
                 chains.pop(chain, None)
             else:
-                policy = old.policy if old is not None else "ACCEPT" if is_builtin(table, chain) else "-"
-                chains[chain] = SavedChain(chain, policy, self.lines((family, table, chain)))
+                chains[chain] = SavedChain(chain, old.policy if old is not None else "-", self.lines((family, table, chain)))
         return result
 
     def restore_input(self, family: int) -> str:

@@ -52,14 +52,9 @@ def _edit_chain(draft: Draft, key: Key, chain: SavedChain, commit: int, gone: t.
 def _with_new_tables(text: str, saved: Saved, draft: Draft) -> str:
     for table in sorted({key[1] for key in draft.touched()} - set(saved.commits)):
         for tables in draft.after().values():
-            chains = {name: chain for name, chain in tables.get(table, {}).items() if chain.rules or not is_builtin(table, name)}
-            if chains:
-                text = "%s\n%s\n" % (text.rstrip("\n"), "\n".join(table_text(table, chains))) if text.strip() else _block(table, chains)
+            if table in tables:
+                text = "\n".join([text.rstrip("\n"), *table_text(table, tables[table])]) + "\n"
     return text
-
-
-def _block(table: str, chains: t.Mapping[str, SavedChain]) -> str:
-    return "\n".join(table_text(table, chains)) + "\n"
 
 
 def own_text(tables: Tables, wanted: t.Iterable[str], flush: bool) -> str:

@@ -20,7 +20,7 @@ from .conditions import Conditions, Line, parse_line
 from .intervals import addresses_of, ports_of
 from .owners import chain_owner
 from .protocols import ProtocolNames
-from .saved import BUILTIN, FAMILIES, SavedChain, Tables, chain_order, is_builtin, table_order
+from .saved import FAMILIES, SavedChain, Tables, chain_order, empty_table, is_builtin, table_order
 
 ACTIONS = {"ACCEPT": "allow", "DROP": "deny", "REJECT": "reject"}
 DIRECTIONS = {"INPUT": "in", "OUTPUT": "out", "FORWARD": "forward"}
@@ -178,7 +178,7 @@ def _filter_chains(
     family: int, chains: t.Mapping[str, SavedChain], names: ProtocolNames, sets: t.Mapping[str, t.Tuple[Network, ...]]
 ) -> t.List[Chain]:
     present = set(chains)
-    known = dict({name: SavedChain(name, "ACCEPT") for name in BUILTIN["filter"]}, **chains)
+    known = dict(empty_table("filter"), **chains)
     lines = {name: tuple(parse_line(text, family, names, sets) for text in one.rules) for name, one in known.items()}
     table = _Family(family, known, lines)
     directions = table.directions()

@@ -72,6 +72,11 @@ def is_builtin(table: str, chain: str) -> bool:
     return chain in BUILTIN.get(table, ())
 
 
+def empty_table(table: str) -> t.Dict[str, SavedChain]:
+    """Return a table as the kernel makes it: built-in chains without rules that accept."""
+    return {name: SavedChain(name, "ACCEPT") for name in BUILTIN.get(table, ())}
+
+
 def parse_saved(text: str) -> Saved:
     """Read the text of iptables-save, or a file of that format."""
     tables: Tables = {}
@@ -92,7 +97,7 @@ def parse_saved(text: str) -> Saved:
             table = line[1:].strip()
             odd = odd or (line if table in starts else None)
             starts[table] = number
-            tables.setdefault(table, {name: SavedChain(name, "ACCEPT") for name in BUILTIN.get(table, ())})
+            tables.setdefault(table, empty_table(table))
         elif line == "COMMIT" and table:
             commits[table] = number
             table = ""
