@@ -188,8 +188,8 @@ def _chain(
 
 def _statements(table: Table, rule: RuleLine, document: t.Optional[Document]) -> t.Tuple[t.List[Statement], t.Optional[str]]:
     known = None
-    # Some versions of nft leave the limit of a dynamic set out of their JSON; the text has it.
-    if document is not None and rule.handle is not None and "@" + LIMIT_SET not in rule.text:
+    # Some versions of nft leave the limit of a dynamic set out of their JSON; the text, where there is one, has it.
+    if document is not None and rule.handle is not None and (" @" + LIMIT_SET not in rule.text):
         known = document.rules.get((table.family, table.name, rule.handle))
     return known if known is not None else read_rule(rule.text)  # type: ignore[return-value]
 
