@@ -17,14 +17,22 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_CLONED = frozenset("bridge carp disc edsc enc epair faith gif gre ipsec lagg lo me ovpn pflog pfsync stf tap tun vlan vxlan wg".split())
 SIOCGIFADDR, SIOCGIFNETMASK = 0x8915, 0x891B
 
 
 @dataclass(frozen=True)
 class Interfaces:
-    """Interface names, each with its ``ip_interface`` addresses in order."""
+    """Interface names, each with its ``ip_interface`` addresses in order.
+
+    ``driver_groups``: every driver's name is a group of its interfaces (OpenBSD, macOS); FreeBSD has that for cloned interfaces only.
+    """
 
     addresses: dict[str, tuple] = field(default_factory=dict)
+    driver_groups: bool = True
+
+    def _is_group(self, name: str) -> bool:
+        return bool(name) and not name[-1].isdigit() and (self.driver_groups or name in _CLONED)
 
     def names_of(self, name: str) -> list[str]:
         """The interfaces that ``name`` means: itself, the members of a group (``em``, ``egress``), or all for ``self``."""
@@ -32,9 +40,9 @@ class Interfaces:
             return list(self.addresses)
         if name in self.addresses:
             return [name]
-        if name == "egress":
+        if name == "egress" and self.driver_groups:
             return [known for known in self.addresses if not known.startswith("lo")]
-        if name and not name[-1].isdigit():
+        if self._is_group(name):
             return [known for known in self.addresses if known.startswith(name) and known[len(name):].isdigit()]
         return []
 
@@ -48,9 +56,9 @@ class Interfaces:
             return False
         if wanted == actual or wanted == "any":
             return True
-        if wanted == "egress":
+        if wanted == "egress" and self.driver_groups:
             return not actual.startswith("lo")
-        return bool(wanted) and not wanted[-1].isdigit() and actual.startswith(wanted) and actual[len(wanted):].isdigit()
+        return self._is_group(wanted) and actual.startswith(wanted) and actual[len(wanted):].isdigit()
 
     def lookup(self, name: str, modifiers: tuple = ()) -> list:
         """Addresses of ``name`` as ``(family, address text, prefix length)``; modifiers: network, broadcast, peer, 0."""

@@ -156,6 +156,7 @@ class PfKernel:
         """What is in force, in the form that the packet evaluator takes."""
         tables = [Table(key.rpartition("/")[2], key.rpartition("/")[0], addresses=tuple(value["addresses"]))
                   for key, value in self.state["tables"].items()]
+        interfaces = replace(interfaces, driver_groups=self.flavour.name != "freebsd")
         return Ruleset(self.flavour, interfaces, {path: self.rules(path) for path in self.state["rules"]}, tables,
                        dict(self.state["options"]))
 

@@ -312,7 +312,10 @@ class Parser(SectionReader):
 
         def item() -> list:
             if not self.take("("):
-                return [(self.interface_name(), None)]
+                name = self.interface_name()
+                if not name[0].isalpha():  # the real parser takes an address for an interface of that name
+                    self.fail("syntax error")
+                return [(name, None)]
             name = self.interface_name()
             hosts = self.host()
             self.expect(")")
@@ -331,6 +334,7 @@ def parse_pf(text: str, flavour: Flavour | str = "freebsd", interfaces: Interfac
         flavour = parse_flavour(flavour)
     if not isinstance(interfaces, Interfaces):
         interfaces = from_mapping(interfaces or {"lo0": ["127.0.0.1/8", "::1/128"]})
+    interfaces = replace(interfaces, driver_groups=flavour.name != "freebsd")
     parser = Parser(text, filename, flavour, interfaces, anchor, strict, read_file)
     parser.parse()
     return Ruleset(flavour, interfaces, parser.rules, parser.tables, parser.options, parser.loads, parser.verbose, parser.stderr,

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The normal form that the stand-in pfctl prints, and that it reads back as the same rules."""
+
+from __future__ import annotations
+
+import pytest
+from holdfast_standin.pf_listing import rule_text
+from holdfast_standin.pf_parser import parse_pf
+from holdfast_standin.pf_rule import rule_from_json, rule_to_json
+from hypothesis import given
+from hypothesis import strategies as st
+
+INTERFACES = {"em0": ["192.0.2.10/24"], "lo0": ["127.0.0.1/8", "::1/128"]}
+
+
+def listed(text, flavour="freebsd", numeric=None):
+    ruleset = parse_pf(text + "\n", flavour, INTERFACES)
+    assert ruleset.accepted, ruleset.stderr
+    return [rule_text(rule, ruleset.flavour, numeric) for rule in ruleset.rules[""]]
+
+
+# typed, listed with numeric ports by FreeBSD
+FREEBSD = [
+    ('block in log all label "hf:0 default"', ['block drop in log all label "hf:0 default"']),
+    ("block return-rst in quick proto tcp to port 113", ["block return-rst in quick proto tcp from any to any port = 113"]),
+    ("block return in", ["block return in all"]),
+    ("block return-icmp in inet", ["block return-icmp(port-unr) in inet all"]),
+    ("pass in quick on em0 proto tcp from 192.0.2.77/24 to port 22 label x",
+     ['pass in quick on em0 inet proto tcp from 192.0.2.0/24 to any port = 22 flags S/SA keep state label "x"']),
+    ("pass in proto tcp to port { 80, 443 }", ["pass in proto tcp from any to any port = 80 flags S/SA keep state",
+                                              "pass in proto tcp from any to any port = 443 flags S/SA keep state"]),
+    ("pass in proto { tcp udp } to port 53", ["pass in proto tcp from any to any port = 53 flags S/SA keep state",
+                                             "pass in proto udp from any to any port = 53 keep state"]),
+    ("pass in proto udp to port 60000:61000", ["pass in proto udp from any to any port 60000:61000 keep state"]),
+    ("pass in inet proto icmp icmp-type 8", ["pass in inet proto icmp all icmp-type echoreq keep state"]),
+    ("pass in inet6 proto 58 icmp6-type 135", ["pass in inet6 proto ipv6-icmp all icmp6-type neighbrsol keep state"]),
+    ("pass in inet proto icmp icmp-type unreach code 4", ["pass in inet proto icmp all icmp-type unreach code needfrag keep state"]),
+    ("pass out", ["pass out all flags S/SA keep state"]),
+    ("pass in no state", ["pass in all no state"]),
+    ("pass in proto tcp flags any", ["pass in proto tcp all flags any keep state"]),
+    ("pass in from ! 10.0.0.0/8", ["pass in inet from ! 10.0.0.0/8 to any flags S/SA keep state"]),
+    ("pass in proto tcp from port > 1023 to port 1 >< 9", ["pass in proto tcp from any port > 1023 to any port 1 >< 9 flags S/SA keep state"]),
+    ("pass in from (em0:network) to em0", ["pass in inet from (em0:network) to 192.0.2.10 flags S/SA keep state"]),
+    ("pass out proto tcp user root", ["pass out proto tcp all user = 0 flags S/SA keep state"]),
+    ("pass in tag A !tagged B", ["pass in all flags S/SA keep state tag A ! tagged B"]),
+    ("pass in proto tcp to port 22 keep state (max-src-conn-rate 6/60, overload <t> flush global)",
+     ["pass in proto tcp from any to any port = 22 flags S/SA keep state "
+      "(source-track rule, max-src-conn-rate 6/60, overload <t> flush global, src.track 60)"]),
+    ("pass in proto udp modulate state", ["pass in proto udp all keep state"]),
+    ("antispoof quick for em0", ["block drop in quick on ! em0 inet from 192.0.2.0/24 to any", "block drop in quick inet from 192.0.2.10 to any"]),
+    ("scrub in all", ["scrub in all fragment reassemble"]),
+    ("nat on em0 inet from 10.0.0.0/24 to any -> (em0)", ["nat on em0 inet from 10.0.0.0/24 to any -> (em0) round-robin"]),
+    ("rdr on em0 inet proto tcp to port 80 -> 10.0.0.5 port 8080", ["rdr on em0 inet proto tcp from any to any port = 80 -> 10.0.0.5 port 8080"]),
+    ('anchor "holdfast"', ['anchor "holdfast" all']),
+]
+
+
+@pytest.mark.parametrize(("typed", "lines"), FREEBSD)
+def test_freebsd_lists_the_normal_form(typed, lines):
+    assert listed(typed, "freebsd", numeric=True) == lines
+
+
+def test_ports_are_names_on_freebsd_and_numbers_on_openbsd():
+    assert listed("pass in proto tcp to port 22") == ["pass in proto tcp from any to any port = ssh flags S/SA keep state"]
+    assert listed("pass in proto tcp to port 22", "openbsd") == ["pass in proto tcp from any to any port = 22 flags S/SA"]
+
+
+def test_openbsd_hides_the_default_state_but_shows_its_options():
+    assert listed("pass in keep state (sloppy)", "openbsd") == ["pass in all flags S/SA keep state (sloppy)"]
+    assert listed("match out on em0 nat-to 192.0.2.10", "openbsd") == ["match out on em0 inet all nat-to 192.0.2.10"]
+
+
+def test_a_label_repeats_on_each_rule_of_a_list_and_expands_its_macros():
+    assert listed('pass in on em0 proto tcp to port { 1 2 } label "$if:$dstport"', numeric=True) == [
+        'pass in on em0 proto tcp from any to any port = 1 flags S/SA keep state label "em0:1"',
+        'pass in on em0 proto tcp from any to any port = 2 flags S/SA keep state label "em0:2"',
+    ]
+
+
+addresses = st.sampled_from(["any", "10.0.0.0/8", "! 192.0.2.1", "2001:db8::/32", "<t>", "(em0)", "! <t>", "10.0.0.1 - 10.0.0.9"])
+ports = st.sampled_from(["", "port 22", "port 1:9", "port > 1023", "port != 80", "port 5 <> 9"])
+
+
+@st.composite
+def rules(draw):
+    action = draw(st.sampled_from(["pass", "block", "block return", "block return-icmp"]))
+    head = [action, draw(st.sampled_from(["", "in", "out"])), draw(st.sampled_from(["", "log", "log (all)"])), draw(st.sampled_from(["", "quick"])),
+            draw(st.sampled_from(["", "on em0", "on ! em1"])), "proto tcp", "from", draw(addresses), draw(ports), "to", draw(addresses), draw(ports)]
+    tail = [draw(st.sampled_from(["", "flags any", "flags S/SA"])), draw(st.sampled_from(["", 'label "a b"', "tag T", "! tagged T"]))]
+    if action == "pass":
+        tail.append(draw(st.sampled_from(["", "no state", "keep state (max 10)", "modulate state"])))
+    return " ".join(word for word in head + tail if word)
+
+
+@given(rules(), st.sampled_from(["freebsd-12.1", "freebsd", "openbsd", "macos"]))
+def test_a_listing_reads_back_as_itself(text, flavour):
+    ruleset = parse_pf(text + "\n", flavour, INTERFACES)
+    for rule in ruleset.rules[""]:
+        line = rule_text(rule, ruleset.flavour)
+        again = parse_pf(line + "\n", flavour, INTERFACES)
+        assert again.accepted, (line, again.stderr)
+        assert [rule_text(other, again.flavour) for other in again.rules[""]] == [line]
+        assert rule_text(rule_from_json(rule_to_json(rule)), ruleset.flavour) == line
