@@ -13,6 +13,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors im
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import check_keys
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.confirmed_change import CONFIRM_MODULE
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.fresh_connection import default_connect_timeout, describe_proof, fresh
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.payload_cache import kept_payload
 
 
 class ActionModule(ActionBase):
@@ -28,7 +29,7 @@ class ActionModule(ActionBase):
             check_keys(args, ("state", "change", "waited"), "confirm")
         except HoldfastError as exc:
             return dict(exc.as_failure(), failed=True, changed=False)
-        with fresh(self._connection, default_connect_timeout()):
+        with fresh(self._connection, default_connect_timeout()), kept_payload("confirm"):
             result: t.Dict[str, t.Any] = self._execute_module(module_name=CONFIRM_MODULE, module_args=args, task_vars=task_vars or {})
         if result.get("changed") and str(args.get("state", "confirmed")) == "confirmed":
             result["proof"] = describe_proof(self._connection)

@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.fresh_connection import describe_proof, fresh, over_network
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.payload_cache import kept_payload
 
 CONFIRM_MODULE = "holdfast.firewall.confirm"
 
@@ -55,7 +56,8 @@ class ConfirmedChangeAction(ActionBase):
             self.check(self._task.args)
         except HoldfastError as exc:
             return dict(exc.as_failure(), failed=True, changed=False)
-        result: Result = self._execute_module(module_name=self.MODULE, module_args=dict(self._task.args), task_vars=task_vars)
+        with kept_payload(self.MODULE.rpartition(".")[2]):
+            result: Result = self._execute_module(module_name=self.MODULE, module_args=dict(self._task.args), task_vars=task_vars)
         answered = time.monotonic()
         pending = result.get("pending")
         if result.get("failed") or not isinstance(pending, dict):
@@ -131,7 +133,7 @@ class ConfirmedChangeAction(ActionBase):
     def _over_new_connection(self, args: Result, task_vars: Result, timeout: int) -> t.Tuple[t.Optional[Result], str]:
         """Run ``confirm`` over a new connection; returns its result, or None and why there is none."""
         try:
-            with fresh(self._connection, timeout):
+            with fresh(self._connection, timeout), kept_payload("confirm"):
                 if over_network(self._connection):
                     # Opens the connection; a file transfer that fails in its place would warn about its method.
                     self._connection.exec_command("exit 0", sudoable=False)

@@ -15,8 +15,12 @@ from dataclasses import dataclass
 
 from ..host import Host
 from ..policy.errors import HoldfastError
-from .base import Backend
+from .base import Backend, Sighting
 from .registry import NAMES, make_backend
+
+
+#: The program without which a backend is not on a host.
+PROGRAMS = {"pf": "pfctl", "ipfw": "ipfw", "nftables": "nft", "iptables": "iptables"}
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,13 @@ def detect(host: Host, wanted: str = "auto") -> Detection:
             "its next reload. Disable %s first, or name a backend with backend: to work beneath it anyway" % (names[0], signs, names[0]),
             detection={"active": names},
         )  # fmt: skip
-    sightings = [make_backend(name, host).sight() for name in NAMES]
-    saw = tuple("%s: %s" % (one.backend, one.saw) for one in sightings)
-    for one in sightings:
-        if one.active:
-            return Detection(make_backend(one.backend, host), saw, "%s is the first in the order %s that holds rules" % (one.backend, ", ".join(NAMES)))
+    sightings: t.List[Sighting] = []
+    for name in NAMES:
+        sightings.append(_sight(host, name))
+        if sightings[-1].active:
+            reason = "%s is the first in the order %s that holds rules" % (name, ", ".join(NAMES))
+            return Detection(make_backend(name, host), _said(sightings), reason)
+    saw = _said(sightings)
     for one in sightings:
         if one.available:
             reason = "no firewall holds rules yet; %s is the first in the order %s that answers" % (one.backend, ", ".join(NAMES))
@@ -71,6 +77,17 @@ def detect(host: Host, wanted: str = "auto") -> Detection:
         "No firewall was found on this host (%s). Install nftables, or name a backend with backend: for a dry run" % "; ".join(saw),
         detection={"saw": list(saw)},
     )
+
+
+def _sight(host: Host, name: str) -> Sighting:
+    """Look for one backend; one whose program is not there is not even loaded."""
+    if host.which(PROGRAMS[name]) is None:
+        return Sighting(name, False, False, "%s is not installed" % PROGRAMS[name])
+    return make_backend(name, host).sight()
+
+
+def _said(sightings: t.Sequence[Sighting]) -> t.Tuple[str, ...]:
+    return tuple("%s: %s" % (one.backend, one.saw) for one in sightings)
 
 
 def _front_ends(host: Host) -> t.List[t.Tuple[str, str]]:

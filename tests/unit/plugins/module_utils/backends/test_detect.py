@@ -30,7 +30,14 @@ class Seen(Backend):
 def _sightings(monkeypatch):
     states = {}
     monkeypatch.setattr(detect_module, "make_backend", lambda name, host: Seen(host, name, *states.get(name, (False, False))))
+    monkeypatch.setattr(PaperHost, "which", _which)
     return states
+
+
+def _which(host, program):
+    """The programs of every backend are there; those of front ends where they were told."""
+    told = {line.split()[0] for line in host.answers}
+    return "/usr/sbin/" + program if program in told | set(detect_module.PROGRAMS.values()) else None
 
 
 def test_the_one_that_holds_rules_comes_before_those_that_are_merely_there(sightings):
@@ -39,6 +46,13 @@ def test_the_one_that_holds_rules_comes_before_those_that_are_merely_there(sight
     assert found.backend.NAME == "iptables"
     assert "holds rules" in found.reason
     assert "nftables: as told" in found.saw
+
+
+def test_what_comes_after_the_chosen_one_is_not_asked(sightings):
+    sightings.update(nftables=(True, True), iptables=(True, True))
+    found = detect_module.detect(PaperHost())
+    assert found.backend.NAME == "nftables"
+    assert not any(one.startswith("iptables") for one in found.saw)
 
 
 def test_without_rules_the_order_decides(sightings):

@@ -189,7 +189,7 @@ def test_text_with_everything_that_a_shell_reads_is_carried_as_text(backend, hos
 
 def test_other_tables_keep_their_bytes(backend, host):
     host.load(DOCKER)
-    before = [line for line in backend.read().listing.split("*nat")[1].splitlines()]
+    before = backend.read().listing.split("*nat")[1].splitlines()
     present(backend, rule(port=80))
     assert backend.read().listing.split("*nat")[1].splitlines()[: len(before) - 1] == before[:-1]
 

@@ -111,23 +111,28 @@ def test_one_network_uses_the_plain_option():
 
 
 def test_a_list_of_addresses_is_one_line_so_that_a_limit_counts_once():
-    assert lines(source=["192.0.2.0/25", "198.51.100.7"], limit="1/second") == [
-        "iptables -A INPUT -p tcp -m iprange --src-range 192.0.2.0-198.51.100.7 "
-        "-m iprange ! --src-range 192.0.2.128-198.51.100.6 -m limit --limit 1/sec -j ACCEPT"
+    (line,) = lines(source=["192.0.2.0/25", "198.51.100.7"], limit="1/second")
+    assert line.split(" -m ")[1:] == [
+        "iprange --src-range 192.0.2.0-198.51.100.7",
+        "iprange ! --src-range 192.0.2.128-198.51.100.6",
+        "limit --limit 1/sec -j ACCEPT",
     ]
 
 
 def test_a_negated_list_is_one_line():
-    assert lines(source=["!192.0.2.0/25", "!198.51.100.7"]) == [
-        "iptables -A INPUT -p tcp -m iprange ! --src-range 192.0.2.0-192.0.2.127 -m iprange ! --src-range 198.51.100.7-198.51.100.7 -j ACCEPT"
+    (line,) = lines(source=["!192.0.2.0/25", "!198.51.100.7"])
+    assert line.split(" -m ")[1:] == [
+        "iprange ! --src-range 192.0.2.0-192.0.2.127",
+        "iprange ! --src-range 198.51.100.7-198.51.100.7 -j ACCEPT",
     ]
 
 
 def test_more_ports_than_a_list_holds_are_all_ports_less_the_gaps():
-    many = lines(port=[str(port) for port in range(1, 40, 2)], family="ipv4")
-    assert many == [
-        "iptables -A INPUT -p tcp -m multiport --dports 1:39 -m multiport ! --dports 2,4,6,8,10,12,14,16,18,20,22,24,26,28,30 "
-        "-m multiport ! --dports 32,34,36,38 -j ACCEPT"
+    (line,) = lines(port=[str(port) for port in range(1, 40, 2)], family="ipv4")
+    assert line.split(" -m ")[1:] == [
+        "multiport --dports 1:39",
+        "multiport ! --dports 2,4,6,8,10,12,14,16,18,20,22,24,26,28,30",
+        "multiport ! --dports 32,34,36,38 -j ACCEPT",
     ]
 
 
