@@ -25,6 +25,7 @@ from .parse import NAME, parse
 from .render import CHECK_STATE, normalise, render, unsupported
 from .restore import as_data, put_back, restore_script
 
+_REPLIES = Rule("allow", protocol=None, reply=True)
 SWITCHES = ("net.inet.ip.fw.enable", "net.inet6.ip6.fw.enable")
 
 
@@ -151,6 +152,8 @@ class Ipfw(Backend):
     def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
         document = self._document(ruleset)
         for edit in _with_needed_replies(edits):
+            if edit.remove is not None and edit.rule is None and _carries_replies(ruleset.chains[0], edit.remove, edits):
+                edit = replace(edit, rule=_REPLIES)
             if edit.native is not None:
                 document.put_line(_native_line(edit.native))
             else:
@@ -261,6 +264,21 @@ def _with_needed_replies(edits: t.Sequence[Edit]) -> t.List[Edit]:
         seen.add(edit.before.ref)
         needed.append(edit)
     return needed
+
+
+def _carries_replies(chain: Chain, entry: Entry, edits: t.Sequence[Edit]) -> bool:
+    """Return whether an entry that goes passes the replies of a stateful rule behind it, which a deny between the two would stop."""
+    gone = [edit.remove for edit in edits if edit.remove is not None]
+    if not entry.established or any(one.established for one in chain.entries[: chain.entries.index(entry)]):
+        return False
+    stopped = False
+    for one in chain.entries[chain.entries.index(entry) + 1 :]:
+        if one in gone:
+            continue
+        if one.established:
+            return stopped and one.rule is not None
+        stopped = stopped or any(meaning.action != "allow" for meaning in one.meanings())
+    return False
 
 
 def _kept(rules: t.Sequence[Rule]) -> t.List[Rule]:

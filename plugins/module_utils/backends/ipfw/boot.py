@@ -35,10 +35,10 @@ _TEXT = """\
 #!/bin/sh
 # Loads the ipfw rules at boot. Written by holdfast.firewall; the lists beside it are data for it.
 # The script that was configured before runs first, then the changes that tasks made to its rules.
-PATH=/sbin:/bin:/usr/sbin:/usr/bin
+PATH=$PATH:/sbin:/bin:/usr/sbin:/usr/bin
 LC_ALL=C
 export PATH LC_ALL
-DIR=/etc/holdfast
+DIR=${0%%/*}
 status=0
 %s
 former=$(cat "$DIR/ipfw.script")
@@ -94,10 +94,13 @@ def persist(host: Host, before: str, now: str) -> t.List[str]:
     base, live = read_listing(host.read(BASE) or ""), read_listing(now)
     numbers = _changed_numbers(base, live)
     gone = [line.shown() for line in base.lines if line.number in numbers and not line.disabled]
-    _write(host, GONE, "".join(line + "\n" for line in gone), 0o600)
-    _write(host, CALLED, as_data(put_back(live, numbers)), 0o600)
-    if _write(host, SCRIPT, _TEXT, 0o755) or numbers:
-        notes.append("wrote %s" % SCRIPT)
+    written = [
+        _write(host, GONE, "".join(line + "\n" for line in gone), 0o600),
+        _write(host, CALLED, as_data(put_back(live, numbers)), 0o600),
+        _write(host, SCRIPT, _TEXT, 0o755),
+    ]
+    if any(written):
+        notes.append("wrote %s and the lists it reads" % SCRIPT)
     wanted = [("firewall_enable", "YES", starts_at_boot(host)), ("firewall_script", SCRIPT, former == SCRIPT)]
     for name, value, there in wanted:
         if not there:

@@ -219,8 +219,9 @@ class Pf(Backend):
 
 def _equal_entry(chain: Chain, statements: t.Sequence[Statement], line: str) -> t.Optional[Entry]:
     """Return the entry that says what a raw line says: the same words, or the same meaning."""
-    wanted = split(line + "\n")[0]
-    meant = chain_of([one for one in statements if one.kind in ("macro", "table", "set")] + [wanted])
+    context = split(join([one for one in statements if one.kind in ("macro", "table", "set")]) + line + "\n")
+    wanted = context[-1]
+    meant = chain_of(context)
     known = {entry.ref: entry for entry in chain.entries}
     for number, statement in enumerate(statements):
         if statement.kind == wanted.kind and statement.words is not None and statement.words == wanted.words:

@@ -50,18 +50,19 @@ def read_live(host: Host, dialect: Dialect) -> Live:
         raise HoldfastError("pfctl is not on this host: it has no pf")
     path = rules_path(host, dialect)
     text = host.read(path) or ""
+    staged = host.read(STAGED)
     loaded, enabled = status(host, dialect)
     if not loaded:
-        return Live(False, False, (), path, text)
+        return Live(False, False, (), path, text if staged is None else staged)
     rules = _listed(host, dialect)
+    # The staged text is there only while a change waits for its confirmation.
+    if staged is not None and expand(host, staged) == rules:
+        return Live(True, enabled, rules, path, staged)
     if not enabled or not rules:
         return Live(True, enabled, rules, path, text)
     expected = expand(host, text)
     if expected == rules:
         return Live(True, True, rules, path, text)
-    staged = host.read(STAGED)
-    if staged is not None and expand(host, staged) == rules:
-        return Live(True, True, rules, path, staged)
     raise HoldfastError(
         "The rules that pf enforces are not those of %s (%s), so a change of that file would replace them. "
         "Put what you want to keep into the file and load it with: pfctl -f %s" % (path, _difference(rules, expected), path)

@@ -16,7 +16,12 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placeme
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Edit
 from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import StandinHost, absent, present, rule
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import (
+    StandinHost,
+    absent,
+    present,
+    rule,
+)
 from ansible_collections.holdfast.firewall.tests.unit.rule_strategies import rules
 
 FLAVOURS = ("freebsd-12.1", "freebsd-15.1", "openbsd", "macos")
@@ -150,7 +155,8 @@ def test_a_flush_takes_everything_but_settings_and_other_programs_anchors(freebs
     freebsd.validate(transaction)
     snapshot = freebsd.snapshot(ruleset, transaction)
     freebsd.apply(transaction)
-    assert freebsd.read().listing == 'ext = "em0"\nset skip on lo0\nscrub in all\nrdr-anchor "ftp-proxy/*"\nanchor "f2b/*"\n' == transaction.after
+    assert transaction.after == 'ext = "em0"\nset skip on lo0\nscrub in all\nrdr-anchor "ftp-proxy/*"\nanchor "f2b/*"\n'
+    assert freebsd.read().listing == transaction.after
     assert freebsd.plan_flush(freebsd.read(), {}).commands == ()
     assert freebsd.host.restore(snapshot).returncode == 0
     freebsd.host.remove(STAGED)

@@ -113,8 +113,8 @@ LINES = st.sampled_from(
         "block in all", "pass in all", "pass all", "block drop out quick all", "pass in quick proto tcp to port 80 no state",
         "block in proto tcp to port { 22 80 }", "pass in inet proto tcp to port 22", "block in quick from 198.51.100.0/24 to any",
         "pass in from 198.51.100.7 to any", "block in inet6 all", "block return in quick proto udp all", "pass out proto udp",
-    ]  # fmt: skip
-)
+    ]
+)  # fmt: skip
 
 
 @given(st.lists(LINES, min_size=1, max_size=7), st.data())

@@ -61,7 +61,8 @@ def test_a_rule_decides_about_exactly_its_packets(data):
 @pytest.mark.parametrize("protocol", ["tcp", "udp", "icmp"])
 def test_the_replies_of_a_stateful_allow_pass_a_default_deny(direction, protocol):
     words = {} if protocol == "icmp" else {"port": 80}
-    ruleset = parse_pf("block drop all\n" + text_of(rule(protocol=protocol, direction=direction, stateful=True, **words)), "freebsd", INTERFACES)
+    one = rule(protocol=protocol, direction=direction, stateful=True, **words)
+    ruleset = parse_pf("block drop all\n" + text_of(one), "freebsd", INTERFACES)
     first = {"direction": direction, "interface": "em0", "family": 4, "proto": protocol, "src": "192.0.2.1", "dst": "192.0.2.10",
              "sport": 40000, "dport": 80, "syn": True, "icmp_type": 8 if protocol == "icmp" else None}  # fmt: skip
     assert pf_verdict(ruleset, first).allowed
