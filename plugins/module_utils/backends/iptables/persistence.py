@@ -39,6 +39,7 @@ from .meaning import Place, build_ruleset, chain_title
 from .saved import Tables, parse_saved, table_order
 from .sets import OWN, references, restore_text
 from .tools import Tools
+from .words import same_words
 
 HEADER = "# Written by holdfast.firewall, loaded at boot by %s.\n" % LOAD_SCRIPT
 
@@ -146,7 +147,7 @@ class Persistence:
             entries = one.entries if one is not None else ()
             if rule is not None:
                 return [entry.ref for entry in entries if entry.rule is not None and entry.rule.identity() == rule.identity()]
-            return [entry.ref for entry in entries if list(entry.native) == change["remove"]]
+            return [entry.ref for entry in entries if _words(entry.native) == _words(change["remove"])]
 
         found = same(chain)
         if len(found) > len(same(live)):
@@ -156,13 +157,13 @@ class Persistence:
     def _put_as_live(self, draft: Draft, change: Change) -> None:
         """Put lines before what follows them in the live chain, as far as the file has it."""
         key = (change["family"], change["table"], change["chain"])
-        there = draft.lines(key)
-        if set(change["put"]) <= set(there):
+        there = _words(draft.lines(key))
+        if set(_words(change["put"])) <= set(there):
             return
         live = self._live.get(key[0], {}).get(key[1], {}).get(key[2])
         rules = live.rules if live is not None else ()
         after = rules[rules.index(change["put"][-1]) + 1 :] if change["put"][-1] in rules else ()
-        anchor = next((there.index(line) for line in after if line in there), None)
+        anchor = next((there.index(line) for line in _words(after) if line in there), None)
         draft.insert(key, change["put"], anchor)
 
     def _rule(self, change: Change, lines: t.Sequence[str]) -> t.Optional[Rule]:
@@ -238,3 +239,8 @@ class Persistence:
         for name in names:
             if name not in used:
                 self._host.run(["ipset", "destroy", name])
+
+
+def _words(lines: t.Sequence[str]) -> t.List[t.Tuple[t.Tuple[str, ...], ...]]:
+    """Return lines in a form that does not depend on the order in which somebody typed their options."""
+    return [same_words(line) for line in lines]

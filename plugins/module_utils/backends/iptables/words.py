@@ -27,6 +27,21 @@ def quote_argument(word: str) -> str:
     return quote(word) if word == "" or any(c.isspace() or c in "\"'\\" for c in word) else word
 
 
+def same_words(line: str) -> t.Tuple[t.Tuple[str, ...], ...]:
+    """Return the options of a line, each with its arguments, sorted: equal for two lines that differ in order and quoting only."""
+    groups: t.List[t.List[str]] = [[]]
+    try:
+        words = split(line)
+    except ValueError:
+        return ((line,),)
+    for word in words:
+        opens = (word.startswith("-") or word == "!") and groups[-1] != ["!"]
+        if opens:
+            groups.append([])
+        groups[-1].append(word)
+    return tuple(sorted(tuple(group) for group in groups if group))
+
+
 def split(line: str, shell: bool = False) -> t.List[str]:
     """Split a line into words.
 

@@ -40,7 +40,7 @@ def meaning(line, **words):
         ("-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT", {"port": 22}),
         ("-A INPUT -p tcp -m tcp --dport 0:1023 -j ACCEPT", {"port_range": "1-1023"}),
         ("-A INPUT -p tcp -m tcp ! --dport 53 -j ACCEPT", {"port_range": ["1-52", "54-65535"]}),
-        ("-A INPUT -p udp -m multiport --dports 53,5000:5005 -j DROP", {"action": "deny", "protocol": "udp", "port_range": ["53-53", "5000-5005"]}),
+        ("-A INPUT -p udp -m multiport --dports 53,5000:5005 -j ACCEPT", {"protocol": "udp", "port_range": ["53-53", "5000-5005"]}),
         ("-A INPUT -s 192.0.2.0/255.255.255.0 -p tcp -j ACCEPT", {"source": "192.0.2.0/24"}),
         ("-A INPUT -m iprange --dst-range 192.0.2.4-192.0.2.7 -j ACCEPT", {"protocol": "any", "destination": "192.0.2.4/30"}),
         ("-A INPUT -p 47 -j ACCEPT", {"protocol": "gre"}),
@@ -172,10 +172,8 @@ def test_other_tables_are_native_and_take_no_rules():
 
 
 def test_the_listing_does_not_depend_on_counters_and_the_order_of_tables():
-    one = (
-        "# Generated\n*nat\n:X - [0:0]\n:A - [1:2]\n-A X -j A\nCOMMIT\n*filter\n:INPUT DROP [3:4]\n[5:6] -A INPUT -i lo -j ACCEPT\nCOMMIT\n"
-    )
-    other = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n*nat\n:A - [0:0]\n:X - [0:0]\n-A X -j A\nCOMMIT\n*raw\nCOMMIT\n"
+    one = "# Generated\n*nat\n:X - [0:0]\n:A - [1:2]\n-A X -j A\nCOMMIT\n*filter\n:INPUT DROP [3:4]\n[5:6] -A INPUT -i lo -j DROP\nCOMMIT\n"
+    other = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j DROP\nCOMMIT\n*nat\n:A - [0:0]\n:X - [0:0]\n-A X -j A\nCOMMIT\n*raw\nCOMMIT\n"
     texts = [make_listing({4: parse_saved(text).tables}, {}) for text in (one, other)]
     assert texts[0] == texts[1]
     assert make_listing(split_listing(texts[0])[0], {}) == texts[0]
