@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from ...policy.errors import HoldfastError
 
-_HANDLE = re.compile(r" # handle (\d+)$")
+_HANDLE = re.compile(r" # handle (\d+)( progname .+)?$")
 #: The head of a block inside a table: its kind (one or two words) and its name.
 _BLOCK = re.compile(r"^\t((?:ct )?[a-z]+) (\S+) \{$")
 _TABLE = re.compile(r"^table (\S+) (\S+) \{")
@@ -227,4 +227,7 @@ def _split(line: str) -> t.Tuple[str, t.Optional[int]]:
     if "# handle" not in line:
         return line, None
     found = _HANDLE.search(line)
-    return (line[: found.start()], int(found.group(1))) if found else (line, None)
+    if found is None:
+        return line, None
+    # Without handles the name of a table's owner stands alone.
+    return line[: found.start()] + (" #" + found.group(2) if found.group(2) else ""), int(found.group(1))

@@ -124,23 +124,26 @@ def plan(ruleset: NftRuleset, edits: t.Sequence[Edit], ask: Ask) -> Transaction:
         for one in needed:
             script.ensure_set(edit.chain.ref[:2], one)
     forms = ask_forms(ask, [(edit.chain.ref[:2], line) for edit, lines in zip(edits, wanted) for line in lines], edits, sets)
+    steps = [(edit, lines, [next(forms) for _line in lines]) for edit, lines in zip(edits, wanted)]
     unused: t.List[t.Tuple[TableKey, str]] = []
     gone: t.Set[t.Tuple[ChainRef, int]] = set()
-    for edit, lines in zip(edits, wanted):
-        listed = [next(forms) for _line in lines]
-        ref: ChainRef = edit.chain.ref
-        if edit.remove is not None:
-            handles = _handles(edit.remove)
-            unused += [(ref[:2], word) for text in edit.remove.native for word in _limit_names(text)]
-            if (ref, handles[0]) in gone:
-                continue
-            gone.update((ref, handle) for handle in handles)
-        if edit.remove is not None and lines:
-            _replace(script, ref, edit.remove, lines, listed)
-        elif edit.remove is not None:
-            _remove(script, ref, edit.remove)
-        else:
-            _add(script, ref, edit, lines, listed)
+    # In the order of the transaction: what others are put in front of is there until the end.
+    for edit, lines, listed in steps:
+        if edit.remove is None:
+            _add(script, edit.chain.ref, edit, lines, listed)
+        elif lines and len(lines) != len(edit.remove.native):
+            _put_beside(script, edit.chain.ref, edit.remove, lines, listed)
+    for edit, lines, listed in steps:
+        if edit.remove is not None and len(lines) == len(edit.remove.native):
+            _replace(script, edit.chain.ref, edit.remove, lines, listed)
+    for edit, lines, _listed in steps:
+        if edit.remove is None:
+            continue
+        unused += [(edit.chain.ref[:2], word) for text in edit.remove.native for word in _limit_names(text)]
+        key = (edit.chain.ref, _handles(edit.remove)[0])
+        if len(lines) != len(edit.remove.native) and key not in gone:
+            gone.add(key)
+            _remove(script, edit.chain.ref, edit.remove)
     script.drop_unused_sets(unused)
     return script.transaction(ruleset.listing)
 
@@ -187,19 +190,22 @@ def _add(script: Script, ref: ChainRef, edit: Edit, lines: t.Sequence[Statement]
 
 
 def _replace(script: Script, ref: ChainRef, entry: Entry, lines: t.Sequence[Statement], listed: t.Sequence[str]) -> None:
-    handles = _handles(entry)
     rules = script.rules(ref)
-    if len(handles) == len(lines):
-        for handle, line, text in zip(handles, lines, listed):
-            script.replaces.append("replace rule %s %s %s handle %d %s" % (*ref, handle, line.typed))
-            rules[_place(rules, handle, ref)] = RuleLine(text)
-    else:
-        script.adds += ["insert rule %s %s %s position %d %s" % (*ref, handles[0], line.typed) for line in lines]
-        script.removes += ["delete rule %s %s %s handle %d" % (*ref, handle) for handle in handles]
-        place = _place(rules, handles[0], ref)
-        rules = [one for one in rules[:place] + [RuleLine(text) for text in listed] + rules[place:] if one.handle not in handles]
+    for handle, line, text in zip(_handles(entry), lines, listed):
+        script.replaces.append("replace rule %s %s %s handle %d %s" % (*ref, handle, line.typed))
+        rules[_place(rules, handle, ref)] = RuleLine(text)
     script.set_rules(ref, rules)
     script.note(script.removed, ref, entry.native)
+    script.note(script.added, ref, listed)
+
+
+def _put_beside(script: Script, ref: ChainRef, entry: Entry, lines: t.Sequence[Statement], listed: t.Sequence[str]) -> None:
+    """Put lines before an entry that they replace, where their number differs; the entry is removed at the end."""
+    handle = _handles(entry)[0]
+    rules = script.rules(ref)
+    place = _place(rules, handle, ref)
+    script.adds += ["insert rule %s %s %s position %d %s" % (*ref, handle, line.typed) for line in lines]
+    script.set_rules(ref, rules[:place] + [RuleLine(text) for text in listed] + rules[place:])
     script.note(script.added, ref, listed)
 
 
