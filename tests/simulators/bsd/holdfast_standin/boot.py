@@ -48,6 +48,7 @@ def ensure_booted(host: Host) -> None:
 
 def _loader(host: Host, kernel: dict) -> None:
     from . import kernel_modules
+
     text = ""
     path = host.path("/boot/loader.conf")
     if path.exists():
@@ -64,6 +65,7 @@ def _loader(host: Host, kernel: dict) -> None:
 
 def _start_freebsd(host: Host) -> None:
     from . import kernel_modules, rc_scripts, rcconf
+
     out = Outcome()
     with host.kernel() as kernel:
         for name in (rcconf.get(host, "kld_list") or "").split():
@@ -79,6 +81,7 @@ def _start_openbsd(host: Host) -> None:
     import tempfile
 
     from . import rc_scripts, rcconf
+
     local = rcconf.values(host, "/etc/rc.conf.local")
     if local.get("pf", "YES").upper() == "NO":
         return
@@ -98,6 +101,7 @@ def _start_openbsd(host: Host) -> None:
 
 def _start_macos(host: Host) -> None:
     from . import launchd, rc_scripts
+
     out = Outcome()
     if host.read_file("/etc/pf.conf") is not None:
         out.stderr += rc_scripts.command(host, "pfctl", "-f", "/etc/pf.conf").stderr.splitlines()

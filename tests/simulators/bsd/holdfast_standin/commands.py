@@ -25,8 +25,13 @@ def _find(name: str) -> Callable[[Host, list[str]], int]:
         from .ipfw import main as found
     elif name in ("kldload", "kldunload", "kldstat", "kenv"):
         from . import kernel_modules
-        found = {"kldload": kernel_modules.kldload, "kldunload": kernel_modules.kldunload, "kldstat": kernel_modules.kldstat,
-                 "kenv": kernel_modules.kenv}[name]
+
+        found = {
+            "kldload": kernel_modules.kldload,
+            "kldunload": kernel_modules.kldunload,
+            "kldstat": kernel_modules.kldstat,
+            "kenv": kernel_modules.kenv,
+        }[name]
     elif name == "sysctl":
         from .sysctl_tree import main as found
     elif name == "sysrc":
@@ -37,6 +42,7 @@ def _find(name: str) -> Callable[[Host, list[str]], int]:
         from .launchd import launchctl as found
     else:
         from . import small_commands
+
         found = {"uname": small_commands.uname, "daemon": small_commands.daemon, "rcctl": small_commands.rcctl}[name]
     return found
 

@@ -43,7 +43,7 @@ class Interfaces:
         if name == "egress" and self.driver_groups:
             return [known for known in self.addresses if not known.startswith("lo")]
         if self._is_group(name):
-            return [known for known in self.addresses if known.startswith(name) and known[len(name):].isdigit()]
+            return [known for known in self.addresses if known.startswith(name) and known[len(name) :].isdigit()]
         return []
 
     def exists(self, name: str) -> bool:
@@ -58,7 +58,7 @@ class Interfaces:
             return True
         if wanted == "egress" and self.driver_groups:
             return not actual.startswith("lo")
-        return self._is_group(wanted) and actual.startswith(wanted) and actual[len(wanted):].isdigit()
+        return self._is_group(wanted) and actual.startswith(wanted) and actual[len(wanted) :].isdigit()
 
     def lookup(self, name: str, modifiers: tuple = ()) -> list:
         """Addresses of ``name`` as ``(family, address text, prefix length)``; modifiers: network, broadcast, peer, 0."""
@@ -111,7 +111,7 @@ def _read_machine() -> dict:
     if table.exists():
         for line in table.read_text(encoding="ascii").splitlines():
             digits, _number, prefix, _scope, _flags, name = line.split()
-            text = ":".join(digits[i:i + 4] for i in range(0, 32, 4))
+            text = ":".join(digits[i : i + 4] for i in range(0, 32, 4))
             found.setdefault(name, []).append("%s/%d" % (text, int(prefix, 16)))
     if "lo" in found and "lo0" not in found:
         found["lo0"] = found.pop("lo")

@@ -105,6 +105,7 @@ class Ipfw:
 
         def named(full: str) -> bool:
             return abbreviates(words[0], full, warnings)
+
         only_set: int | None = None
         if words[0] and "set".startswith(words[0]) and len(words) > 1 and words[1][:1].isdigit():
             only_set = c_number(words[1])[0]
@@ -314,9 +315,13 @@ class Ipfw:
         ipfw_tables.run(fw, list(words), self.out, self._quiet, self._dry, self.strict)
 
     def _switch(self, words: list[str]) -> None:
-        names = {"firewall": ("net.inet.ip.fw.enable", "net.inet6.ip6.fw.enable"), "one_pass": ("net.inet.ip.fw.one_pass",),
-                 "debug": ("net.inet.ip.fw.debug",), "verbose": ("net.inet.ip.fw.verbose",),
-                 "dyn_keepalive": ("net.inet.ip.fw.dyn_keepalive",)}
+        names = {
+            "firewall": ("net.inet.ip.fw.enable", "net.inet6.ip6.fw.enable"),
+            "one_pass": ("net.inet.ip.fw.one_pass",),
+            "debug": ("net.inet.ip.fw.debug",),
+            "verbose": ("net.inet.ip.fw.verbose",),
+            "dyn_keepalive": ("net.inet.ip.fw.dyn_keepalive",),
+        }
         if len(words) < 2:
             self.out.stderr.append("ipfw: missing keyword to enable/disable\n")
         elif words[1] not in names:

@@ -73,6 +73,7 @@ class IpfwKernel:
             if first == 0 and last == 0:
                 return plain["set"] != RESERVED_SET or only_set == RESERVED_SET
             return first <= plain["number"] <= last
+
         self.state["rules"] = [plain for plain in self.state["rules"] if not gone(plain)]
         return before - len(self.state["rules"])
 

@@ -43,7 +43,7 @@ class _Printer:
     def _plain(self, insn: Insn) -> str:
         op, args = insn.op, insn.args
         if op in ("src", "dst"):
-            option = (self.have_src if op == "src" else self.have_dst)
+            option = self.have_src if op == "src" else self.have_dst
             six = args[0] == "me6" or (args[0] == "nets" and args[1] == 6)
             return (" %s-ip%s" % (op, "6" if six else "") if option else "") + " " + _address(args)
         if op in ("sport", "dport"):

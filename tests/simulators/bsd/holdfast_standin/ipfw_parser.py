@@ -13,18 +13,6 @@ from . import ipfw_words as words
 from .ipfw_rule import DATAERR, RESERVED_SET, USAGE, Insn, IpfwError, IpfwRule
 from .ipfw_sense import check_sense
 
-_ACTIONS = {
-    "accept": "allow", "pass": "allow", "allow": "allow", "permit": "allow", "count": "count", "deny": "deny", "drop": "deny",
-    "reject": "reject", "reset": "reset", "reset6": "reset6", "abort": "abort", "abort6": "abort6", "unreach": "unreach",
-    "unreach6": "unreach6", "skipto": "skipto", "nat": "nat", "fwd": "fwd", "forward": "fwd", "check-state": "check-state", "//": "//",
-}
-_NOT_IMPLEMENTED_ACTIONS = frozenset("""pipe queue divert tee netgraph ngtee reass setfib setdscp call return tcp-setmss eaction nat64clat
-    nat64lsn nat64stl nptv6 setmark""".split())
-_FLAGS_ONLY = {"frag": "frag", "fragment": "frag", "estab": "established", "established": "established", "verrevpath": "verrevpath",
-               "versrcreach": "versrcreach", "antispoof": "antispoof", "ipv6": "ip6", "ip6": "ip6", "ipv4": "ip4", "ip4": "ip4"}
-_NOT_IMPLEMENTED_OPTIONS = frozenset("""jail bridged layer2 diverted diverted-loopback diverted-output fib ipoptions ipopts iplen ipid
-    ipprecedence dscp iptos ipttl ipversion ipver sockarg tcpdatalen tcpoptions tcpopts tcpseq tcpack tcpwin tcpmss MAC mac mac-type ipsec
-    ext6hdr flow-id lookup flow defer-immediate-action defer-action mark""".split())
 _SETUP = (0x02, 0x10)
 
 
@@ -119,8 +107,8 @@ class RuleCompiler:
 
     def _action(self) -> None:
         word = self._next("missing action")
-        action = _ACTIONS.get(word)
-        if action is None and word in _NOT_IMPLEMENTED_ACTIONS:
+        action = words.ACTIONS.get(word)
+        if action is None and word in words.NOT_IMPLEMENTED_ACTIONS:
             raise IpfwError(USAGE, "stand-in: action %s is not implemented" % word)
         if action is None:
             raise IpfwError(DATAERR, "invalid action %s\n" % word)
@@ -236,7 +224,8 @@ class RuleCompiler:
 
     def _source_and_destination(self) -> None:
         for word, side, port, missing in (
-            ("from", "src", "sport", "missing source address"), ("to", "dst", "dport", "missing dst address"),
+            ("from", "src", "sport", "missing source address"),
+            ("to", "dst", "dport", "missing dst address"),
         ):
             if not self._words or not self._is(word):
                 raise IpfwError(USAGE, "missing ``%s''" % word)
@@ -304,8 +293,8 @@ class RuleCompiler:
     def _option(self, word: str) -> None:
         if word in ("in", "out"):
             self._emit(Insn("in", negated=word == "out"))
-        elif word in _FLAGS_ONLY:
-            self._emit(Insn(_FLAGS_ONLY[word]))
+        elif word in words.FLAGS_ONLY:
+            self._emit(Insn(words.FLAGS_ONLY[word]))
         elif word == "setup":
             self._emit(Insn("tcpflags", _SETUP))
         elif word in ("via", "recv", "xmit"):
@@ -337,7 +326,7 @@ class RuleCompiler:
         elif word == "tagged":
             self._emit(Insn("tagged", (words.argument(self._peek(), "tagged"),)))
             self._words.pop(0)
-        elif word in _NOT_IMPLEMENTED_OPTIONS:
+        elif word in words.NOT_IMPLEMENTED_OPTIONS:
             raise IpfwError(USAGE, "stand-in: option %s is not implemented" % word)
         else:
             raise IpfwError(USAGE, "unrecognised option [-1] %s\n" % word)

@@ -12,8 +12,22 @@ from .ipfw_rule import DATAERR, NOHOST, OSERR, UNAVAILABLE, USAGE, IpfwError
 from .ipfw_words import c_number, good_name
 from .outcome import Outcome
 
-_COMMANDS = ("add", "delete", "create", "destroy", "flush", "modify", "swap", "info", "detail", "list", "lookup", "atomic", "lock",
-             "unlock")
+_COMMANDS = (
+    "add",
+    "delete",
+    "create",
+    "destroy",
+    "flush",
+    "modify",
+    "swap",
+    "info",
+    "detail",
+    "list",
+    "lookup",
+    "atomic",
+    "lock",
+    "unlock",
+)
 _OPTIONS = ("type", "valtype", "algo", "limit", "locked", "missing", "or-flush")
 
 
@@ -71,8 +85,15 @@ def _create(kernel: IpfwKernel, name: str, rest: list[str], test_only: bool) -> 
         option = _token(_OPTIONS, rest.pop(0), "option")
         if option in ("type", "valtype", "algo", "limit"):
             if not rest:
-                raise IpfwError(USAGE, {"type": "table type required", "valtype": "table value type required",
-                                        "algo": "table algorithm name required", "limit": "limit value required"}[option])
+                raise IpfwError(
+                    USAGE,
+                    {
+                        "type": "table type required",
+                        "valtype": "table value type required",
+                        "algo": "table algorithm name required",
+                        "limit": "limit value required",
+                    }[option],
+                )
             value = rest.pop(0)
             if option == "type":
                 kind = value
@@ -201,7 +222,8 @@ def _whole(kernel: IpfwKernel, name: str, command: str, rest: list[str], out: Ou
             out.stdout += [
                 "--- table(%s), set(0) ---" % each,
                 " kindex: %d, type: %s%s" % (table["index"], table["type"], ", locked" if table["locked"] else ""),
-                " references: %d, valtype: legacy" % kernel.references(each), " algorithm: %s" % table["algorithm"],
+                " references: %d, valtype: legacy" % kernel.references(each),
+                " algorithm: %s" % table["algorithm"],
                 " items: %d, size: %d" % (count, 296 + 64 * count),
             ]
             out.stdout += [" limit: %d" % table["limit"]] if table["limit"] else []

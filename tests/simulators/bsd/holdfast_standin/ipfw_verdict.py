@@ -46,11 +46,16 @@ class _State:
     opener: dict
 
 
-def ipfw_rules(text: str, interfaces: Interfaces | dict | None = None, default: str = "deny", strict: bool = False,
-               verbose_limit: int = 0) -> tuple[IpfwRules, Outcome]:
+def ipfw_rules(
+    text: str, interfaces: Interfaces | dict | None = None, default: str = "deny", strict: bool = False, verbose_limit: int = 0
+) -> tuple[IpfwRules, Outcome]:
     """Run a file of ipfw commands against a fresh kernel: what is then in force, and what the command printed with its exit code."""
-    kernel: dict = {"modules": ["ipfw", "ipfw_nat"], "sysctl": {"net.inet.ip.fw.verbose_limit": str(verbose_limit)}, "kenv": {},
-                    "ipfw": {"default": default}}
+    kernel: dict = {
+        "modules": ["ipfw", "ipfw_nat"],
+        "sysctl": {"net.inet.ip.fw.verbose_limit": str(verbose_limit)},
+        "kenv": {},
+        "ipfw": {"default": default},
+    }
     outcome = Ipfw(kernel, strict).run_file(["rules"], text)
     return rules_in_force(kernel["ipfw"], interfaces), outcome
 
@@ -126,8 +131,14 @@ class _Run:
 
     def _find_state(self, name: str) -> _State | None:
         ends = _ends(self.packet)
-        return next((state for state in self.states if (name == "any" or state.name == name)
-                     and state.proto == self.packet["proto"] and state.ends == ends), None)
+        return next(
+            (
+                state
+                for state in self.states
+                if (name == "any" or state.name == name) and state.proto == self.packet["proto"] and state.ends == ends
+            ),
+            None,
+        )
 
     def _keep(self, rule: IpfwRule, at: int) -> bool | None:
         """Make the state that a rule asks for; false if it asks for none, ``None`` if its limit is reached."""
@@ -187,8 +198,14 @@ class _Run:
             return args[0] in self.tags
         if op in ("uid", "gid"):
             return packet[op] == args[0]
-        simple = {"proto": lambda: packet["proto"] == args[0], "ip4": lambda: packet["family"] == 4, "ip6": lambda: packet["family"] == 6,
-                  "frag": lambda: False, "keep": lambda: True, "limit": lambda: True}
+        simple = {
+            "proto": lambda: packet["proto"] == args[0],
+            "ip4": lambda: packet["family"] == 4,
+            "ip6": lambda: packet["family"] == 6,
+            "frag": lambda: False,
+            "keep": lambda: True,
+            "limit": lambda: True,
+        }
         return simple[op]() if op in simple else bool(packet.get(op, True))
 
     def _address(self, args: tuple, address: str) -> bool:

@@ -19,12 +19,70 @@ _PORT_NAME = re.compile(r"(?:[A-Za-z0-9_.]|\\.)*")
 _OBJECT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}\Z")
 RESERVED = frozenset("altq // diverted dst-port src-port established keep-state frag icmptypes in out ip6 any to via {".split())
 ICMP_CODES = {
-    "net": 0, "host": 1, "protocol": 2, "port": 3, "needfrag": 4, "srcfail": 5, "net-unknown": 6, "host-unknown": 7, "isolated": 8,
-    "net-prohib": 9, "host-prohib": 10, "tosnet": 11, "toshost": 12, "filter-prohib": 13, "host-precedence": 14, "precedence-cutoff": 15,
+    "net": 0,
+    "host": 1,
+    "protocol": 2,
+    "port": 3,
+    "needfrag": 4,
+    "srcfail": 5,
+    "net-unknown": 6,
+    "host-unknown": 7,
+    "isolated": 8,
+    "net-prohib": 9,
+    "host-prohib": 10,
+    "tosnet": 11,
+    "toshost": 12,
+    "filter-prohib": 13,
+    "host-precedence": 14,
+    "precedence-cutoff": 15,
 }
 ICMP6_CODES = {"no-route": 0, "admin-prohib": 1, "address": 3, "port": 4}
 TCP_FLAG_BITS = {"syn": 0x02, "fin": 0x01, "ack": 0x10, "psh": 0x08, "rst": 0x04, "urg": 0x20}
 LIMIT_MASKS = ("dst-addr", "src-addr", "dst-port", "src-port")
+ACTIONS = {
+    "accept": "allow",
+    "pass": "allow",
+    "allow": "allow",
+    "permit": "allow",
+    "count": "count",
+    "deny": "deny",
+    "drop": "deny",
+    "reject": "reject",
+    "reset": "reset",
+    "reset6": "reset6",
+    "abort": "abort",
+    "abort6": "abort6",
+    "unreach": "unreach",
+    "unreach6": "unreach6",
+    "skipto": "skipto",
+    "nat": "nat",
+    "fwd": "fwd",
+    "forward": "fwd",
+    "check-state": "check-state",
+    "//": "//",
+}
+NOT_IMPLEMENTED_ACTIONS = frozenset(
+    """pipe queue divert tee netgraph ngtee reass setfib setdscp call return tcp-setmss eaction nat64clat
+    nat64lsn nat64stl nptv6 setmark""".split()
+)
+FLAGS_ONLY = {
+    "frag": "frag",
+    "fragment": "frag",
+    "estab": "established",
+    "established": "established",
+    "verrevpath": "verrevpath",
+    "versrcreach": "versrcreach",
+    "antispoof": "antispoof",
+    "ipv6": "ip6",
+    "ip6": "ip6",
+    "ipv4": "ip4",
+    "ip4": "ip4",
+}
+NOT_IMPLEMENTED_OPTIONS = frozenset(
+    """jail bridged layer2 diverted diverted-loopback diverted-output fib ipoptions ipopts iplen ipid
+    ipprecedence dscp iptos ipttl ipversion ipver sockarg tcpdatalen tcpoptions tcpopts tcpseq tcpack tcpwin tcpmss MAC mac mac-type ipsec
+    ext6hdr flow-id lookup flow defer-immediate-action defer-action mark""".split()
+)
 
 
 def abbreviates(word: str, full: str, warnings: list[str]) -> bool:
@@ -51,8 +109,8 @@ def c_number(text: str, base: int = 10) -> tuple[int, str]:
     if base == 0 and digits.lstrip("+-").startswith("0") and len(digits.lstrip("+-")) > 1:
         plain = digits.lower().lstrip("+-")
         value = int(plain, 16) if plain.startswith("0x") else int(re.match(r"[0-7]*", plain).group(0) or "0", 8)  # type: ignore[union-attr]
-        return value, text[len(digits):]
-    return int(digits), text[len(digits):]
+        return value, text[len(digits) :]
+    return int(digits), text[len(digits) :]
 
 
 def protocol(word: str, warnings: list[str], compat: bool) -> tuple[Insn | None, int] | None:
@@ -79,7 +137,7 @@ def _one_port(text: str, proto: int) -> tuple[int, str] | None:
         return c_number(text, 0)
     name = _PORT_NAME.match(text).group(0)  # type: ignore[union-attr]
     port = service_port(name.replace("\\", ""), protocol_text(proto) if proto in (6, 17) else None)
-    return None if port is None else (port, text[len(name):])
+    return None if port is None else (port, text[len(name) :])
 
 
 def ports(text: str, proto: int, warnings: list[str], strict: bool) -> tuple | None:
@@ -177,7 +235,7 @@ def _v4_list(word: str, negated: bool, strict: bool) -> tuple | None:
     entries = word.split(",")
     for entry in entries:
         at = re.search("[/:]", entry)
-        host, mask = (entry[:at.start()], entry[at.end():]) if at else (entry, "")
+        host, mask = (entry[: at.start()], entry[at.end() :]) if at else (entry, "")
         base = _v4_host(host)
         if not at:
             bits = 32

@@ -14,8 +14,20 @@ from .ipfw_kernel import IpfwKernel
 from .outcome import Outcome
 from .store import Host
 
-_KNOWN = {"pf": (), "pflog": ("pf",), "pfsync": ("pf",), "ipfw": (), "ipfw_nat": ("ipfw", "libalias"), "libalias": (),
-          "dummynet": ("ipfw",), "if_tap": (), "if_bridge": (), "nullfs": (), "fdescfs": (), "linprocfs": ()}
+_KNOWN = {
+    "pf": (),
+    "pflog": ("pf",),
+    "pfsync": ("pf",),
+    "ipfw": (),
+    "ipfw_nat": ("ipfw", "libalias"),
+    "libalias": (),
+    "dummynet": ("ipfw",),
+    "if_tap": (),
+    "if_bridge": (),
+    "nullfs": (),
+    "fdescfs": (),
+    "linprocfs": (),
+}
 
 
 def load(kernel: dict, name: str) -> None:

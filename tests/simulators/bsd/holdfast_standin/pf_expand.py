@@ -30,15 +30,31 @@ class RuleExpander(OptionReader):
     """Grammar reader that also keeps the rules it has expanded."""
 
     def expand(
-        self, base: Rule, interfaces: list, protocols: list, icmp: list, sources: list, source_ports: list,
-        destinations: list, destination_ports: list, users: list, groups: list,
+        self,
+        base: Rule,
+        interfaces: list,
+        protocols: list,
+        icmp: list,
+        sources: list,
+        source_ports: list,
+        destinations: list,
+        destination_ports: list,
+        users: list,
+        groups: list,
     ) -> list[Rule]:
         """One rule per combination, in the order of the real tool; errors are reported, and the rules that have one left out."""
         expanded: list[Rule] = []
         broken = False
         for (name, negated), proto, type_, src, src_port, dst, dst_port, user, group in product(
-            interfaces or [("", False)], protocols or [0], icmp or [None], sources or [ANY], source_ports or [None],
-            destinations or [ANY], destination_ports or [None], users or [None], groups or [None],
+            interfaces or [("", False)],
+            protocols or [0],
+            icmp or [None],
+            sources or [ANY],
+            source_ports or [None],
+            destinations or [ANY],
+            destination_ports or [None],
+            users or [None],
+            groups or [None],
         ):
             family = base.family
             families = {host.family for host in (src, dst) if host.family}
@@ -50,10 +66,22 @@ class RuleExpander(OptionReader):
             broken = self._bad_netmask(src, family) or self._bad_netmask(dst, family) or broken
             not_tcp = bool(proto) and proto != _TCP
             rule = replace(
-                base, family=family, interface=name, interface_negated=negated, proto=proto, src=src, src_port=src_port, dst=dst,
-                dst_port=dst_port, user=user, group=group, icmp_type=type_[1] if type_ else None, icmp_code=type_[2] if type_ else None,
+                base,
+                family=family,
+                interface=name,
+                interface_negated=negated,
+                proto=proto,
+                src=src,
+                src_port=src_port,
+                dst=dst,
+                dst_port=dst_port,
+                user=user,
+                group=group,
+                icmp_type=type_[1] if type_ else None,
+                icmp_code=type_[2] if type_ else None,
                 keep="keep" if not_tcp and base.keep in ("modulate", "synproxy") else base.keep,
-                flags=0 if not_tcp else base.flags, flagset=0 if not_tcp else base.flagset,
+                flags=0 if not_tcp else base.flags,
+                flagset=0 if not_tcp else base.flagset,
             )
             if type_ and proto != type_[0]:
                 self.report("icmp-type mismatch")
@@ -98,8 +126,10 @@ class RuleExpander(OptionReader):
         if "overload" in rule.state and not {"max-src-conn", "max-src-conn-rate"} & set(rule.state):
             self.report("'overload' requires 'max-src-conn' or 'max-src-conn-rate'")
         if (rule.proto == _ICMP and rule.family == 6) or (rule.proto == _ICMP6 and rule.family == 4):
-            self.report("proto %s doesn't match address family %s" % (
-                "icmp" if rule.proto == _ICMP else "icmp6", "inet" if rule.family == 4 else "inet6"))
+            self.report(
+                "proto %s doesn't match address family %s"
+                % ("icmp" if rule.proto == _ICMP else "icmp6", "inet" if rule.family == 4 else "inet6")
+            )
         if rule.allow_opts and rule.action != "pass":
             self.report("allow-opts can only be specified for pass rules")
         if rule.fragment and (rule.src_port or rule.dst_port or rule.flagset or icmp):
@@ -179,8 +209,11 @@ def _port_text(port: Port | None) -> str:
 def expand_label(label: str, rule: Rule) -> str:
     """Replace ``$if``, ``$srcaddr``, ``$dstaddr``, ``$srcport``, ``$dstport`` and ``$proto``; ``$nr`` waits for the load."""
     for name, text in (
-        ("$if", rule.interface or "any"), ("$srcaddr", _address_text(rule.src)), ("$dstaddr", _address_text(rule.dst)),
-        ("$srcport", _port_text(rule.src_port)), ("$dstport", _port_text(rule.dst_port)),
+        ("$if", rule.interface or "any"),
+        ("$srcaddr", _address_text(rule.src)),
+        ("$dstaddr", _address_text(rule.dst)),
+        ("$srcport", _port_text(rule.src_port)),
+        ("$dstport", _port_text(rule.dst_port)),
         ("$proto", protocol_text(rule.proto) if rule.proto else "ip"),
     ):
         label = label.replace(name, text)

@@ -42,8 +42,9 @@ class PfKernel:
         """Whether an anchor has rules, is called from somewhere, or has something beneath it."""
         if path == "" or self.state["rules"].get(path) or any(known.startswith(path + "/") for known in self.state["rules"]):
             return True
-        return any(rule.anchor is not None and _join(parent, rule.anchor) == path
-                   for parent in self.state["rules"] for rule in self.rules(parent))
+        return any(
+            rule.anchor is not None and _join(parent, rule.anchor) == path for parent in self.state["rules"] for rule in self.rules(parent)
+        )
 
     def children(self, path: str) -> list[str]:
         """Anchors directly below a path, by full path."""
@@ -53,7 +54,7 @@ class PfKernel:
             _join(parent, rule.anchor) for parent in self.state["rules"] for rule in self.rules(parent) if rule.anchor is not None
         ]:
             if known and known.startswith(prefix) and known != path:
-                first = known[len(prefix):].split("/")[0]
+                first = known[len(prefix) :].split("/")[0]
                 if not first.startswith("_") and "*" not in first:
                     found.add(prefix + first)
         return sorted(found)
@@ -64,12 +65,13 @@ class PfKernel:
         """Put parsed files in force: the first replaces ruleset ``anchor``, the rest are files of ``load anchor`` lines."""
         rules = self.state["rules"]
         prefix = anchor + "/" if anchor else ""
-        for path in [path for path in rules if path.startswith(prefix) and path[len(prefix):].startswith("_")]:
+        for path in [path for path in rules if path.startswith(prefix) and path[len(prefix) :].startswith("_")]:
             del rules[path]
         for ruleset in parsed:
             for path, new in ruleset.rules.items():
-                numbered = [replace(rule, labels=tuple(label.replace("$nr", str(index)) for label in rule.labels))
-                            for index, rule in enumerate(new)]
+                numbered = [
+                    replace(rule, labels=tuple(label.replace("$nr", str(index)) for label in rule.labels)) for index, rule in enumerate(new)
+                ]
                 rules[path] = [rule_to_json(rule) for rule in numbered]
             for path in {table.anchor for table in ruleset.tables} | set(ruleset.rules):
                 self._commit_tables(path, [table for table in ruleset.tables if table.anchor == path])
@@ -82,7 +84,9 @@ class PfKernel:
             known = tables.get(_key(path, table.name))
             keep = known and not table.declared_addresses
             tables[_key(path, table.name)] = {
-                "addresses": known["addresses"] if keep else list(table.addresses), "const": table.const, "persist": table.persist,
+                "addresses": known["addresses"] if keep else list(table.addresses),
+                "const": table.const,
+                "persist": table.persist,
                 "counters": table.counters,
             }
         for key in [key for key in tables if key.rpartition("/")[0] == path]:
@@ -102,17 +106,16 @@ class PfKernel:
     def flush_rules(self, path: str, translation: bool) -> None:
         """Remove the filter rules (and scrub) or the translation rules of one ruleset."""
         actions = TRANSLATION_ACTIONS
-        self.state["rules"][path] = [
-            rule_to_json(rule) for rule in self.rules(path) if (rule.action in actions) != translation
-        ]
+        self.state["rules"][path] = [rule_to_json(rule) for rule in self.rules(path) if (rule.action in actions) != translation]
         for key in [key for key in self.state["tables"] if not self.state["tables"][key]["persist"]]:
             if not self.referenced(key.rpartition("/")[2]):
                 del self.state["tables"][key]
 
     # listing
 
-    def filter_lines(self, path: str, numeric: bool | None, verbosity: int, recurse: bool = False, indent: int = 0,
-                     bodies: frozenset | set = frozenset()) -> list[str]:
+    def filter_lines(
+        self, path: str, numeric: bool | None, verbosity: int, recurse: bool = False, indent: int = 0, bodies: frozenset | set = frozenset()
+    ) -> list[str]:
         """``-sr``: scrub rules, then filter rules; ``verbosity`` 1 adds counters, 2 rule numbers too.
 
         The rules of an anchor follow in braces if it has no name, if ``recurse``, or if its name is in ``bodies``.
@@ -132,8 +135,9 @@ class PfKernel:
                     lines += self._anchor_lines(path, str(name), numeric, verbosity, recurse, indent + 1, bodies) + [pad + "}"]
         return lines
 
-    def _anchor_lines(self, path: str, name: str, numeric: bool | None, verbosity: int, recurse: bool, indent: int,
-                      bodies: frozenset | set) -> list[str]:
+    def _anchor_lines(
+        self, path: str, name: str, numeric: bool | None, verbosity: int, recurse: bool, indent: int, bodies: frozenset | set
+    ) -> list[str]:
         target = _join(path, name)
         if not target.endswith("/*") and target != "*":
             return self.filter_lines(target, numeric, verbosity, recurse, indent, bodies)
@@ -154,11 +158,14 @@ class PfKernel:
 
     def active_ruleset(self, interfaces: Interfaces) -> Ruleset:
         """What is in force, in the form that the packet evaluator takes."""
-        tables = [Table(key.rpartition("/")[2], key.rpartition("/")[0], addresses=tuple(value["addresses"]))
-                  for key, value in self.state["tables"].items()]
+        tables = [
+            Table(key.rpartition("/")[2], key.rpartition("/")[0], addresses=tuple(value["addresses"]))
+            for key, value in self.state["tables"].items()
+        ]
         interfaces = replace(interfaces, driver_groups=self.flavour.name != "freebsd")
-        return Ruleset(self.flavour, interfaces, {path: self.rules(path) for path in self.state["rules"]}, tables,
-                       dict(self.state["options"]))
+        return Ruleset(
+            self.flavour, interfaces, {path: self.rules(path) for path in self.state["rules"]}, tables, dict(self.state["options"])
+        )
 
 
 def _key(path: str, name: str) -> str:
@@ -178,8 +185,9 @@ def _counters(pad: str) -> list[str]:
     ]
 
 
-def parse_with_loads(text: str, filename: str, flavour: Flavour, interfaces: Interfaces, anchor: str, strict: bool,
-                     read_file: Callable[[str], str | None]) -> tuple[list[Ruleset], list[str]]:
+def parse_with_loads(
+    text: str, filename: str, flavour: Flavour, interfaces: Interfaces, anchor: str, strict: bool, read_file: Callable[[str], str | None]
+) -> tuple[list[Ruleset], list[str]]:
     """Parse a file and the files its ``load anchor`` lines name; returns the rulesets and further messages of a failed load."""
     first = parse_pf(text, flavour, interfaces, filename, anchor, strict, read_file)
     found = [first]
@@ -189,8 +197,10 @@ def parse_with_loads(text: str, filename: str, flavour: Flavour, interfaces: Int
     for name, path in first.loads:
         loaded = read_file(path)
         if loaded is None:
-            messages += ["pfctl: %s: No such file or directory" % path,
-                         "pfctl: cannot open the main config file!: No such file or directory"]
+            messages += [
+                "pfctl: %s: No such file or directory" % path,
+                "pfctl: cannot open the main config file!: No such file or directory",
+            ]
             first.errors += 1
             continue
         found.append(parse_pf(loaded, flavour, interfaces, path, name, strict, read_file))

@@ -57,7 +57,7 @@ class Lexer:
                 return self._macro[self._macro_at - 1]
             self._macro = None
         while self._text.startswith("\\", self._at):
-            following = self._text[self._at + 1:self._at + 2]
+            following = self._text[self._at + 1 : self._at + 2]
             if following != "\n":
                 self._at += 2
                 return following

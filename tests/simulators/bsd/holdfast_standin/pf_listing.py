@@ -108,8 +108,11 @@ def _from_to(rule: Rule, numeric: bool) -> str:
     if plain and not rule.src_port and not rule.dst_port:
         return "all"
     return "from %s%s to %s%s" % (
-        _signed(rule.src, rule.family), _port_text(rule.src_port, rule.proto, numeric),
-        _signed(rule.dst, rule.family), _port_text(rule.dst_port, rule.proto, numeric))
+        _signed(rule.src, rule.family),
+        _port_text(rule.src_port, rule.proto, numeric),
+        _signed(rule.dst, rule.family),
+        _port_text(rule.dst_port, rule.proto, numeric),
+    )
 
 
 def _flag_text(bits: int) -> str:
@@ -187,8 +190,11 @@ def state_options_text(state: dict) -> list[str]:
 
 def _scrub_text(rule: Rule) -> list[str]:
     scrub = rule.scrub
-    order = ("no-df", "random-id", "min-ttl", "reassemble tcp", "max-mss") if rule.action in ("pass", "match") else (
-        "no-df", "random-id", "min-ttl", "max-mss", "set-tos")
+    order = (
+        ("no-df", "random-id", "min-ttl", "reassemble tcp", "max-mss")
+        if rule.action in ("pass", "match")
+        else ("no-df", "random-id", "min-ttl", "max-mss", "set-tos")
+    )
     words = []
     for name in order:
         if name in scrub:

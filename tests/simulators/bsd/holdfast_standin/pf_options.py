@@ -242,10 +242,15 @@ class OptionReader(HostReader):
         values: dict = {}
         for name, value in pairs:
             if name in values:
-                self.fail("multiple 'overload' table definitions" if name == "overload" else
-                          "state locking option: multiple definitions" if name == "lock" else
-                          "state timeout %s multiple definitions" % name[8:] if name.startswith("timeout ") else
-                          "state option '%s' multiple definitions" % {"no-sync": "sync"}.get(name, name))
+                self.fail(
+                    "multiple 'overload' table definitions"
+                    if name == "overload"
+                    else "state locking option: multiple definitions"
+                    if name == "lock"
+                    else "state timeout %s multiple definitions" % name[8:]
+                    if name.startswith("timeout ")
+                    else "state option '%s' multiple definitions" % {"no-sync": "sync"}.get(name, name)
+                )
             zero = value == 0 if isinstance(value, int) else name == "max-src-conn-rate" and 0 in value
             if name.startswith("max-src-") and zero:
                 self.fail("'%s' %s > 0" % (name, "values must be" if name == "max-src-conn-rate" else "must be"))

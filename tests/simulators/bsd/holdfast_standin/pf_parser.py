@@ -22,8 +22,14 @@ from .pf_reader import Recover
 from .pf_rule import Pool, Rule, Table, replace
 from .pf_sections import DUMMYNET, FILTER, SCRUB, TRANSLATION, SectionReader
 
-_ANCHOR_ACTIONS = {"anchor": "pass", "nat-anchor": "nat", "rdr-anchor": "rdr", "binat-anchor": "binat", "scrub-anchor": "scrub",
-                   "dummynet-anchor": "dummynet"}
+_ANCHOR_ACTIONS = {
+    "anchor": "pass",
+    "nat-anchor": "nat",
+    "rdr-anchor": "rdr",
+    "binat-anchor": "binat",
+    "scrub-anchor": "scrub",
+    "dummynet-anchor": "dummynet",
+}
 
 
 @dataclass
@@ -52,8 +58,16 @@ class Ruleset:
 class Parser(SectionReader):
     """Reads the statements of one file into rules, tables and options."""
 
-    def __init__(self, text: str, filename: str, flavour: Flavour, interfaces: Interfaces, anchor: str, strict: bool,
-                 read_file: Callable[[str], str | None]) -> None:
+    def __init__(
+        self,
+        text: str,
+        filename: str,
+        flavour: Flavour,
+        interfaces: Interfaces,
+        anchor: str,
+        strict: bool,
+        read_file: Callable[[str], str | None],
+    ) -> None:
         """``anchor`` is the path the file is loaded into; ``read_file`` gives the text of a table file or ``None``."""
         keywords = keywords_of(flavour.name, flavour.major)
         super().__init__(text, filename, flavour, interfaces, keywords, strict)
@@ -152,10 +166,21 @@ class Parser(SectionReader):
         flags, flagset = options.flags or (0, 0)
         family = decide_family(decide_family(family, sources), destinations)
         values = {key: value for key, value in options.values.items() if key not in ("allow_opts",)}
-        base = Rule("pass", line, anchor=name or "_%d" % self._braces, inline=inline, direction=direction, quick=quick, family=family,
-                    flags=flags, flagset=flagset, **values)
-        self.rules[parent] += self.expand(base, interfaces, protocols, options.icmp, sources, source_ports, destinations,
-                                          destination_ports, options.users, options.groups)
+        base = Rule(
+            "pass",
+            line,
+            anchor=name or "_%d" % self._braces,
+            inline=inline,
+            direction=direction,
+            quick=quick,
+            family=family,
+            flags=flags,
+            flagset=flagset,
+            **values,
+        )
+        self.rules[parent] += self.expand(
+            base, interfaces, protocols, options.icmp, sources, source_ports, destinations, destination_ports, options.users, options.groups
+        )
 
     def _anchor_body(self, path: str, name: str | None) -> None:
         """``{``, one rule a line, ``}``."""
@@ -194,8 +219,9 @@ class Parser(SectionReader):
         if word == "binat-anchor" and (sources or source_ports or destinations or destination_ports):
             self.fail("fromto parameter not supported in binat-anchor")
         base = Rule(_ANCHOR_ACTIONS[word], line, anchor=name, family=decide_family(decide_family(family, sources), destinations))
-        self.rules[self.anchor] += self.expand(base, interfaces, protocols, [], sources, source_ports, destinations,
-                                               destination_ports, [], [])
+        self.rules[self.anchor] += self.expand(
+            base, interfaces, protocols, [], sources, source_ports, destinations, destination_ports, [], []
+        )
 
     # filter rules
 
@@ -242,10 +268,24 @@ class Parser(SectionReader):
             if options.nat is not None and options.rdr is not None:
                 self.syntax_error()
             family, values["pool"] = self._fit_pool(family, values["pool"])
-        base = Rule(action, line, direction=direction, quick=quick, route=route, route_pool=route_pool, family=family, flags=flags,
-                    flagset=flagset, keep=keep, **reply, **log, **values)
-        return self.expand(base, interfaces, protocols, options.icmp, sources, source_ports, destinations, destination_ports,
-                           options.users, options.groups)
+        base = Rule(
+            action,
+            line,
+            direction=direction,
+            quick=quick,
+            route=route,
+            route_pool=route_pool,
+            family=family,
+            flags=flags,
+            flagset=flagset,
+            keep=keep,
+            **reply,
+            **log,
+            **values,
+        )
+        return self.expand(
+            base, interfaces, protocols, options.icmp, sources, source_ports, destinations, destination_ports, options.users, options.groups
+        )
 
     def _fit_pool(self, family: int, pool: Pool) -> tuple:
         """The family of a rule with a translation, and the pool with only the addresses of that family."""
@@ -320,15 +360,24 @@ class Parser(SectionReader):
             hosts = self.host()
             self.expect(")")
             return [(name, host) for host in hosts]
+
         pairs = self.one_or_list(item)
         options, static = self.pool_options()
         hosts = [host for _name, host in pairs if host is not None]
-        return word.text, Pool(tuple(hosts), tuple(name for name, _host in pairs), options=self.pool_kind(options, hosts),
-                               static_port=static)
+        return word.text, Pool(
+            tuple(hosts), tuple(name for name, _host in pairs), options=self.pool_kind(options, hosts), static_port=static
+        )
 
 
-def parse_pf(text: str, flavour: Flavour | str = "freebsd", interfaces: Interfaces | dict | None = None, filename: str = "pf.conf",
-             anchor: str = "", strict: bool = False, read_file: Callable[[str], str | None] = lambda path: None) -> Ruleset:
+def parse_pf(
+    text: str,
+    flavour: Flavour | str = "freebsd",
+    interfaces: Interfaces | dict | None = None,
+    filename: str = "pf.conf",
+    anchor: str = "",
+    strict: bool = False,
+    read_file: Callable[[str], str | None] = lambda path: None,
+) -> Ruleset:
     """Parse ``text`` as the real pfctl of ``flavour`` would; never raises for bad text: see ``Ruleset.accepted`` and ``stderr``."""
     if isinstance(flavour, str):
         flavour = parse_flavour(flavour)
@@ -337,5 +386,6 @@ def parse_pf(text: str, flavour: Flavour | str = "freebsd", interfaces: Interfac
     interfaces = replace(interfaces, driver_groups=flavour.name != "freebsd")
     parser = Parser(text, filename, flavour, interfaces, anchor, strict, read_file)
     parser.parse()
-    return Ruleset(flavour, interfaces, parser.rules, parser.tables, parser.options, parser.loads, parser.verbose, parser.stderr,
-                   parser.errors)
+    return Ruleset(
+        flavour, interfaces, parser.rules, parser.tables, parser.options, parser.loads, parser.verbose, parser.stderr, parser.errors
+    )

@@ -49,8 +49,15 @@ class Port:
         """Whether a port number satisfies the condition."""
         low, high = self.low, self.high
         return {
-            "=": port == low, "!=": port != low, "<": port < low, "<=": port <= low, ">": port > low, ">=": port >= low,
-            ":": low <= port <= high, "><": low < port < high, "<>": port < low or port > high,
+            "=": port == low,
+            "!=": port != low,
+            "<": port < low,
+            "<=": port <= low,
+            ">": port > low,
+            ">=": port >= low,
+            ":": low <= port <= high,
+            "><": low < port < high,
+            "<>": port < low or port > high,
         }[self.op]
 
 

@@ -63,8 +63,10 @@ class SectionReader(SetReader):
             hosts = hosts + self.ip_spec()
             self.skip_newlines()
         messages = {
-            "range": "address ranges are not permitted inside tables", "dynif": "dynamic addresses are not permitted inside tables",
-            "table": "tables cannot contain tables", "no-route": '"no-route" is not permitted inside tables',
+            "range": "address ranges are not permitted inside tables",
+            "dynif": "dynamic addresses are not permitted inside tables",
+            "table": "tables cannot contain tables",
+            "no-route": '"no-route" is not permitted inside tables',
             "urpf-failed": '"urpf-failed" is not permitted inside tables',
         }
         for host in hosts:
@@ -183,6 +185,7 @@ class SectionReader(SetReader):
             name = self.interface_name()
             self.expect(")")
             return [(name, True)]
+
         interfaces = self.one_or_list(item)
         family = self.family()
         values: dict = {}

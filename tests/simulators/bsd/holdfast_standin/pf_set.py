@@ -40,12 +40,22 @@ class SetReader(RuleExpander):
         """What follows ``set``."""
         word = self.advance()
         handler = {
-            "optimization": self._set_optimization, "ruleset-optimization": self._set_ruleset_optimization,
-            "timeout": self._set_timeouts, "limit": self._set_limits, "loginterface": self._set_loginterface,
-            "hostid": self._set_hostid, "block-policy": self._set_block_policy, "fingerprints": self._set_fingerprints,
-            "state-policy": self._set_state_policy, "debug": self._set_debug, "skip": self._set_skip,
-            "state-defaults": self._set_state_defaults, "reassemble": self._set_reassemble,
-            "require-order": self._set_require_order, "fail-policy": self._set_fail_policy, "syncookies": self._set_syncookies,
+            "optimization": self._set_optimization,
+            "ruleset-optimization": self._set_ruleset_optimization,
+            "timeout": self._set_timeouts,
+            "limit": self._set_limits,
+            "loginterface": self._set_loginterface,
+            "hostid": self._set_hostid,
+            "block-policy": self._set_block_policy,
+            "fingerprints": self._set_fingerprints,
+            "state-policy": self._set_state_policy,
+            "debug": self._set_debug,
+            "skip": self._set_skip,
+            "state-defaults": self._set_state_defaults,
+            "reassemble": self._set_reassemble,
+            "require-order": self._set_require_order,
+            "fail-policy": self._set_fail_policy,
+            "syncookies": self._set_syncookies,
             "keepcounters": self._set_keepcounters,
         }.get(word.text if word.kind == pf_lexer.WORD else "")
         if handler is None:
@@ -76,6 +86,7 @@ class SetReader(RuleExpander):
         def pair() -> list:
             name = "interval" if kind == "timeout" and self.take("interval") else self.string()
             return [(name, self.unsigned())]
+
         for name, value in self.one_or_list(pair):
             self.enter(OPTION)
             if name not in known:

@@ -49,8 +49,9 @@ def table_match(entries: list[str] | tuple, address: str) -> bool:
     return verdict
 
 
-def run(kernel: PfKernel, interfaces: Interfaces, flavour: Flavour, anchor: str, table: str, command: str, words: list[str],
-        options: dict) -> Outcome:
+def run(
+    kernel: PfKernel, interfaces: Interfaces, flavour: Flavour, anchor: str, table: str, command: str, words: list[str], options: dict
+) -> Outcome:
     """Run one table command.  ``options``: quiet, dry (``-n``), verbose (a count), file text as ``listed``."""
     out = Outcome()
     if len(table) > TABLE_NAME_MAX:
@@ -156,6 +157,7 @@ def _show(known: dict, entries: list[str], out: Outcome, options: dict) -> Outco
     def order(entry: str) -> tuple:
         net = ipaddress.ip_network(entry.lstrip("!"), strict=False)
         return net.version, int(net.network_address), net.prefixlen
+
     out.stdout += ["  %s%s" % ("!" if entry.startswith("!") else " ", entry.lstrip("!")) for entry in sorted(known["addresses"], key=order)]
     return out
 
@@ -170,5 +172,13 @@ def _zero(known: dict, entries: list[str], out: Outcome, options: dict) -> Outco
     return out
 
 
-_HANDLERS = {"add": _add, "delete": _delete, "replace": _replace, "flush": _flush, "test": _test, "show": _show, "expire": _expire,
-             "zero": _zero}
+_HANDLERS = {
+    "add": _add,
+    "delete": _delete,
+    "replace": _replace,
+    "flush": _flush,
+    "test": _test,
+    "show": _show,
+    "expire": _expire,
+    "zero": _zero,
+}

@@ -49,8 +49,21 @@ def normal_packet(packet: dict) -> dict:
     (name or number), ``src``, ``dst``, ``sport``, ``dport``, ``icmp_type``, ``icmp_code``, ``flags`` (TCP letters such as ``SA``), or
     ``syn`` (true: a first packet, false: a later one), or ``state`` (``new``, ``established``); ``uid`` for local sockets, ``tag``.
     """
-    full: dict = {"direction": "in", "interface": None, "recv_interface": None, "sport": 0, "dport": 0, "icmp_type": None, "icmp_code": 0,
-            "uid": None, "gid": None, "tag": "", "src": None, "dst": None, "proto": "tcp"}
+    full: dict = {
+        "direction": "in",
+        "interface": None,
+        "recv_interface": None,
+        "sport": 0,
+        "dport": 0,
+        "icmp_type": None,
+        "icmp_code": 0,
+        "uid": None,
+        "gid": None,
+        "tag": "",
+        "src": None,
+        "dst": None,
+        "proto": "tcp",
+    }
     full.update(packet)
     family = full.get("family")
     family = {"inet": 4, "inet6": 6, "ipv4": 4, "ipv6": 6}.get(str(family), family)
@@ -139,7 +152,7 @@ class _Run:
         if not full.endswith("*"):
             return [full]
         prefix = full[:-1]
-        return sorted(known for known in self.ruleset.rules if known.startswith(prefix) and known and "/" not in known[len(prefix):])
+        return sorted(known for known in self.ruleset.rules if known.startswith(prefix) and known and "/" not in known[len(prefix) :])
 
     def _matches(self, rule: Rule, path: str) -> bool:
         packet = self.packet
@@ -186,8 +199,11 @@ class _Run:
             return entries is not None and table_match(entries, address)
         if host.kind == "dynif":
             found = self.ruleset.interfaces.lookup(host.text, host.modifiers)
-            return any(wanted in ipaddress.ip_network("%s/%d" % (text, min(bits, host.bits)), strict=False)
-                       for family, text, bits in found if family == wanted.version)
+            return any(
+                wanted in ipaddress.ip_network("%s/%d" % (text, min(bits, host.bits)), strict=False)
+                for family, text, bits in found
+                if family == wanted.version
+            )
         return False
 
 

@@ -12,20 +12,36 @@ import time
 from . import pf_tables
 from .outcome import Outcome
 from .pf_kernel import PfKernel, parse_with_loads
+from .pf_names import TIMEOUT_DEFAULTS
 from .pf_parser import Ruleset
 from .store import Host
 
-_USAGE = ["usage: pfctl [-AdeghMmNnOPqRrvz] [-a anchor] [-F modifier] [-f file] [-i interface]",
-          "\t[-k host | network | gateway | label | id] [-o level] [-s modifier] [-t table -T command [address ...]]"]
-_SHOW = ("nat", "queue", "rules", "Anchors", "Sources", "states", "info", "Interfaces", "labels", "timeouts", "memory", "Tables",
-         "osfp", "Running", "References", "all")
-_FLUSH = {"freebsd": ("nat", "queue", "rules", "Sources", "states", "info", "Tables", "osfp", "all"),
-          "macos": ("nat", "queue", "rules", "Sources", "states", "info", "Tables", "osfp", "all"),
-          "openbsd": ("rules", "Sources", "states", "info", "Tables", "osfp", "Reset", "all")}
-_TIMEOUT_DEFAULTS = {
-    "tcp.first": 120, "tcp.opening": 30, "tcp.established": 86400, "tcp.closing": 900, "tcp.finwait": 45, "tcp.closed": 90,
-    "tcp.tsdiff": 30, "udp.first": 60, "udp.single": 30, "udp.multiple": 60, "icmp.first": 20, "icmp.error": 10, "other.first": 60,
-    "other.single": 30, "other.multiple": 60, "frag": 60, "interval": 10, "adaptive.start": 60000, "adaptive.end": 120000, "src.track": 0,
+_USAGE = [
+    "usage: pfctl [-AdeghMmNnOPqRrvz] [-a anchor] [-F modifier] [-f file] [-i interface]",
+    "\t[-k host | network | gateway | label | id] [-o level] [-s modifier] [-t table -T command [address ...]]",
+]
+_SHOW = (
+    "nat",
+    "queue",
+    "rules",
+    "Anchors",
+    "Sources",
+    "states",
+    "info",
+    "Interfaces",
+    "labels",
+    "timeouts",
+    "memory",
+    "Tables",
+    "osfp",
+    "Running",
+    "References",
+    "all",
+)
+_FLUSH = {
+    "freebsd": ("nat", "queue", "rules", "Sources", "states", "info", "Tables", "osfp", "all"),
+    "macos": ("nat", "queue", "rules", "Sources", "states", "info", "Tables", "osfp", "all"),
+    "openbsd": ("rules", "Sources", "states", "info", "Tables", "osfp", "Reset", "all"),
 }
 
 
@@ -155,8 +171,11 @@ class Pfctl:
     def _show(self, what: str) -> None:
         out, pf = self.out, self.pf
         if what == "rules" and self.anchor and not pf.exists(self.anchor):
-            out.stderr.append("pfctl: Anchor '%s' not found." % self.anchor if self.host.flavour.name == "openbsd" else
-                              "pfctl: DIOCGETRULES: Invalid argument")
+            out.stderr.append(
+                "pfctl: Anchor '%s' not found." % self.anchor
+                if self.host.flavour.name == "openbsd"
+                else "pfctl: DIOCGETRULES: Invalid argument"
+            )
             out.rc = 1 if self.host.flavour.name == "openbsd" else 0
         elif what == "rules":
             out.stdout += pf.filter_lines(self.anchor, self.numeric, self.verbosity, self.recurse)
@@ -203,8 +222,23 @@ class Pfctl:
         for name in ("searches", "inserts", "removals"):
             lines.append("  %-25s %14d %14.1f/s" % (name, 0, 0))
         lines.append("Counters")
-        for name in ("match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp", "congestion", "ip-option",
-                     "proto-cksum", "state-mismatch", "state-insert", "state-limit", "src-limit", "synproxy"):
+        for name in (
+            "match",
+            "bad-offset",
+            "fragment",
+            "short",
+            "normalize",
+            "memory",
+            "bad-timestamp",
+            "congestion",
+            "ip-option",
+            "proto-cksum",
+            "state-mismatch",
+            "state-insert",
+            "state-limit",
+            "src-limit",
+            "synproxy",
+        ):
             lines.append("  %-25s %14d %14.1f/s" % (name, 0, 0))
         return lines
 
@@ -222,8 +256,10 @@ class Pfctl:
 
     def _timeouts(self) -> list[str]:
         options = self.pf.state["options"]
-        return ["%-20s %10d%s" % (name, options.get("timeout " + name, value), " states" if name.startswith("adaptive") else "s")
-                for name, value in _TIMEOUT_DEFAULTS.items()]
+        return [
+            "%-20s %10d%s" % (name, options.get("timeout " + name, value), " states" if name.startswith("adaptive") else "s")
+            for name, value in TIMEOUT_DEFAULTS.items()
+        ]
 
     def _limits(self) -> list[str]:
         options = self.pf.state["options"]
@@ -231,9 +267,14 @@ class Pfctl:
         return ["%-13s hard limit %8d" % (name, options.get("limit " + name, value)) for name, value in defaults.items()]
 
     def _show_all(self) -> None:
-        parts = [("TRANSLATION RULES:", self.pf.translation_lines(self.anchor, self.numeric, self.verbosity)),
-                 ("FILTER RULES:", self.pf.filter_lines(self.anchor, self.numeric, self.verbosity, self.recurse)),
-                 ("INFO:", self._info()), ("TIMEOUTS:", self._timeouts()), ("LIMITS:", self._limits()), ("TABLES:", self._table_names())]
+        parts = [
+            ("TRANSLATION RULES:", self.pf.translation_lines(self.anchor, self.numeric, self.verbosity)),
+            ("FILTER RULES:", self.pf.filter_lines(self.anchor, self.numeric, self.verbosity, self.recurse)),
+            ("INFO:", self._info()),
+            ("TIMEOUTS:", self._timeouts()),
+            ("LIMITS:", self._limits()),
+            ("TABLES:", self._table_names()),
+        ]
         for title, lines in parts:
             if lines:
                 self.out.stdout += ([""] if self.out.stdout else []) + [title] + lines
@@ -289,17 +330,30 @@ class Pfctl:
         out = self.out
         text = sys.stdin.read() if filename == "-" else self.host.read_file(filename)
         if self.host.flavour.name == "macos" and not self.anchor and not self.dry:
-            out.stderr += ["pfctl: Use of -f option, could result in flushing of rules",
-                           "present in the main ruleset added by the system at startup.", "See /etc/pf.conf for further details.", ""]
+            out.stderr += [
+                "pfctl: Use of -f option, could result in flushing of rules",
+                "present in the main ruleset added by the system at startup.",
+                "See /etc/pf.conf for further details.",
+                "",
+            ]
         if text is None:
-            out.stderr += ["pfctl: %s: No such file or directory" % filename,
-                           "pfctl: cannot open the main config file!: No such file or directory"]
+            out.stderr += [
+                "pfctl: %s: No such file or directory" % filename,
+                "pfctl: cannot open the main config file!: No such file or directory",
+            ]
             out.rc = 1
             if not self.dry:
                 out.stderr.append("pfctl: Syntax error in config file: pf rules not loaded")
             return
-        parsed, messages = parse_with_loads(text, "stdin" if filename == "-" else filename, self.host.flavour, self.host.interfaces(),
-                                            self.anchor, self.host.strict, self.host.read_file)
+        parsed, messages = parse_with_loads(
+            text,
+            "stdin" if filename == "-" else filename,
+            self.host.flavour,
+            self.host.interfaces(),
+            self.anchor,
+            self.host.strict,
+            self.host.read_file,
+        )
         out.stderr += [line for ruleset in parsed for line in ruleset.stderr] + messages
         if self.verbosity:
             out.stdout += parsed[0].verbose

@@ -24,8 +24,14 @@ _ACTIONS = ("start", "stop", "restart", "status", "enable", "disable", "enabled"
 
 def command(host: Host, *argv: str) -> subprocess.CompletedProcess:
     """Run another stand-in command on the same host."""
-    return subprocess.run([sys.executable, "-I", str(_LAUNCHER), *argv], env=host.environ, capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, check=False)
+    return subprocess.run(
+        [sys.executable, "-I", str(_LAUNCHER), *argv],
+        env=host.environ,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
 
 
 def _forward(out: Outcome, done: subprocess.CompletedProcess) -> int:
@@ -52,8 +58,9 @@ def service(host: Host, argv: list[str]) -> int:
         return out.fail("usage: service -e\n       service [-v] <rc.d script> start|stop|etc.").emit()
     name, action = words[0], words[1]
     if name not in _SERVICES:
-        return out.fail("%s does not exist in /etc/rc.d or the local startup\n"
-                        "directories (/usr/local/etc/rc.d), or is not executable" % name).emit()
+        return out.fail(
+            "%s does not exist in /etc/rc.d or the local startup\ndirectories (/usr/local/etc/rc.d), or is not executable" % name
+        ).emit()
     run(host, name, action, out)
     return out.emit()
 
@@ -61,12 +68,14 @@ def service(host: Host, argv: list[str]) -> int:
 def run(host: Host, name: str, action: str, out: Outcome) -> None:
     """One action of one rc script."""
     switch = _SERVICES[name]
-    prefix = next((word for word in ("one", "force", "quiet", "fast") if action.startswith(word) and action[len(word):] in _ACTIONS), "")
-    action = action[len(prefix):]
+    prefix = next((word for word in ("one", "force", "quiet", "fast") if action.startswith(word) and action[len(word) :] in _ACTIONS), "")
+    action = action[len(prefix) :]
     if action not in _ACTIONS or (action in ("check", "reload", "resync") and name == "ipfw"):
         out.fail("/etc/rc.d/%s: unknown directive '%s'." % (name, action))
-        out.stderr.append("Usage: /etc/rc.d/%s [fast|force|one|quiet](start|stop|restart|describe|extracommands|rcvar|enable|disable|"
-                          "delete|enabled|status|poll)" % name)
+        out.stderr.append(
+            "Usage: /etc/rc.d/%s [fast|force|one|quiet](start|stop|restart|describe|extracommands|rcvar|enable|disable|"
+            "delete|enabled|status|poll)" % name
+        )
         return
     enabled = rcconf.yes(host, switch)
     if action in ("enable", "disable"):
@@ -75,16 +84,22 @@ def run(host: Host, name: str, action: str, out: Outcome) -> None:
     elif action == "enabled":
         out.rc = 0 if enabled else 1
     elif action == "rcvar":
-        out.stdout += ["# %s" % name, "#", '%s="%s"' % (switch, "YES" if enabled else "NO"), "#   (default: \"\")", ""]
+        out.stdout += ["# %s" % name, "#", '%s="%s"' % (switch, "YES" if enabled else "NO"), '#   (default: "")', ""]
     elif action == "describe":
-        out.stdout.append({"pf": "Packet filter", "pflog": "Packet filter logging interface",
-                           "ipfw": "Firewall, traffic shaper, packet scheduler, in-kernel NAT"}[name])
+        out.stdout.append(
+            {
+                "pf": "Packet filter",
+                "pflog": "Packet filter logging interface",
+                "ipfw": "Firewall, traffic shaper, packet scheduler, in-kernel NAT",
+            }[name]
+        )
     elif action == "status":
         _status(host, name, out)
     elif not enabled and action != "stop" and prefix not in ("one", "force"):
         if prefix != "quiet":
-            out.stdout.append("Cannot '%s' %s. Set %s to YES in /etc/rc.conf or use 'one%s' instead of '%s'." % (
-                action, name, switch, action, action))
+            out.stdout.append(
+                "Cannot '%s' %s. Set %s to YES in /etc/rc.conf or use 'one%s' instead of '%s'." % (action, name, switch, action, action)
+            )
     elif action == "stop" and not enabled and prefix not in ("one", "force"):
         pass
     elif name == "pf":
@@ -147,16 +162,19 @@ def _ipfw_start(host: Host, out: Outcome) -> None:
     kind = rcconf.get(host, "firewall_type") or "UNKNOWN"
     path = host.path(script) if host.path(script).exists() else Path(script)
     if path.exists():
-        done = subprocess.run(["/bin/sh", str(path), kind], env=host.environ, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            ["/bin/sh", str(path), kind], env=host.environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        )
         _forward(out, done)
         out.stdout.append("Firewall rules loaded.")
     elif script == "/etc/rc.firewall":
         _standard_rules(host, kind, out)
         out.stdout.append("Firewall rules loaded.")
     elif command(host, "ipfw", "list", "65535").stdout.startswith("65535 deny"):
-        out.stdout += ["Warning: kernel has firewall functionality, but firewall rules are not enabled.",
-                       "           All ip services are disabled."]
+        out.stdout += [
+            "Warning: kernel has firewall functionality, but firewall rules are not enabled.",
+            "           All ip services are disabled.",
+        ]
     if rcconf.yes(host, "firewall_logging"):
         out.stdout.append("Firewall logging enabled.")
         command(host, "sysctl", "net.inet.ip.fw.verbose=1")

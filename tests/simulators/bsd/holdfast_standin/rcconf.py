@@ -14,12 +14,30 @@ from .store import Host
 
 # Of /etc/defaults/rc.conf.
 DEFAULTS = {
-    "pf_enable": "NO", "pf_rules": "/etc/pf.conf", "pf_program": "/sbin/pfctl", "pf_flags": "", "pflog_enable": "NO",
-    "pflog_logfile": "/var/log/pflog", "pf_fallback_rules_enable": "NO", "pf_fallback_rules_file": "/etc/pf-fallback.conf",
-    "firewall_enable": "NO", "firewall_script": "/etc/rc.firewall", "firewall_type": "UNKNOWN", "firewall_quiet": "NO",
-    "firewall_logging": "NO", "firewall_logif": "NO", "firewall_flags": "", "firewall_nat_enable": "NO", "firewall_nat_interface": "",
-    "firewall_nat_flags": "", "dummynet_enable": "NO", "gateway_enable": "NO", "ipv6_gateway_enable": "NO", "sshd_enable": "NO",
-    "kld_list": "", "hostname": "",
+    "pf_enable": "NO",
+    "pf_rules": "/etc/pf.conf",
+    "pf_program": "/sbin/pfctl",
+    "pf_flags": "",
+    "pflog_enable": "NO",
+    "pflog_logfile": "/var/log/pflog",
+    "pf_fallback_rules_enable": "NO",
+    "pf_fallback_rules_file": "/etc/pf-fallback.conf",
+    "firewall_enable": "NO",
+    "firewall_script": "/etc/rc.firewall",
+    "firewall_type": "UNKNOWN",
+    "firewall_quiet": "NO",
+    "firewall_logging": "NO",
+    "firewall_logif": "NO",
+    "firewall_flags": "",
+    "firewall_nat_enable": "NO",
+    "firewall_nat_interface": "",
+    "firewall_nat_flags": "",
+    "dummynet_enable": "NO",
+    "gateway_enable": "NO",
+    "ipv6_gateway_enable": "NO",
+    "sshd_enable": "NO",
+    "kld_list": "",
+    "hostname": "",
 }
 _LINE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 

@@ -31,9 +31,16 @@ def uname(host: Host, argv: list[str]) -> int:
         return out.fail("usage: uname [-aimnprsvK]").emit()
     flavour = host.flavour
     machine = {"freebsd": "amd64", "openbsd": "amd64", "macos": "x86_64"}[flavour.name]
-    values = {"s": flavour.ostype, "n": os.uname().nodename, "r": flavour.uname_release,
-              "v": "%s %s (stand-in) GENERIC" % (flavour.ostype, flavour.uname_release), "m": machine,
-              "p": {"macos": "i386"}.get(flavour.name, machine), "i": "GENERIC", "K": "%d00000" % flavour.major}
+    values = {
+        "s": flavour.ostype,
+        "n": os.uname().nodename,
+        "r": flavour.uname_release,
+        "v": "%s %s (stand-in) GENERIC" % (flavour.ostype, flavour.uname_release),
+        "m": machine,
+        "p": {"macos": "i386"}.get(flavour.name, machine),
+        "i": "GENERIC",
+        "K": "%d00000" % flavour.major,
+    }
     if "a" in letters:
         letters = "snrvm"
     out.stdout.append(" ".join(values[letter] for letter in "snrvmpiK" if letter in letters))

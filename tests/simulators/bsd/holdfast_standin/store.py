@@ -108,8 +108,14 @@ class Host:
 
     def _fresh(self) -> dict:
         return {
-            "boot_id": self.boot_id(), "booted": False, "boot_time": _process_one_start(), "modules": [], "sysctl": {}, "kenv": {},
-            "pf": {"enabled": False, "since": 0, "rules": {"": []}, "tables": {}, "options": {}, "tokens": []}, "ipfw": {},
+            "boot_id": self.boot_id(),
+            "booted": False,
+            "boot_time": _process_one_start(),
+            "modules": [],
+            "sysctl": {},
+            "kenv": {},
+            "pf": {"enabled": False, "since": 0, "rules": {"": []}, "tables": {}, "options": {}, "tokens": []},
+            "ipfw": {},
             "launchd": [],
         }
 

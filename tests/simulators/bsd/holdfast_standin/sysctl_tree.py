@@ -14,22 +14,40 @@ from .store import Host
 
 # name -> (default, writable, module that brings it)
 _COMMON = {
-    "net.inet.ip.forwarding": ("0", True, ""), "net.inet6.ip6.forwarding": ("0", True, ""), "kern.securelevel": ("-1", True, ""),
-    "hw.ncpu": ("2", False, ""), "hw.model": ("stand-in", False, ""), "hw.pagesize": ("4096", False, ""),
-    "hw.physmem": ("1073741824", False, ""), "net.inet.tcp.syncookies": ("1", True, ""), "net.inet.icmp.drop_redirect": ("0", True, ""),
-    "net.inet.ip.redirect": ("1", True, ""), "net.inet.tcp.blackhole": ("0", True, ""), "net.inet.udp.blackhole": ("0", True, ""),
+    "net.inet.ip.forwarding": ("0", True, ""),
+    "net.inet6.ip6.forwarding": ("0", True, ""),
+    "kern.securelevel": ("-1", True, ""),
+    "hw.ncpu": ("2", False, ""),
+    "hw.model": ("stand-in", False, ""),
+    "hw.pagesize": ("4096", False, ""),
+    "hw.physmem": ("1073741824", False, ""),
+    "net.inet.tcp.syncookies": ("1", True, ""),
+    "net.inet.icmp.drop_redirect": ("0", True, ""),
+    "net.inet.ip.redirect": ("1", True, ""),
+    "net.inet.tcp.blackhole": ("0", True, ""),
+    "net.inet.udp.blackhole": ("0", True, ""),
 }
 _FREEBSD = {
-    "security.jail.jailed": ("0", False, ""), "security.jail.vnet": ("0", False, ""), "net.inet.ip.fw.enable": ("1", True, "ipfw"),
-    "net.inet6.ip6.fw.enable": ("1", True, "ipfw"), "net.inet.ip.fw.autoinc_step": ("100", True, "ipfw"),
-    "net.inet.ip.fw.one_pass": ("1", True, "ipfw"), "net.inet.ip.fw.debug": ("0", True, "ipfw"),
-    "net.inet.ip.fw.verbose": ("0", True, "ipfw"), "net.inet.ip.fw.verbose_limit": ("0", True, "ipfw"),
+    "security.jail.jailed": ("0", False, ""),
+    "security.jail.vnet": ("0", False, ""),
+    "net.inet.ip.fw.enable": ("1", True, "ipfw"),
+    "net.inet6.ip6.fw.enable": ("1", True, "ipfw"),
+    "net.inet.ip.fw.autoinc_step": ("100", True, "ipfw"),
+    "net.inet.ip.fw.one_pass": ("1", True, "ipfw"),
+    "net.inet.ip.fw.debug": ("0", True, "ipfw"),
+    "net.inet.ip.fw.verbose": ("0", True, "ipfw"),
+    "net.inet.ip.fw.verbose_limit": ("0", True, "ipfw"),
     "net.inet.ip.fw.default_rule": ("65535", False, "ipfw"),
-    "net.inet.ip.fw.tables_max": ("128", True, "ipfw"), "net.inet.ip.fw.static_count": ("1", False, "ipfw"),
-    "net.inet.ip.fw.dyn_count": ("0", False, "ipfw"), "net.inet.ip.fw.dyn_max": ("16384", True, "ipfw"),
-    "net.inet.ip.fw.dyn_buckets": ("256", True, "ipfw"), "net.inet.ip.fw.dyn_keepalive": ("1", True, "ipfw"),
-    "net.inet.ip.fw.default_to_accept": ("0", False, "ipfw"), "net.inet6.ip6.fw.deny_unknown_exthdrs": ("1", True, "ipfw"),
-    "net.pf.states_hashsize": ("32768", False, "pf"), "net.pf.request_maxcount": ("65535", True, "pf"),
+    "net.inet.ip.fw.tables_max": ("128", True, "ipfw"),
+    "net.inet.ip.fw.static_count": ("1", False, "ipfw"),
+    "net.inet.ip.fw.dyn_count": ("0", False, "ipfw"),
+    "net.inet.ip.fw.dyn_max": ("16384", True, "ipfw"),
+    "net.inet.ip.fw.dyn_buckets": ("256", True, "ipfw"),
+    "net.inet.ip.fw.dyn_keepalive": ("1", True, "ipfw"),
+    "net.inet.ip.fw.default_to_accept": ("0", False, "ipfw"),
+    "net.inet6.ip6.fw.deny_unknown_exthdrs": ("1", True, "ipfw"),
+    "net.pf.states_hashsize": ("32768", False, "pf"),
+    "net.pf.request_maxcount": ("65535", True, "pf"),
     "net.pf.filter_local": ("0", True, "pf"),
 }
 _OPENBSD = {"net.inet.ip.mforwarding": ("0", True, ""), "hw.ncpuonline": ("2", False, "")}
@@ -43,9 +61,14 @@ def _computed(host: Host, kernel: dict, name: str) -> str | None:
     """Variables whose value is made up at the moment of reading."""
     flavour = host.flavour
     machine = {"freebsd": "amd64", "openbsd": "amd64", "macos": "x86_64"}[flavour.name]
-    simple = {"kern.ostype": flavour.ostype, "kern.osrelease": flavour.uname_release, "kern.hostname": os.uname().nodename,
-              "hw.machine": machine, "hw.machine_arch": machine,
-              "kern.version": "%s %s (stand-in)" % (flavour.ostype, flavour.uname_release)}
+    simple = {
+        "kern.ostype": flavour.ostype,
+        "kern.osrelease": flavour.uname_release,
+        "kern.hostname": os.uname().nodename,
+        "hw.machine": machine,
+        "hw.machine_arch": machine,
+        "kern.version": "%s %s (stand-in)" % (flavour.ostype, flavour.uname_release),
+    }
     if name in simple:
         return simple[name]
     if name == "kern.osreldate" and flavour.name == "freebsd":

@@ -31,8 +31,11 @@ class PosedHost:
     @property
     def environ(self) -> dict:
         return {
-            "HOLDFAST_STANDIN_STATE": str(self.state), "HOLDFAST_STANDIN_ROOT": str(self.root), "HOLDFAST_STANDIN_FLAVOUR": self.flavour,
-            "HOLDFAST_STANDIN_BOOT_ID": "boot-%d" % self.boot, "HOLDFAST_STANDIN_STRICT": "1" if self.strict else "",
+            "HOLDFAST_STANDIN_STATE": str(self.state),
+            "HOLDFAST_STANDIN_ROOT": str(self.root),
+            "HOLDFAST_STANDIN_FLAVOUR": self.flavour,
+            "HOLDFAST_STANDIN_BOOT_ID": "boot-%d" % self.boot,
+            "HOLDFAST_STANDIN_STRICT": "1" if self.strict else "",
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         }
 

@@ -13,8 +13,10 @@ LISTED = [
     ("allow ip from any to any via lo0", "allow ip from any to any via lo0"),
     ("check-state", "check-state :default"),
     ("check-state :any", "check-state :any"),
-    ("pass tcp from 192.0.2.77/24 to me ssh in recv em0 setup keep-state // hf:1 ssh mgmt",
-     "allow tcp from 192.0.2.0/24 to me 22 in recv em0 setup keep-state :default // hf:1 ssh mgmt"),
+    (
+        "pass tcp from 192.0.2.77/24 to me ssh in recv em0 setup keep-state // hf:1 ssh mgmt",
+        "allow tcp from 192.0.2.0/24 to me 22 in recv em0 setup keep-state :default // hf:1 ssh mgmt",
+    ),
     ("allow tcp from 2001:db8:1::/48 to me6 dst-port 22 in", "allow tcp from 2001:db8:1::/48 to me6 22 in"),
     ("allow tcp from any to me 80,443 limit src-addr 6", "allow tcp from any to me 80,443 limit src-addr 6 :default"),
     ("allow udp from any to me 60000-61000 keep-state :web", "allow udp from any to me 60000-61000 keep-state :web"),
@@ -73,7 +75,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("typed", "listed"), LISTED)
 def test_it_lists_the_normal_form_which_reads_back_as_itself(typed, listed):
-    rules, outcome = ipfw_rules("add 100 %s\n" % typed)
+    _, outcome = ipfw_rules("add 100 %s\n" % typed)
     assert outcome.rc == 0, outcome.stderr
     assert outcome.stdout == ["00100 " + listed]
 
@@ -89,11 +91,20 @@ def test_it_refuses_with_the_real_exit_code(typed, rc, message):
     assert outcome.stderr[-1].startswith("Line 1: ")
 
 
-@pytest.mark.parametrize("typed", [
-    "allow tcp from any to any 70000", "allow ip from 10.0.0.1 to 2001:db8::1", "allow tcp from any to any 2000-1000",
-    "allow udp from any to any setup", "allow icmp from 2001:db8::1 to any", "allow ip6 from any to any icmptypes 8", "70000 allow ip from any to any",
-    "allow ip from 10.0.0.0/x to any", "allow esp from any to any 22",
-])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "allow tcp from any to any 70000",
+        "allow ip from 10.0.0.1 to 2001:db8::1",
+        "allow tcp from any to any 2000-1000",
+        "allow udp from any to any setup",
+        "allow icmp from 2001:db8::1 to any",
+        "allow ip6 from any to any icmptypes 8",
+        "70000 allow ip from any to any",
+        "allow ip from 10.0.0.0/x to any",
+        "allow esp from any to any 22",
+    ],
+)
 def test_strict_mode_refuses_what_is_silently_wrong(typed):
     assert ipfw_rules("add %s\n" % typed)[1].rc == 0
     outcome = ipfw_rules("add %s\n" % typed, strict=True)[1]
@@ -200,7 +211,8 @@ def test_tables_have_their_own_commands(host):
     host.run("ipfw", "table", "hf_new", "add", "2001:db8::/32")
     assert host.run(*table, "swap", "hf_new").rc == 0
     assert host.run("ipfw", "table", "all", "list").out == (
-        "--- table(hf_blk), set(0) ---\n2001:db8::/32 0\n--- table(hf_new), set(0) ---\n203.0.113.0/24 7\n")
+        "--- table(hf_blk), set(0) ---\n2001:db8::/32 0\n--- table(hf_new), set(0) ---\n203.0.113.0/24 7\n"
+    )
     host.run("ipfw", "add", "deny", "ip", "from", "table(hf_blk)", "to", "any")
     answer = host.run(*table, "destroy")
     assert (answer.rc, answer.err) == (71, "ipfw: failed to destroy table hf_blk: Device busy\n")
@@ -219,7 +231,9 @@ def test_an_atomic_add_is_all_or_nothing(host):
 def test_a_logging_rule_takes_its_amount_from_the_kernel(host):
     host.run("sysctl", "net.inet.ip.fw.verbose_limit=50")
 
-    assert host.run("ipfw", "add", "deny", "log", "ip", "from", "any", "to", "any").out == "00100 deny log logamount 50 ip from any to any\n"
+    assert (
+        host.run("ipfw", "add", "deny", "log", "ip", "from", "any", "to", "any").out == "00100 deny log logamount 50 ip from any to any\n"
+    )
 
 
 def test_nat_needs_its_module(host):

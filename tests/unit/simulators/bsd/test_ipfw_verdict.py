@@ -19,7 +19,15 @@ def verdict(text, packet, earlier=(), default="deny"):
 
 
 def reply(packet, **changes):
-    back = dict(packet, direction="out", src=packet["dst"], dst=packet["src"], sport=packet.get("dport", 0), dport=packet.get("sport", 0), flags="SA")
+    back = dict(
+        packet,
+        direction="out",
+        src=packet["dst"],
+        dst=packet["src"],
+        sport=packet.get("dport", 0),
+        dport=packet.get("sport", 0),
+        flags="SA",
+    )
     return dict(back, **changes)
 
 
@@ -33,16 +41,38 @@ def test_the_first_match_decides():
     assert not verdict("add deny ip from any to any\nadd allow tcp from any to me 22", SSH).allowed
 
 
-@pytest.mark.parametrize(("rule", "matches"), [
-    ("tcp from any to any", True), ("udp from any to any", False), ("{ udp or tcp } from any to any", True), ("ip4 from any to any", True),
-    ("ip6 from any to any", False), ("ip from 198.51.100.0/24 to any", True), ("ip from not 198.51.100.0/24 to any", False),
-    ("ip from any to me", True), ("ip from any to me6", False), ("ip from me to any", False), ("tcp from any to any 22", True),
-    ("tcp from any to any 1-21,23-99", False), ("tcp from any 40000 to any", True), ("ip from any to any 22", True),
-    ("ip from any to any in", True), ("ip from any to any out", False), ("ip from any to any not in", False), ("ip from any to any via em0", True),
-    ("ip from any to any recv em*", True), ("ip from any to any xmit em0", False), ("ip from any to any { via em1 or via em0 }", True),
-    ("tcp from any to any setup", True), ("tcp from any to any established", False), ("tcp from any to any tcpflags syn,!fin", True),
-    ("ip from { 10.0.0.1 or 198.51.100.7 } to any", True), ("ip from any to any 4464", False), ("ip from 10.0.0.1 to 2001:db8::1", False),
-])
+@pytest.mark.parametrize(
+    ("rule", "matches"),
+    [
+        ("tcp from any to any", True),
+        ("udp from any to any", False),
+        ("{ udp or tcp } from any to any", True),
+        ("ip4 from any to any", True),
+        ("ip6 from any to any", False),
+        ("ip from 198.51.100.0/24 to any", True),
+        ("ip from not 198.51.100.0/24 to any", False),
+        ("ip from any to me", True),
+        ("ip from any to me6", False),
+        ("ip from me to any", False),
+        ("tcp from any to any 22", True),
+        ("tcp from any to any 1-21,23-99", False),
+        ("tcp from any 40000 to any", True),
+        ("ip from any to any 22", True),
+        ("ip from any to any in", True),
+        ("ip from any to any out", False),
+        ("ip from any to any not in", False),
+        ("ip from any to any via em0", True),
+        ("ip from any to any recv em*", True),
+        ("ip from any to any xmit em0", False),
+        ("ip from any to any { via em1 or via em0 }", True),
+        ("tcp from any to any setup", True),
+        ("tcp from any to any established", False),
+        ("tcp from any to any tcpflags syn,!fin", True),
+        ("ip from { 10.0.0.1 or 198.51.100.7 } to any", True),
+        ("ip from any to any 4464", False),
+        ("ip from 10.0.0.1 to 2001:db8::1", False),
+    ],
+)
 def test_each_condition_counts(rule, matches):
     assert verdict("add allow %s" % rule, SSH).allowed == matches
 

@@ -35,8 +35,12 @@ ACCEPTED = {
     "range of addresses": "pass from 10.0.0.1 - 10.0.0.9",
     "short network": "pass from 10/8",
     "antispoof": "antispoof log quick for { em0 lo0 }",
-    "every state option": "pass in proto tcp keep state (max 10, max-src-conn 5, max-src-conn-rate 6/60, overload <t> flush global, tcp.first 5)",
-    "set options": "set skip on { lo0 em1 }\nset limit states 1000\nset timeout { tcp.first 10 udp.first 20 }\nset block-policy return\nblock",
+    "every state option": (
+        "pass in proto tcp keep state (max 10, max-src-conn 5, max-src-conn-rate 6/60, overload <t> flush global, tcp.first 5)"
+    ),
+    "set options": (
+        "set skip on { lo0 em1 }\nset limit states 1000\nset timeout { tcp.first 10 udp.first 20 }\nset block-policy return\nblock"
+    ),
     "table with everything": "table <t> const persist { 10.0.0.0/8, !10.1.0.0/16 192.0.2.1 2001:db8::/32 }\nblock from <t>",
 }
 
@@ -154,7 +158,9 @@ def test_any_in_a_list_vanishes_on_freebsd_and_wins_on_openbsd():
     assert [rule.src.kind for rule in parse_pf(text, "openbsd").rules[""]] == ["any"]
 
 
-@pytest.mark.parametrize("text", ["pass from { any, 10.0.0.1 }", "pass proto tcp to port 9000:8000", "pass from { 10.0.0.1 2001:db8::1 } to 10.0.0.2"])
+@pytest.mark.parametrize(
+    "text", ["pass from { any, 10.0.0.1 }", "pass proto tcp to port 9000:8000", "pass from { 10.0.0.1 2001:db8::1 } to 10.0.0.2"]
+)
 def test_strict_mode_refuses_what_is_silently_wrong(text):
     assert parse_pf(text + "\n", "freebsd").accepted
     assert not parse_pf(text + "\n", "freebsd", strict=True).accepted

@@ -27,12 +27,21 @@ FREEBSD = [
     ("block return-rst in quick proto tcp to port 113", ["block return-rst in quick proto tcp from any to any port = 113"]),
     ("block return in", ["block return in all"]),
     ("block return-icmp in inet", ["block return-icmp(port-unr) in inet all"]),
-    ("pass in quick on em0 proto tcp from 192.0.2.77/24 to port 22 label x",
-     ['pass in quick on em0 inet proto tcp from 192.0.2.0/24 to any port = 22 flags S/SA keep state label "x"']),
-    ("pass in proto tcp to port { 80, 443 }", ["pass in proto tcp from any to any port = 80 flags S/SA keep state",
-                                              "pass in proto tcp from any to any port = 443 flags S/SA keep state"]),
-    ("pass in proto { tcp udp } to port 53", ["pass in proto tcp from any to any port = 53 flags S/SA keep state",
-                                             "pass in proto udp from any to any port = 53 keep state"]),
+    (
+        "pass in quick on em0 proto tcp from 192.0.2.77/24 to port 22 label x",
+        ['pass in quick on em0 inet proto tcp from 192.0.2.0/24 to any port = 22 flags S/SA keep state label "x"'],
+    ),
+    (
+        "pass in proto tcp to port { 80, 443 }",
+        [
+            "pass in proto tcp from any to any port = 80 flags S/SA keep state",
+            "pass in proto tcp from any to any port = 443 flags S/SA keep state",
+        ],
+    ),
+    (
+        "pass in proto { tcp udp } to port 53",
+        ["pass in proto tcp from any to any port = 53 flags S/SA keep state", "pass in proto udp from any to any port = 53 keep state"],
+    ),
     ("pass in proto udp to port 60000:61000", ["pass in proto udp from any to any port 60000:61000 keep state"]),
     ("pass in inet proto icmp icmp-type 8", ["pass in inet proto icmp all icmp-type echoreq keep state"]),
     ("pass in inet6 proto 58 icmp6-type 135", ["pass in inet6 proto ipv6-icmp all icmp6-type neighbrsol keep state"]),
@@ -41,18 +50,33 @@ FREEBSD = [
     ("pass in no state", ["pass in all no state"]),
     ("pass in proto tcp flags any", ["pass in proto tcp all flags any keep state"]),
     ("pass in from ! 10.0.0.0/8", ["pass in inet from ! 10.0.0.0/8 to any flags S/SA keep state"]),
-    ("pass in proto tcp from port > 1023 to port 1 >< 9", ["pass in proto tcp from any port > 1023 to any port 1 >< 9 flags S/SA keep state"]),
+    (
+        "pass in proto tcp from port > 1023 to port 1 >< 9",
+        ["pass in proto tcp from any port > 1023 to any port 1 >< 9 flags S/SA keep state"],
+    ),
     ("pass in from (em0:network) to em0", ["pass in inet from (em0:network) to 192.0.2.10 flags S/SA keep state"]),
     ("pass out proto tcp user root", ["pass out proto tcp all user = 0 flags S/SA keep state"]),
     ("pass in tag A !tagged B", ["pass in all flags S/SA keep state tag A ! tagged B"]),
-    ("pass in proto tcp to port 22 keep state (max-src-conn-rate 6/60, overload <t> flush global)",
-     ["pass in proto tcp from any to any port = 22 flags S/SA keep state "
-      "(source-track rule, max-src-conn-rate 6/60, overload <t> flush global, src.track 60)"]),
+    (
+        "pass in proto tcp to port 22 keep state (max-src-conn-rate 6/60, overload <t> flush global)",
+        [
+            (
+                "pass in proto tcp from any to any port = 22 flags S/SA keep state "
+                "(source-track rule, max-src-conn-rate 6/60, overload <t> flush global, src.track 60)"
+            )
+        ],
+    ),
     ("pass in proto udp modulate state", ["pass in proto udp all keep state"]),
-    ("antispoof quick for em0", ["block drop in quick on ! em0 inet from 192.0.2.0/24 to any", "block drop in quick inet from 192.0.2.10 to any"]),
+    (
+        "antispoof quick for em0",
+        ["block drop in quick on ! em0 inet from 192.0.2.0/24 to any", "block drop in quick inet from 192.0.2.10 to any"],
+    ),
     ("scrub in all", ["scrub in all fragment reassemble"]),
     ("nat on em0 inet from 10.0.0.0/24 to any -> (em0)", ["nat on em0 inet from 10.0.0.0/24 to any -> (em0) round-robin"]),
-    ("rdr on em0 inet proto tcp to port 80 -> 10.0.0.5 port 8080", ["rdr on em0 inet proto tcp from any to any port = 80 -> 10.0.0.5 port 8080"]),
+    (
+        "rdr on em0 inet proto tcp to port 80 -> 10.0.0.5 port 8080",
+        ["rdr on em0 inet proto tcp from any to any port = 80 -> 10.0.0.5 port 8080"],
+    ),
     ('anchor "holdfast"', ['anchor "holdfast" all']),
 ]
 
@@ -86,8 +110,20 @@ ports = st.sampled_from(["", "port 22", "port 1:9", "port > 1023", "port != 80",
 @st.composite
 def rules(draw):
     action = draw(st.sampled_from(["pass", "block", "block return", "block return-icmp"]))
-    head = [action, draw(st.sampled_from(["", "in", "out"])), draw(st.sampled_from(["", "log", "log (all)"])), draw(st.sampled_from(["", "quick"])),
-            draw(st.sampled_from(["", "on em0", "on ! em1"])), "proto tcp", "from", draw(addresses), draw(ports), "to", draw(addresses), draw(ports)]
+    head = [
+        action,
+        draw(st.sampled_from(["", "in", "out"])),
+        draw(st.sampled_from(["", "log", "log (all)"])),
+        draw(st.sampled_from(["", "quick"])),
+        draw(st.sampled_from(["", "on em0", "on ! em1"])),
+        "proto tcp",
+        "from",
+        draw(addresses),
+        draw(ports),
+        "to",
+        draw(addresses),
+        draw(ports),
+    ]
     tail = [draw(st.sampled_from(["", "flags any", "flags S/SA"])), draw(st.sampled_from(["", 'label "a b"', "tag T", "! tagged T"]))]
     if action == "pass":
         tail.append(draw(st.sampled_from(["", "no state", "keep state (max 10)", "modulate state"])))

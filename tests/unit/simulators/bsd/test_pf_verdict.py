@@ -20,8 +20,15 @@ def verdict(text, packet, earlier=(), flavour="freebsd"):
 
 
 def reply(packet, **changes):
-    back = dict(packet, direction="out" if packet["direction"] == "in" else "in", src=packet["dst"], dst=packet["src"],
-                sport=packet.get("dport", 0), dport=packet.get("sport", 0), flags="SA")
+    back = dict(
+        packet,
+        direction="out" if packet["direction"] == "in" else "in",
+        src=packet["dst"],
+        dst=packet["src"],
+        sport=packet.get("dport", 0),
+        dport=packet.get("sport", 0),
+        flags="SA",
+    )
     return dict(back, **changes)
 
 
@@ -35,14 +42,40 @@ def test_the_last_match_decides_unless_one_is_quick():
     assert verdict("pass in quick proto tcp to port 22\nblock", SSH).allowed
 
 
-@pytest.mark.parametrize(("rule", "matches"), [
-    ("in", True), ("out", False), ("in on em0", True), ("in on em1", False), ("in on ! em1", True), ("in on em", False), ("inet", True),
-    ("inet6", False), ("proto tcp", True), ("proto udp", False), ("proto { udp tcp }", True), ("from 198.51.100.0/24", True),
-    ("from ! 198.51.100.0/24", False), ("to (em0)", True), ("to (em1)", False), ("to em0:network", True), ("to self", True),
-    ("proto tcp to port 22", True), ("proto tcp to port != 22", False), ("proto tcp to port 20:22", True), ("proto tcp to port 20 >< 22", False),
-    ("proto tcp from port 40000", True), ("from 198.51.100.1 - 198.51.100.9", True), ("from <unknown>", False), ("from ! <unknown>", True),
-    ("proto tcp user root", False), ("proto tcp user unknown", True), ("tagged A", False), ("! tagged A", True),
-])
+@pytest.mark.parametrize(
+    ("rule", "matches"),
+    [
+        ("in", True),
+        ("out", False),
+        ("in on em0", True),
+        ("in on em1", False),
+        ("in on ! em1", True),
+        ("in on em", False),
+        ("inet", True),
+        ("inet6", False),
+        ("proto tcp", True),
+        ("proto udp", False),
+        ("proto { udp tcp }", True),
+        ("from 198.51.100.0/24", True),
+        ("from ! 198.51.100.0/24", False),
+        ("to (em0)", True),
+        ("to (em1)", False),
+        ("to em0:network", True),
+        ("to self", True),
+        ("proto tcp to port 22", True),
+        ("proto tcp to port != 22", False),
+        ("proto tcp to port 20:22", True),
+        ("proto tcp to port 20 >< 22", False),
+        ("proto tcp from port 40000", True),
+        ("from 198.51.100.1 - 198.51.100.9", True),
+        ("from <unknown>", False),
+        ("from ! <unknown>", True),
+        ("proto tcp user root", False),
+        ("proto tcp user unknown", True),
+        ("tagged A", False),
+        ("! tagged A", True),
+    ],
+)
 def test_each_condition_counts(rule, matches):
     assert verdict("block all\npass %s" % rule, SSH).allowed == matches
 

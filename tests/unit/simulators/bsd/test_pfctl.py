@@ -45,8 +45,11 @@ def test_a_file_is_loaded_whole_or_not_at_all(posed):
 
     assert answer.rc == 1
     assert answer.err == "stdin:2: syntax error\npfctl: Syntax error in config file: pf rules not loaded\n"
-    assert host.run("pfctl", "-P", "-sr").out == before == (
-        'block drop in log all label "hf:0"\npass in proto tcp from any to any port = 22 flags S/SA keep state label "hf:1"\n')
+    assert (
+        host.run("pfctl", "-P", "-sr").out
+        == before
+        == ('block drop in log all label "hf:0"\npass in proto tcp from any to any port = 22 flags S/SA keep state label "hf:1"\n')
+    )
 
 
 def test_a_check_changes_nothing_and_says_only_what_is_wrong(posed):

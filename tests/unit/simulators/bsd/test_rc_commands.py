@@ -75,7 +75,9 @@ def test_service_obeys_rc_conf_and_one(posed):
     assert host.run("service", "pf", "fly").rc == 1
 
 
-@pytest.mark.parametrize(("flavour", "text"), [("freebsd-12.1", "FreeBSD 12.1-RELEASE\n"), ("openbsd", "OpenBSD 7.6\n"), ("macos", "Darwin 24.1.0\n")])
+@pytest.mark.parametrize(
+    ("flavour", "text"), [("freebsd-12.1", "FreeBSD 12.1-RELEASE\n"), ("openbsd", "OpenBSD 7.6\n"), ("macos", "Darwin 24.1.0\n")]
+)
 def test_uname_answers_for_the_flavour(posed, flavour, text):
     assert posed(flavour, pf=False).run("uname", "-sr").out == text
 
@@ -95,12 +97,21 @@ def test_rcctl_switches_pf_off_and_on(posed):
 @pytest.fixture
 def installed(tmp_path):
     subprocess.run(["sh", str(SIMULATORS / "install.sh"), str(tmp_path / "dest"), "freebsd-12.1"], check=True)
-    environ = dict(os.environ, HOLDFAST_STANDIN_STATE=str(tmp_path / "dest/var/db/holdfast-standin"), HOLDFAST_STANDIN_ROOT=str(tmp_path / "dest"))
+    environ = dict(
+        os.environ, HOLDFAST_STANDIN_STATE=str(tmp_path / "dest/var/db/holdfast-standin"), HOLDFAST_STANDIN_ROOT=str(tmp_path / "dest")
+    )
 
     def run(*argv: str, **options):
         folder = "bin" if argv[0] in ("uname", "kenv") else "sbin"
-        return subprocess.run([str(tmp_path / "dest/usr" / folder / argv[0]), *argv[1:]], env=environ, capture_output=True, text=True, check=False,
-                              timeout=60, **options)
+        return subprocess.run(
+            [str(tmp_path / "dest/usr" / folder / argv[0]), *argv[1:]],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            **options,
+        )
 
     return run
 
