@@ -6,7 +6,7 @@
 Pure: builds text. ``foreign.rules`` has one record on a line, its fields separated by tabs:
 
 * ``set FAMILY TABLE NAME BODY``: a dynamic set that a rule below needs;
-* ``del FAMILY TABLE CHAIN RULE``: a rule of the administrator's own files that was removed;
+* ``del FAMILY TABLE CHAIN RULE LEFT``: a rule of the administrator's own files that was removed, and how many of the same text stay;
 * ``add FAMILY TABLE CHAIN RULE ANCHOR``: a rule that was added, and the rule it stands before (empty: at the end).
 
 Rules are compared as nft lists them, as whole strings. The script never builds a shell command from them.
@@ -66,13 +66,13 @@ while IFS="$tab" read -r family table chain; do
         /^\t\t[^\t].* # handle [0-9]+$/ {
             text = substr($0, 3); handle = text
             sub(/ # handle [0-9]+$/, "", text); sub(/^.* # handle /, "", handle)
-            waiting[text] = waiting[text] " " handle
+            waiting[text] = waiting[text] " " handle; count[text]++
         }
         END {
-            for (i = 1; i <= n; i++) if (what[i] == "del" && waiting[rule[i]] != "") {
+            for (i = 1; i <= n; i++) if (what[i] == "del") while (count[rule[i]] > anchor[i] + 0) {
                 split(waiting[rule[i]], one, " ")
                 print "delete rule " where " handle " one[1]
-                sub(/^ [0-9]+/, "", waiting[rule[i]])
+                sub(/^ [0-9]+/, "", waiting[rule[i]]); count[rule[i]]--
             }
             for (i = 1; i <= n; i++) if (what[i] == "add") {
                 if (waiting[rule[i]] != "") { sub(/^ [0-9]+/, "", waiting[rule[i]]); continue }
@@ -120,7 +120,7 @@ WantedBy=sysinit.target
 
 @dataclass(frozen=True)
 class Record:
-    """One line of ``foreign.rules``; ``anchor`` belongs to ``add`` only."""
+    """One line of ``foreign.rules``; ``anchor`` is its last field, which ``set`` does not have."""
 
     what: str
     ref: ChainRef
@@ -129,7 +129,7 @@ class Record:
 
     def line(self) -> str:
         """Return it as it is written."""
-        fields = [self.what, *self.ref, self.text] + ([self.anchor] if self.what == "add" else [])
+        fields = [self.what, *self.ref, self.text] + ([] if self.what == "set" else [self.anchor])
         return "\t".join(fields)
 
     @property

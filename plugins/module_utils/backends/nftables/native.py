@@ -47,16 +47,13 @@ def split_native(line: str) -> NativeLine:
     if not words or "\n" in line.strip() or any(c in bare for c in ';#"'):
         raise HoldfastError("A native nftables rule is one command on one line, without ; and # outside quotes; found %r" % line[:120])
     if words[0] in _COMMANDS:
-        head = words[1:] if words[0] in ("add", "insert") and words[1:2] == ["rule"] else []
-        place = head[1:5]
-        if place and place[0] not in _FAMILIES:
-            place = ["ip", *place[:3]]
-        if len(place) < 4:
+        place = words[2:5] if words[2:3] and words[2] in _FAMILIES else ["ip", *words[2:4]]
+        skip = 5 if place == words[2:5] else 4
+        if words[:2] not in (["add", "rule"], ["insert", "rule"]) or len(words) <= skip:
             raise HoldfastError("A native nftables rule is add rule FAMILY TABLE CHAIN …, or the rule alone; found %r" % line[:120])
-        skip = 5 if head[1] in _FAMILIES else 4
-        if words[1 + skip] in ("position", "handle", "index"):
+        if words[skip] in ("position", "handle", "index"):
             raise HoldfastError("A native nftables rule has no position, handle or index, for these change; found %r" % line[:120])
-        return NativeLine((place[0], place[1], place[2]), _after(line, 1 + skip), first)
+        return NativeLine((place[0], place[1], place[2]), _after(line, skip), first)
     if words[0] in DIRECTION_OF and len(words) > 1:
         return NativeLine((*OWN_TABLE, words[0]), _after(line, 1))
     return NativeLine((*OWN_TABLE, HOOK_OF["in"]), _after(line, 0))

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 import typing as t
+from collections import Counter
+from dataclasses import replace
 
 from ...host import Host
 from .listing import Listing, referred
@@ -62,23 +64,30 @@ def own_file(tables: Listing) -> t.Optional[str]:
 
 def foreign_records(tables: Listing, known: t.Sequence[Record], facts: t.Mapping[str, t.Any]) -> t.List[Record]:
     """Return the records of rules in other tables, brought up to date with the live rules and a change's facts."""
-    removals = [one for one in known if one.what == "del"]
+    removals = {(one.ref, one.text): one for one in known if one.what == "del"}
     additions = [one for one in known if one.what == "add"]
+    fresh = set()
     for family, table, chain, text in facts.get("removed", ()):
-        gone = Record("del", (family, table, chain), text)
-        ours = next((one for one in additions if (one.ref, one.text) == (gone.ref, gone.text)), None)
+        gone = ((family, table, chain), text)
+        ours = next((one for one in additions if (one.ref, one.text) == gone), None)
         if ours is not None:
             additions.remove(ours)
-        elif gone not in removals:
-            removals.append(gone)
+        else:
+            fresh.add(gone)
+            removals[gone] = Record("del", *gone)
     for family, table, chain, text in facts.get("added", ()):
         additions.append(Record("add", (family, table, chain), text))
     live = {(one.family, one.name, chain.name): [rule.text for rule in chain.rules] for one in tables.tables for chain in one.chains()}
     placed = _placed(additions, live)
-    again = {(one.ref, one.text) for one in placed}
-    # A removed rule that is live without us came back by the administrator's hand.
-    removals = [one for one in removals if (one.ref, one.text) in again or one.text not in live.get(one.ref, ())]
-    return _sets(tables, placed) + [one for one in removals + placed if one.plain]
+    kept = []
+    theirs = Counter((ref, text) for ref, texts in live.items() for text in texts)
+    theirs.subtract((one.ref, one.text) for one in placed)
+    for key, one in removals.items():
+        if key in fresh:
+            kept.append(replace(one, anchor=str(theirs[key])))
+        elif theirs[key] <= int(one.anchor or 0):
+            kept.append(one)  # else it came back by the administrator's hand
+    return _sets(tables, placed) + [one for one in kept + placed if one.plain]
 
 
 def _placed(additions: t.Sequence[Record], live: t.Mapping[t.Any, t.Sequence[str]]) -> t.List[Record]:
