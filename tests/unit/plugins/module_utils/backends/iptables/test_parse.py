@@ -195,7 +195,8 @@ def test_text_that_is_not_of_the_saved_form_is_noticed(text, odd):
 @pytest.mark.parametrize(
     ("name", "owner"),
     [
-        ("DOCKER-USER", "docker"), ("DOCKER", "docker"), ("f2b-sshd", "fail2ban"), ("KUBE-SERVICES", "kubernetes"), ("cali-INPUT", "calico"),
+        ("DOCKER-USER", "docker"), ("DOCKER", "docker"), ("f2b-sshd", "fail2ban"), ("KUBE-SERVICES", "kubernetes"),
+        ("cali-INPUT", "calico"),
         ("CILIUM_INPUT", "cilium"), ("FLANNEL-FWD", "flannel"), ("WEAVE-NPC", "weave"), ("LIBVIRT_INP", "libvirt"),
         ("NETAVARK_FORWARD", "podman"), ("CNI-FORWARD", "podman"), ("ts-input", "tailscale"), ("ufw-user-input", "ufw"),
         ("ufw6-user-input", "ufw"), ("CROWDSEC_CHAIN", "crowdsec"), ("InstanceServices", "oracle-cloud-agent"), ("sshguard", "sshguard"),
