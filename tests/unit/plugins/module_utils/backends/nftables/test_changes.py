@@ -93,15 +93,15 @@ def make(space, backend, state, **words):
 
 
 RULES = [
-    dict(action="allow", port=80),
-    dict(action="allow", port=[80, 443, 8080], source=["192.0.2.0/24", "198.51.100.1"], comment="web"),
-    dict(action="deny", port=23, log=True, log_prefix="telnet ", log_limit="3/minute"),
-    dict(action="reject", protocol="udp", port=53, family="ipv6"),
-    dict(action="allow", port=22, stateful=True, limit="6/minute", limit_per="source"),
-    dict(action="allow", port=22, limit="6/minute", limit_per="source", source="192.0.2.0/24"),
-    dict(action="allow", protocol="any", direction="out"),
-    dict(action="deny", protocol="any", direction="forward", interface="eth0"),
-    dict(action="allow", protocol="icmpv6"),
+    {"action": "allow", "port": 80},
+    {"action": "allow", "port": [80, 443, 8080], "source": ["192.0.2.0/24", "198.51.100.1"], "comment": "web"},
+    {"action": "deny", "port": 23, "log": True, "log_prefix": "telnet ", "log_limit": "3/minute"},
+    {"action": "reject", "protocol": "udp", "port": 53, "family": "ipv6"},
+    {"action": "allow", "port": 22, "stateful": True, "limit": "6/minute", "limit_per": "source"},
+    {"action": "allow", "port": 22, "limit": "6/minute", "limit_per": "source", "source": "192.0.2.0/24"},
+    {"action": "allow", "protocol": "any", "direction": "out"},
+    {"action": "deny", "protocol": "any", "direction": "forward", "interface": "eth0"},
+    {"action": "allow", "protocol": "icmpv6"},
 ]
 
 
@@ -123,7 +123,7 @@ def test_an_allow_goes_before_what_would_stop_it(space, backend):
 def test_a_rule_that_the_administrator_wrote_is_present(space, backend):
     space.nft(SITE)
     ruleset = backend.read()
-    placement = place_present(backend, ruleset, parse_rule(dict(action="allow", port=22)))
+    placement = place_present(backend, ruleset, parse_rule({"action": "allow", "port": 22}))
     assert not placement.edits
     assert not backend.plan(ruleset, placement.edits).commands
 
@@ -145,7 +145,7 @@ def test_a_log_with_a_rate_makes_two_lines_of_one(space, backend):
 
 def test_the_set_of_a_limit_goes_with_its_rule(space, backend):
     space.nft(SITE)
-    words = dict(action="allow", port=2222, limit="6/minute", limit_per="source")
+    words = {"action": "allow", "port": 2222, "limit": "6/minute", "limit_per": "source"}
     make(space, backend, "present", **words)
     assert "set hf_limit_" in space.listed()
     make(space, backend, "absent", **words)
@@ -153,7 +153,7 @@ def test_the_set_of_a_limit_goes_with_its_rule(space, backend):
 
 
 def test_taking_out_the_first_of_two_limits_is_undone_in_the_old_order(space, backend):
-    words = dict(action="allow", limit="6/minute", limit_per="source", family="ipv4")
+    words = {"action": "allow", "limit": "6/minute", "limit_per": "source", "family": "ipv4"}
     for port in (22, 80):
         make(space, backend, "present", port=port, **words)
     make(space, backend, "absent", port=22, **words)
@@ -171,9 +171,9 @@ def test_edits_before_a_removed_entry_still_find_their_place(space, backend):
     chain = ruleset.chain("inet filter input")
     edits = [
         Edit(chain, remove=chain.entries[2]),
-        Edit(chain, rule=parse_rule(dict(action="allow", port=1)), before=chain.entries[2]),
-        Edit(chain, rule=parse_rule(dict(action="allow", port=2)), before=chain.entries[2]),
-        Edit(chain, rule=parse_rule(dict(action="allow", port=3))),
+        Edit(chain, rule=parse_rule({"action": "allow", "port": 1}), before=chain.entries[2]),
+        Edit(chain, rule=parse_rule({"action": "allow", "port": 2}), before=chain.entries[2]),
+        Edit(chain, rule=parse_rule({"action": "allow", "port": 3})),
     ]
     carry_out(space, backend, ruleset, backend.plan(ruleset, edits))
 
@@ -201,7 +201,8 @@ def test_a_refused_transaction_leaves_everything_as_it_was(space, backend):
 def test_a_restore_brings_back_the_other_tables_when_one_has_gone(space, backend):
     space.nft(SITE + "table inet more {\nchain input {\ntype filter hook input priority 5; policy drop;\n}\n}\n")
     ruleset = backend.read()
-    edits = [Edit(ruleset.chain(name), rule=parse_rule(dict(action="allow", port=80))) for name in ("inet filter input", "inet more input")]
+    rule = parse_rule({"action": "allow", "port": 80})
+    edits = [Edit(ruleset.chain(name), rule=rule) for name in ("inet filter input", "inet more input")]
     transaction = backend.plan(ruleset, edits)
     snapshot = backend.snapshot(ruleset, transaction)
     backend.apply(transaction)
@@ -213,7 +214,7 @@ def test_a_restore_brings_back_the_other_tables_when_one_has_gone(space, backend
 def test_a_snapshot_leaves_chains_alone_that_the_change_does_not_touch(space, backend):
     space.nft(SITE + FAIL2BAN)
     ruleset = backend.read()
-    placement = place_present(backend, ruleset, parse_rule(dict(action="allow", port=80)))
+    placement = place_present(backend, ruleset, parse_rule({"action": "allow", "port": 80}))
     files = backend.snapshot(ruleset, backend.plan(ruleset, placement.edits)).files
     assert "inet filter" in files["restore.nft"]
     for other in ("f2b", "chain mail", "nat", "chain output"):
@@ -221,12 +222,12 @@ def test_a_snapshot_leaves_chains_alone_that_the_change_does_not_touch(space, ba
 
 
 def test_dynamic_counts_survive_a_restore(space, backend):
-    words = dict(action="allow", port=22, limit="6/minute", limit_per="source", family="ipv4")
+    words = {"action": "allow", "port": 22, "limit": "6/minute", "limit_per": "source", "family": "ipv4"}
     make(space, backend, "present", **words)
     name = next(line.split()[1] for line in space.listed().splitlines() if "set hf_limit_" in line)
     space.nft("add element inet holdfast %s { 192.0.2.9 limit rate 6/minute }\n" % name)
     ruleset = backend.read()
-    transaction = backend.plan(ruleset, place_present(backend, ruleset, parse_rule(dict(action="deny", port=23))).edits)
+    transaction = backend.plan(ruleset, place_present(backend, ruleset, parse_rule({"action": "deny", "port": 23})).edits)
     snapshot = backend.snapshot(ruleset, transaction)
     backend.apply(transaction)
     assert restore(space, snapshot).ok

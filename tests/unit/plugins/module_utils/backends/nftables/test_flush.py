@@ -83,7 +83,7 @@ table ip nat {
 	}
 }
 """
-KEPT = [parse_rule(dict(action="allow", port=22, stateful=True, comment="management"))]
+KEPT = [parse_rule({"action": "allow", "port": 22, "stateful": True, "comment": "management"})]
 
 
 def flush(backend, keep=None):
@@ -144,7 +144,7 @@ def test_an_empty_host_has_nothing_to_flush(backend):
 
 
 def test_our_own_table_goes_when_nothing_stays_in_it(space, backend):
-    space.nft("table inet holdfast {\nset hf_limit_x { type ipv4_addr; }\nchain input {\ntype filter hook input priority 0;\naccept\n}\n}\n")
+    space.nft("table inet holdfast {\nset one { type ipv4_addr; }\nchain input {\ntype filter hook input priority 0;\naccept\n}\n}\n")
     before = space.listed()
     ruleset, transaction = flush(backend)
     snapshot = backend.snapshot(ruleset, transaction)
@@ -168,7 +168,7 @@ def test_our_own_table_stays_in_front_of_others_so_that_the_order_can_come_back(
 
 def test_a_limit_per_source_can_be_kept(space, backend):
     space.nft(SITE)
-    rule = parse_rule(dict(action="allow", port=22, limit="6/minute", limit_per="source"))
+    rule = parse_rule({"action": "allow", "port": 22, "limit": "6/minute", "limit_per": "source"})
     transaction = flush(backend, {"inet filter input": [rule]})[1]
     backend.apply(transaction)
     assert space.listed() == transaction.after

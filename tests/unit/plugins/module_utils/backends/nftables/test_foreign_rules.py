@@ -14,6 +14,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors im
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
 
 BACKEND = Nftables(None)
+OFFICE = ["192.0.2.0/24", "198.51.100.7", *("203.0.113.%d" % last for last in (1, 3, 5, 9, 11))]
 SITE = """
 table inet filter {
 	comment "the site's own"
@@ -66,25 +67,25 @@ def said(**words):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("tcp dport 80 accept", dict(action="allow", port=80)),
-        ("tcp dport ssh counter accept", dict(action="allow", port=22)),
-        ("tcp dport { 443, 80, 81 } accept", dict(action="allow", port_range=["80-81", "443-443"])),
-        ("tcp dport >= 1024 accept", dict(action="allow", port_range="1024-65535")),
-        ("tcp dport != 22 drop", dict(action="deny", port_range=["1-21", "23-65535"])),
-        ("meta l4proto tcp tcp dport 80 accept", dict(action="allow", port=80)),
-        ("ip protocol tcp tcp dport 80 accept", dict(action="allow", port=80, family="ipv4")),
-        ("meta l4proto ipv6-icmp accept", dict(action="allow", protocol="icmpv6")),
-        ("meta l4proto ospf accept", dict(action="allow", protocol=89)),
-        ("iif lo accept", dict(action="allow", protocol="any", interface="lo")),
-        ("ip saddr 192.0.2.1-192.0.2.2 drop", dict(action="deny", protocol="any", source="192.0.2.1-192.0.2.2")),
-        ("ip saddr 0.0.0.0/0 drop", dict(action="deny", protocol="any", family="ipv4")),
-        ("ip6 saddr != 2001:db8::/32 drop", dict(action="deny", protocol="any", source="!2001:db8::/32")),
-        ("udp dport 53 reject with icmpx admin-prohibited", dict(action="reject", protocol="udp", port=53)),
-        ("ip saddr 192.0.2.1 reject with icmp host-prohibited", dict(action="reject", protocol="any", source="192.0.2.1")),
-        ("tcp dport 23 ct state new drop", dict(action="deny", port=23, stateful=True)),
-        ("tcp dport 22 ct state { new, established } accept", dict(action="allow", port=22, stateful=True)),
-        ("tcp dport 22 limit rate 120/hour burst 9 packets accept", dict(action="allow", port=22, limit="2/minute", limit_burst=9)),
-        ('tcp dport 23 log prefix "x " level info drop', dict(action="deny", port=23, log=True, log_prefix="x ")),
+        ("tcp dport 80 accept", {"action": "allow", "port": 80}),
+        ("tcp dport ssh counter accept", {"action": "allow", "port": 22}),
+        ("tcp dport { 443, 80, 81 } accept", {"action": "allow", "port_range": ["80-81", "443-443"]}),
+        ("tcp dport >= 1024 accept", {"action": "allow", "port_range": "1024-65535"}),
+        ("tcp dport != 22 drop", {"action": "deny", "port_range": ["1-21", "23-65535"]}),
+        ("meta l4proto tcp tcp dport 80 accept", {"action": "allow", "port": 80}),
+        ("ip protocol tcp tcp dport 80 accept", {"action": "allow", "port": 80, "family": "ipv4"}),
+        ("meta l4proto ipv6-icmp accept", {"action": "allow", "protocol": "icmpv6"}),
+        ("meta l4proto ospf accept", {"action": "allow", "protocol": 89}),
+        ("iif lo accept", {"action": "allow", "protocol": "any", "interface": "lo"}),
+        ("ip saddr 192.0.2.1-192.0.2.2 drop", {"action": "deny", "protocol": "any", "source": "192.0.2.1-192.0.2.2"}),
+        ("ip saddr 0.0.0.0/0 drop", {"action": "deny", "protocol": "any", "family": "ipv4"}),
+        ("ip6 saddr != 2001:db8::/32 drop", {"action": "deny", "protocol": "any", "source": "!2001:db8::/32"}),
+        ("udp dport 53 reject with icmpx admin-prohibited", {"action": "reject", "protocol": "udp", "port": 53}),
+        ("ip saddr 192.0.2.1 reject with icmp host-prohibited", {"action": "reject", "protocol": "any", "source": "192.0.2.1"}),
+        ("tcp dport 23 ct state new drop", {"action": "deny", "port": 23, "stateful": True}),
+        ("tcp dport 22 ct state { new, established } accept", {"action": "allow", "port": 22, "stateful": True}),
+        ("tcp dport 22 limit rate 120/hour burst 9 packets accept", {"action": "allow", "port": 22, "limit": "2/minute", "limit_burst": 9}),
+        ('tcp dport 23 log prefix "x " level info drop', {"action": "deny", "port": 23, "log": True, "log_prefix": "x "}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -100,7 +101,8 @@ def test_a_rule_of_the_administrator_is_known_by_its_content(space, line, words)
         "ip saddr . tcp dport { 192.0.2.1 . 22 } accept", "tcp sport 53 accept", "limit rate over 5/second drop", "ct state invalid drop",
         "ip saddr @banned drop", "ip6 nexthdr tcp accept", 'oifname "eth0" accept', "limit rate 5/second tcp dport 22 accept",
         "log tcp dport 22 accept", "tcp dport 22 limit rate 10 mbytes/second accept", "ct mark 5 accept", "meta skuid 0 accept",
-        "ct state established tcp dport 22 accept", "ip saddr 192.0.2.1 meta hour \"08:00\"-\"17:00\" accept", "fib daddr type local accept",
+        "ct state established tcp dport 22 accept", 'ip saddr 192.0.2.1 meta hour "08:00"-"17:00" accept',
+        "fib daddr type local accept",
         "ct state != established drop", "ip daddr 192.0.2.1 tcp dport 22 meta mark set 1 accept", "tcp dport 22 ct direction reply accept",
     ],
 )  # fmt: skip
@@ -114,14 +116,14 @@ def test_a_condition_that_the_language_lacks_is_never_dropped(space, line):
 @pytest.mark.parametrize(
     ("line", "covered"),
     [
-        ("tcp dport 22 ct state new accept", [dict(action="allow", port=22, stateful=True)]),
-        ('iifname { "eth0", "eth1" } drop', [dict(action="deny", protocol="any", interface=one) for one in ("eth0", "eth1")]),
-        ("meta l4proto { tcp, udp } th dport 53 accept", [dict(action="allow", protocol=one, port=53) for one in ("tcp", "udp")]),
+        ("tcp dport 22 ct state new accept", [{"action": "allow", "port": 22, "stateful": True}]),
+        ('iifname { "eth0", "eth1" } drop', [{"action": "deny", "protocol": "any", "interface": one} for one in ("eth0", "eth1")]),
+        ("meta l4proto { tcp, udp } th dport 53 accept", [{"action": "allow", "protocol": one, "port": 53} for one in ("tcp", "udp")]),
         (
             "ip saddr @office accept",
-            [dict(action="allow", protocol="any", source=["192.0.2.0/24", "198.51.100.7", *("203.0.113.%d" % n for n in (1, 3, 5, 9, 11))])],
+            [{"action": "allow", "protocol": "any", "source": OFFICE}],
         ),
-        ("tcp dport vmap { 22 : accept, 23 : drop }", [dict(action="allow", port=22), dict(action="deny", port=23)]),
+        ("tcp dport vmap { 22 : accept, 23 : drop }", [{"action": "allow", "port": 22}, {"action": "deny", "port": 23}]),
     ],
     ids=["new only", "interfaces", "protocols", "named set", "verdict map"],
 )

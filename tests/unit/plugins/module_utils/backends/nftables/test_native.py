@@ -117,7 +117,8 @@ def test_without_a_namespace_the_words_are_compared(space, backend):
     "line",
     [
         "tcp dport 22 accept; flush ruleset", "flush ruleset", "delete table inet filter", "add table inet other", "add rule inet filter",
-        "include \"/etc/passwd\"", "tcp dport 22 accept # why", 'tcp dport 22 accept comment "open', "add rule inet filter input position 5 accept",
+        'include "/etc/passwd"', "tcp dport 22 accept # why", 'tcp dport 22 accept comment "open',
+        "add rule inet filter input position 5 accept",
         "table inet x { chain y { accept } }", "list ruleset", "insert rule inet filter input index 0 accept", "reset rules",
     ],
 )  # fmt: skip

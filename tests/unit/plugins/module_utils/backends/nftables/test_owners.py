@@ -34,9 +34,22 @@ def test_a_table_is_known_by_its_name(space, backend, table, program):
 
 
 def test_tables_of_iptables_are_left_to_iptables(space, backend):
-    space.nft("table ip filter {\n%s\n%s\n}\nadd rule ip filter INPUT tcp dport 22 counter accept\n" % (INPUT % ("INPUT", 0), "chain DOCKER {\n}"))
+    space.nft("table ip filter {\n%s\nchain DOCKER {\n}\n}\n" % (INPUT % ("INPUT", 0)))
+    space.nft("add rule ip filter INPUT tcp dport 22 counter accept\n")
     assert owner(backend, "ip filter INPUT") == "iptables-nft"
     assert owner(backend, "ip filter DOCKER") == "docker"
+
+
+def test_rules_that_the_real_iptables_made_are_left_to_iptables(space, backend):
+    if space.which("iptables-nft") is None:
+        pytest.skip("iptables-nft is not installed")
+    for rule in ("-A INPUT -p tcp --dport 22 -j ACCEPT", "-A INPUT -m comment --comment why -m statistic --mode random --probability 0.5 -j DROP"):
+        space.checked(["iptables-nft", *rule.split()])
+    ruleset = backend.read()
+    assert ruleset.chain("ip filter INPUT").owner == "iptables-nft"
+    assert [one.rule is None for one in ruleset.chain("ip filter INPUT").entries] == [False, True]
+    assert not backend.plan_flush(ruleset, {}).commands
+    assert not backend.sight().active
 
 
 def test_a_table_written_by_hand_with_the_names_of_iptables_is_the_administrators(space, backend):

@@ -81,16 +81,18 @@ def reboot(space, site=SITE):
 
 
 TASKS = {
-    "a rule in our own table": [("present", dict(action="deny", port=23))],
-    "a rule before another": [("present", dict(action="allow", port=80))],
-    "two rules before another": [("present", dict(action="allow", port=80)), ("present", dict(action="allow", port=443))],
-    "a logged rule": [("present", dict(action="allow", port=80, log=True, log_prefix="a %s ", log_limit="1/minute", comment="$x `id`"))],
-    "a limit per source": [("present", dict(action="allow", port=80, limit="6/minute", limit_per="source"))],
-    "a rule of the administrator removed": [("absent", dict(action="allow", port=22))],
-    "one of two equal rules removed": [("absent", dict(action="allow", port=25))],
-    "a rule of the administrator changed": [("present", dict(action="allow", port=22, comment="management"))],
-    "removed and put back": [("absent", dict(action="allow", port=22)), ("present", dict(action="allow", port=22))],
-    "ours put and removed": [("present", dict(action="allow", port=80)), ("absent", dict(action="allow", port=80))],
+    "a rule in our own table": [("present", {"action": "deny", "port": 23})],
+    "a rule before another": [("present", {"action": "allow", "port": 80})],
+    "two rules before another": [("present", {"action": "allow", "port": 80}), ("present", {"action": "allow", "port": 443})],
+    "a logged rule": [
+        ("present", {"action": "allow", "port": 80, "log": True, "log_prefix": "a %s ", "log_limit": "1/minute", "comment": "$x `id`"})
+    ],
+    "a limit per source": [("present", {"action": "allow", "port": 80, "limit": "6/minute", "limit_per": "source"})],
+    "a rule of the administrator removed": [("absent", {"action": "allow", "port": 22})],
+    "one of two equal rules removed": [("absent", {"action": "allow", "port": 25})],
+    "a rule of the administrator changed": [("present", {"action": "allow", "port": 22, "comment": "management"})],
+    "removed and put back": [("absent", {"action": "allow", "port": 22}), ("present", {"action": "allow", "port": 22})],
+    "ours put and removed": [("present", {"action": "allow", "port": 80}), ("absent", {"action": "allow", "port": 80})],
 }
 
 
@@ -126,7 +128,7 @@ def test_persisting_again_writes_nothing(space, backend, systemd):
 
 def test_only_the_named_files_are_written(space, backend, systemd):
     space.nft(SITE)
-    for words in (dict(action="allow", port=80), dict(action="deny", port=23)):
+    for words in ({"action": "allow", "port": 80}, {"action": "deny", "port": 23}):
         task(space, backend, "present", **words)
     found = {os.path.join(folder, name)[len(space.folder) :] for folder, _folders, names in os.walk(space.folder) for name in names}
     assert found <= set(PATHS)
@@ -144,7 +146,7 @@ def test_the_last_rule_takes_files_and_unit_with_it(space, backend, systemd):
 def test_a_flush_lasts_without_touching_what_the_administrator_writes_later(space, backend, systemd):
     space.nft(SITE)
     ruleset = backend.read()
-    transaction = backend.plan_flush(ruleset, {"inet filter input": [parse_rule(dict(action="allow", port=22))]})
+    transaction = backend.plan_flush(ruleset, {"inet filter input": [parse_rule({"action": "allow", "port": 22})]})
     backend.apply(transaction)
     backend.persist(transaction.persist)
     assert reboot(space, SITE.replace("counter\n", "counter\n\t\ttcp dport 9 accept\n")).ok
@@ -216,7 +218,8 @@ def test_without_any_loader_a_warning_says_so(space, backend):
 def test_a_native_rule_in_the_administrators_chain_lasts_too(space, backend, systemd):
     space.nft(SITE)
     ruleset = backend.read()
-    transaction = backend.plan(ruleset, [Edit(ruleset.chain("inet filter input"), native="insert rule inet filter input tcp dport 7 accept")])
+    chain = ruleset.chain("inet filter input")
+    transaction = backend.plan(ruleset, [Edit(chain, native="insert rule inet filter input tcp dport 7 accept")])
     backend.apply(transaction)
     backend.persist(transaction.persist)
     before = space.listed()

@@ -40,30 +40,30 @@ def test_reply_rules_are_read_back_as_the_same_rule(rule, _nothing):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (dict(action="allow", port=22), "tcp dport 22 accept"),
-        (dict(action="allow", port=[443, 80]), "tcp dport { 80, 443 } accept"),
-        (dict(action="allow", port_range="8000-8080", protocol="udp"), "udp dport 8000-8080 accept"),
-        (dict(action="deny", protocol="any"), "drop"),
-        (dict(action="deny", protocol="any", family="ipv6"), "meta nfproto ipv6 drop"),
-        (dict(action="allow", protocol="gre"), "meta l4proto gre accept"),
-        (dict(action="allow", protocol="89", direction="forward"), "meta l4proto 89 accept"),
-        (dict(action="allow", protocol="icmp"), "ip protocol icmp accept"),
-        (dict(action="allow", protocol="icmpv6"), "meta nfproto != ipv4 meta l4proto ipv6-icmp accept"),
-        (dict(action="allow", port=22, interface="eth0"), 'iifname "eth0" tcp dport 22 accept'),
-        (dict(action="deny", port=25, interface="eth0", direction="out"), 'oifname "eth0" tcp dport 25 drop'),
-        (dict(action="allow", port=22, stateful=True), "tcp dport 22 ct state established,new accept"),
-        (dict(action="deny", port=22, stateful=True), "tcp dport 22 ct state new drop"),
-        (dict(action="reject", port=25), "tcp dport 25 reject with tcp reset"),
-        (dict(action="reject", protocol="udp", port=53), "udp dport 53 reject"),
-        (dict(action="allow", port=22, source="192.0.2.0/24"), "ip saddr 192.0.2.0/24 tcp dport 22 accept"),
-        (dict(action="deny", protocol="any", source="!2001:db8::/32"), "ip6 saddr != 2001:db8::/32 drop"),
+        ({"action": "allow", "port": 22}, "tcp dport 22 accept"),
+        ({"action": "allow", "port": [443, 80]}, "tcp dport { 80, 443 } accept"),
+        ({"action": "allow", "port_range": "8000-8080", "protocol": "udp"}, "udp dport 8000-8080 accept"),
+        ({"action": "deny", "protocol": "any"}, "drop"),
+        ({"action": "deny", "protocol": "any", "family": "ipv6"}, "meta nfproto ipv6 drop"),
+        ({"action": "allow", "protocol": "gre"}, "meta l4proto gre accept"),
+        ({"action": "allow", "protocol": "89", "direction": "forward"}, "meta l4proto 89 accept"),
+        ({"action": "allow", "protocol": "icmp"}, "ip protocol icmp accept"),
+        ({"action": "allow", "protocol": "icmpv6"}, "meta nfproto != ipv4 meta l4proto ipv6-icmp accept"),
+        ({"action": "allow", "port": 22, "interface": "eth0"}, 'iifname "eth0" tcp dport 22 accept'),
+        ({"action": "deny", "port": 25, "interface": "eth0", "direction": "out"}, 'oifname "eth0" tcp dport 25 drop'),
+        ({"action": "allow", "port": 22, "stateful": True}, "tcp dport 22 ct state established,new accept"),
+        ({"action": "deny", "port": 22, "stateful": True}, "tcp dport 22 ct state new drop"),
+        ({"action": "reject", "port": 25}, "tcp dport 25 reject with tcp reset"),
+        ({"action": "reject", "protocol": "udp", "port": 53}, "udp dport 53 reject"),
+        ({"action": "allow", "port": 22, "source": "192.0.2.0/24"}, "ip saddr 192.0.2.0/24 tcp dport 22 accept"),
+        ({"action": "deny", "protocol": "any", "source": "!2001:db8::/32"}, "ip6 saddr != 2001:db8::/32 drop"),
         (
-            dict(action="deny", protocol="any", source=["192.0.2.1", "198.51.100.0/25", "198.51.100.128/26"]),
+            {"action": "deny", "protocol": "any", "source": ["192.0.2.1", "198.51.100.0/25", "198.51.100.128/26"]},
             "ip saddr { 192.0.2.1, 198.51.100.0-198.51.100.191 } drop",
         ),
-        (dict(action="allow", port=22, limit="6/minute", limit_burst=9), "tcp dport 22 limit rate 6/minute burst 9 packets accept"),
-        (dict(action="deny", port=23, log=True, log_prefix="telnet "), 'tcp dport 23 log prefix "telnet " drop'),
-        (dict(action="deny", port=23, comment="a # b; $c \\"), 'tcp dport 23 drop comment "a # b; $c \\"'),
+        ({"action": "allow", "port": 22, "limit": "6/minute", "limit_burst": 9}, "tcp dport 22 limit rate 6/minute burst 9 packets accept"),
+        ({"action": "deny", "port": 23, "log": True, "log_prefix": "telnet "}, 'tcp dport 23 log prefix "telnet " drop'),
+        ({"action": "deny", "port": 23, "comment": "a # b; $c \\"}, 'tcp dport 23 drop comment "a # b; $c \\"'),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -79,7 +79,7 @@ def test_a_log_with_a_rate_is_a_line_of_its_own():
 
 
 def test_a_limit_per_source_counts_both_families_in_sets_of_their_own():
-    rule = parse_rule(dict(action="allow", port=22, limit="6/minute", limit_per="source"))
+    rule = parse_rule({"action": "allow", "port": 22, "limit": "6/minute", "limit_per": "source"})
     four, six = limit_sets(rule)
     assert [one.typed for one in statements(rule, "inet")] == [
         "tcp dport 22 update @%s { ip saddr limit rate 6/minute } accept" % four.name,
@@ -90,7 +90,8 @@ def test_a_limit_per_source_counts_both_families_in_sets_of_their_own():
 
 @pytest.mark.parametrize(("rate", "burst", "seconds"), [("6/minute", 5, 3600), ("1/hour", 5, 18000), ("1/day", 10, 864000)])
 def test_a_source_is_remembered_until_its_burst_is_full_again(rate, burst, seconds):
-    (one,) = limit_sets(parse_rule(dict(action="allow", port=22, family="ipv4", limit=rate, limit_burst=burst, limit_per="source")))
+    words = {"action": "allow", "port": 22, "family": "ipv4", "limit": rate, "limit_burst": burst, "limit_per": "source"}
+    (one,) = limit_sets(parse_rule(words))
     assert one.timeout >= seconds
 
 
@@ -100,18 +101,18 @@ def test_times_read_as_nft_lists_them(seconds, text):
 
 
 def test_rules_inside_a_table_of_one_family_say_no_family():
-    rule = parse_rule(dict(action="reject", family="ipv4"))
+    rule = parse_rule({"action": "reject", "family": "ipv4"})
     assert [one.typed for one in statements(rule, "ip")] == ["meta l4proto tcp reject with tcp reset"]
 
 
 @pytest.mark.parametrize(
     ("words", "field"),
     [
-        (dict(comment="x" * 129), "comment"),
-        (dict(comment="é" * 65), "comment"),
-        (dict(comment='say "hi"'), "comment"),
-        (dict(log=True, log_prefix="cost $HOME "), "log_prefix"),
-        (dict(limit="6/minute", limit_per="source", log=True, log_limit="3/minute"), "log_limit"),
+        ({"comment": "x" * 129}, "comment"),
+        ({"comment": "é" * 65}, "comment"),
+        ({"comment": 'say "hi"'}, "comment"),
+        ({"log": True, "log_prefix": "cost $HOME "}, "log_prefix"),
+        ({"limit": "6/minute", "limit_per": "source", "log": True, "log_limit": "3/minute"}, "log_limit"),
     ],
     ids=["long", "long in bytes", "quote", "variable", "two counts"],
 )
