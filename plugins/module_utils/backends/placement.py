@@ -7,8 +7,8 @@ Pure: touches nothing. A present rule must have its effect, not just be listed:
 
 * an allow must be accepted in every base chain that its packets walk through, so it goes into each chain that would stop them;
 * a deny or reject decides in one chain, so it goes into the backend's home chain;
-* it goes before the first entry that covers it with another action; narrower and partly overlapping entries stay in front of it
-  (they are exceptions), so that two rules never push each other back and forth;
+* it goes before the first entry that covers it with another action; narrower entries are exceptions and stay in front of it;
+* of two rules that overlap in part, the deny or reject goes before the allow, whichever came first;
 * a rule that is listed behind an entry that defeats it is moved.
 """
 
@@ -52,6 +52,9 @@ class _Judgement:
     dead: t.Optional[Entry] = None
     exceptions: t.List[Entry] = field(default_factory=list)
     unread: t.List[Entry] = field(default_factory=list)
+    #: From the defeater on: entries that stay, and narrower exceptions that the rule would defeat unless they go before it.
+    behind: t.List[Entry] = field(default_factory=list)
+    rescued: t.List[Entry] = field(default_factory=list)
 
 
 def place_present(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
@@ -185,18 +188,63 @@ def _judge(ruleset: Ruleset, chain: Chain, rule: Rule) -> _Judgement:
             elif verdict.same is None:
                 verdict.same = entry
             continue
-        if verdict.defeater is not None or verdict.covered or verdict.same is not None:
+        if verdict.covered or verdict.same is not None:
             continue
-        action = _decides(ruleset, entry, rule, set())
-        if action == rule.action:
+        if verdict.defeater is not None:
+            if _narrower_exception(entry, rule) and not any(_stands_against(one, entry) for one in verdict.behind):
+                verdict.rescued.append(entry)
+            else:
+                verdict.behind.append(entry)
+        elif _decides(ruleset, entry, rule, set()) == rule.action:
             verdict.covered = True
-        elif action is not None:
+        elif _defeats(ruleset, entry, rule):
             verdict.defeater = entry
+            verdict.behind.append(entry)
         elif not entry.meanings() and entry.jump is None and not entry.established:
             verdict.unread.append(entry)
         elif not entry.weak and any(one.action != rule.action and overlaps(one, rule) for one in entry.meanings()):
             verdict.exceptions.append(entry)
     return verdict
+
+
+def _defeats(ruleset: Ruleset, entry: Entry, rule: Rule) -> bool:
+    """Return whether the rule has to stand before the entry.
+
+    What covers the rule with another action defeats it. What lets only a part of its packets through defeats a deny or reject, unless
+    it is narrower than the rule and so an exception. The other way round an allow stays behind a deny that overlaps it in part, so that
+    of two such rules the deny always comes first and they never push each other back and forth.
+    """
+    action = _decides(ruleset, entry, rule, set())
+    if action is not None:
+        return action != rule.action
+    return rule.action != "allow" and _lets_some_through(ruleset, entry, rule, set())
+
+
+def _lets_some_through(ruleset: Ruleset, entry: Entry, rule: Rule, seen: t.Set[str]) -> bool:
+    if entry.weak:
+        return False
+    for one in entry.meanings():
+        if one.action == "allow" and not one.reply and overlaps(one, rule) and not covers(rule, one):
+            return True
+    if entry.jump is None or entry.match is None or entry.jump in seen or not overlaps(entry.match, rule) or covers(rule, entry.match):
+        return False
+    target = ruleset.chain(entry.jump)
+    return any(_lets_some_through(ruleset, inner, rule, seen | {entry.jump}) for inner in (target.entries if target is not None else ()))
+
+
+def _narrower_exception(entry: Entry, rule: Rule) -> bool:
+    """Return whether the entry decides a narrower part of the rule's packets otherwise."""
+    one = entry.rule
+    return (
+        one is not None and not entry.weak and not one.reply and one.action != rule.action and covers(rule, one) and not covers(one, rule)
+    )
+
+
+def _stands_against(one: Entry, other: Entry) -> bool:
+    """Return whether the order of two entries matters."""
+    if other.rule is None or not one.meanings():
+        return True
+    return any(meaning.action != other.rule.action and overlaps(meaning, other.rule) for meaning in one.meanings())
 
 
 def _decides(ruleset: Ruleset, entry: Entry, rule: Rule, seen: t.Set[str]) -> t.Optional[str]:
@@ -221,6 +269,10 @@ def _decides(ruleset: Ruleset, entry: Entry, rule: Rule, seen: t.Set[str]) -> t.
 def _insert(chain: Chain, rule: Rule, verdict: _Judgement, placement: Placement) -> None:
     if verdict.dead is not None:
         placement.edits.append(Edit(chain, remove=verdict.dead))
+    for entry in verdict.rescued:
+        placement.edits.append(Edit(chain, remove=entry))
+        placement.edits.append(Edit(chain, rule=entry.rule, before=verdict.defeater))
+        placement.exceptions.append(" / ".join(entry.native))
     placement.edits.append(Edit(chain, rule=rule, before=verdict.defeater))
     if verdict.defeater is not None:
         shown = "%s: %s" % (chain.name, " / ".join(verdict.defeater.native))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base import Backend
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_absent, place_present
@@ -221,3 +223,58 @@ def test_a_weak_entry_neither_defeats_nor_counts():
     weak = replace(entry("block all", action="deny", protocol="any"), weak=True)
     placement, _after = settle(ruleset(chain("home in", weak, default="deny")), rule(port=80))
     assert placement.defeated_by == []
+
+
+def test_a_deny_of_an_address_goes_before_the_allow_of_a_port():
+    ssh = entry("allow ssh", port=22)
+    _placement, after = settle(ruleset(chain("home in", ssh, default="deny")), rule(action="deny", protocol="any", source="203.0.113.9"))
+    assert texts(after, "home in")[1] == "allow ssh"
+
+
+def test_an_allow_stays_behind_a_deny_that_overlaps_it_in_part():
+    bad = entry("deny bad", action="deny", protocol="any", source="203.0.113.9")
+    placement, after = settle(ruleset(chain("home in", bad, default="deny")), rule(port=22))
+    assert texts(after, "home in")[0] == "deny bad"
+    assert placement.exceptions == ["deny bad"]
+
+
+def test_a_deny_behind_an_allow_that_overlaps_it_in_part_is_moved():
+    rules = ruleset(chain("home in", entry("allow ssh", port=22), entry("deny bad", action="deny", protocol="any", source="203.0.113.9")))
+    placement, after = settle(rules, rule(action="deny", protocol="any", source="203.0.113.9"))
+    assert placement.defeated_by == ["home in: allow ssh"]
+    assert texts(after, "home in")[1] == "allow ssh"
+
+
+def test_an_exception_is_not_lost_when_a_wider_deny_goes_before_it():
+    rules = ruleset(chain("home in", entry("allow web", port=80), entry("allow monitor", port=9100, source="203.0.113.9")))
+    _placement, after = settle(rules, rule(action="deny", protocol="any", source="203.0.113.0/24"))
+    assert [one.rule.action for one in after.chain("home in").entries] == ["allow", "deny", "allow"]
+    assert after.chain("home in").entries[0].rule.ports[0].first == 9100
+
+
+def test_a_jump_into_a_chain_that_lets_some_through_defeats_a_deny():
+    jump = Entry(("jump services",), jump="services", match=rule(protocol="tcp"))
+    services = Chain("services", frozenset(), BOTH, entries=(entry(port=22),), base=False)
+    placement, _after = settle(ruleset(chain("home in", jump), services), rule(action="deny", protocol="any", source="203.0.113.9"))
+    assert placement.defeated_by == ["home in: jump services"]
+
+
+WORDS = st.fixed_dictionaries(
+    {"action": st.sampled_from(["allow", "deny", "reject"]), "protocol": st.sampled_from(["any", "tcp", "udp"])},
+    optional={"source": st.sampled_from(["203.0.113.0/24", "203.0.113.9", "203.0.113.0/28", "198.51.100.7"]), "stateful": st.booleans()},
+)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=6), st.sampled_from(["allow", "deny"]))
+def test_a_second_run_of_any_playbook_changes_nothing_unless_it_contradicts_itself(tasks, default):
+    wanted = []
+    for words in tasks:
+        one = rule(**words)
+        # The same packets with two actions, or as stateful and not, have no order that satisfies both.
+        if not any(replace(one, stateful=False, action="allow") == replace(other, stateful=False, action="allow") for other in wanted):
+            wanted.append(one)
+    rules = ruleset(chain("home in", default=default))
+    for one in wanted:
+        rules = carry_out(rules, place_present(Paper(None), rules, one))
+    for one in wanted:
+        assert place_present(Paper(None), rules, one).edits == []
