@@ -143,7 +143,8 @@ class Document:
         """Return a free number: a multiple of ten where there is one, at the end the next, at the beginning the one just before."""
         if high - low < 2:
             raise HoldfastError(
-                "ipfw: no rule number is free between %d and %d. Renumber these rules with more room between them and try again" % (low, high)
+                "ipfw: no rule number is free between %d and %d; renumber these rules with more room between them, and try again"
+                % (low, high)
             )
         tens = range((low // STEP + 1) * STEP, high, STEP)
         if high == DEFAULT_NUMBER:

@@ -21,7 +21,9 @@ DEFAULT_NUMBER = 65535
 RESERVED_SET = 31
 PREFIX = "hf_"
 _OURS = re.compile(r"table\((hf_[0-9a-f]{12})\)")
-_LINE = re.compile(r"(?P<off># DISABLED )?(?:ipfw +)?(?:-q +)?(?:add +)?(?:(?P<number>\d+) +)?(?:set +(?P<set>\d+) +)?(?P<body>\S.*)\Z", re.DOTALL)
+_LINE = re.compile(
+    r"(?P<off># DISABLED )?(?:ipfw +)?(?:-q +)?(?:add +)?(?:(?P<number>\d+) +)?(?:set +(?P<set>\d+) +)?(?P<body>\S.*)\Z", re.DOTALL
+)
 _HEADER = re.compile(r"--- table\((?P<name>[^)]+)\), set\(\d+\) ---\Z")
 _TABLE = re.compile(r"(?:ipfw +)?table +(?P<name>\S+) +(?P<verb>create|add) +(?P<rest>.*)\Z")
 
@@ -50,7 +52,12 @@ class Line:
     def argv(self) -> t.Tuple[str, ...]:
         """Return the call that adds this rule; a comment is one word, so that its blanks are kept."""
         match, comment = split_comment(self.body)
-        words = ("ipfw", "-q", "add", str(self.number)) + (("set", str(self.set)) if self.set else ()) + tuple(match.split())
+        words: t.Tuple[str, ...] = ("ipfw", "-q", "add")
+        if self.number:
+            words += (str(self.number),)
+        if self.set:
+            words += ("set", str(self.set))
+        words += tuple(match.split())
         return words + (("//", comment) if comment is not None else ())
 
 
@@ -66,7 +73,7 @@ class Listing:
         shown = [line.shown() for line in self.lines]
         for name, networks in sorted(self.tables):
             shown.append("--- table(%s), set(0) ---" % name)
-            shown.extend("%s 0" % network for network in sorted(networks, key=lambda one: (one.version, one)))  # type: ignore[arg-type, return-value]
+            shown.extend("%s 0" % network for network in sorted(networks, key=lambda one: (one.version, int(one.network_address))))
         return "".join(line + "\n" for line in shown)
 
 

@@ -66,5 +66,5 @@ def answer_to(packet):
     """The first packet that comes back."""
     back = dict(packet, src=packet["dst"], dst=packet["src"], sport=packet["dport"], dport=packet["sport"], syn=False)
     back["direction"] = "out" if packet["direction"] == "in" else "in"
-    back["icmp_type"] = {8: 0, 128: 129}.get(packet["icmp_type"])
+    back["icmp_type"] = {8: 0, 128: 129}.get(packet.get("icmp_type"))
     return back
