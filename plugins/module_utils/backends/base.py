@@ -148,8 +148,11 @@ class Backend:
         """Return the chain that takes a rule when no other chain has to."""
         raise NotImplementedError
 
-    def match_native(self, ruleset: Ruleset, text: str) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+    def match_native(self, ruleset: Ruleset, text: str, wanted: bool = True) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
         """Return, for each line of raw rules, its chain and the live entry that equals it after the backend's own normalisation.
+
+        ``wanted`` says whether the lines are to be present or absent: a line that is there only in part (in one of its families) counts
+        as missing for the one and as there for the other.
 
         :raises HoldfastError: when a line is not valid for this backend.
         """

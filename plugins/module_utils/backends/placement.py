@@ -52,7 +52,7 @@ class _Judgement:
     dead: t.Optional[Entry] = None
     exceptions: t.List[Entry] = field(default_factory=list)
     unread: t.List[Entry] = field(default_factory=list)
-    #: From the defeater on: entries that stay, and narrower exceptions that the rule would defeat unless they go before it.
+    #: From the defeater on: entries that stay, and those that the rule would defeat unless they go before it.
     behind: t.List[Entry] = field(default_factory=list)
     rescued: t.List[Entry] = field(default_factory=list)
 
@@ -191,10 +191,7 @@ def _judge(ruleset: Ruleset, chain: Chain, rule: Rule) -> _Judgement:
         if verdict.covered or verdict.same is not None:
             continue
         if verdict.defeater is not None:
-            if _narrower_exception(entry, rule) and not any(_stands_against(one, entry) for one in verdict.behind):
-                verdict.rescued.append(entry)
-            else:
-                verdict.behind.append(entry)
+            verdict.behind.append(entry)
         elif _decides(ruleset, entry, rule, set()) == rule.action:
             verdict.covered = True
         elif _defeats(ruleset, entry, rule):
@@ -204,7 +201,35 @@ def _judge(ruleset: Ruleset, chain: Chain, rule: Rule) -> _Judgement:
             verdict.unread.append(entry)
         elif not entry.weak and any(one.action != rule.action and overlaps(one, rule) for one in entry.meanings()):
             verdict.exceptions.append(entry)
+    verdict.rescued = _rescued(verdict.behind, rule)
     return verdict
+
+
+def _rescued(behind: t.Sequence[Entry], rule: Rule) -> t.List[Entry]:
+    """Return the entries behind the defeater that the rule would defeat, with those that have to stay in front of them in turn.
+
+    Their order stays as it is. What cannot go there without passing the defeater, or an entry that cannot be read, stays where it is.
+    """
+    wanted: t.Set[int] = set()
+    for number, entry in enumerate(behind):
+        if not _belongs_in_front(entry, rule):
+            continue
+        moved = {number}
+        for earlier in range(number - 1, -1, -1):
+            if any(_must_precede(behind[earlier], behind[later]) for later in moved):
+                moved.add(earlier)
+        if 0 not in moved:
+            wanted |= moved
+    return [behind[number] for number in sorted(wanted)]
+
+
+def _must_precede(one: Entry, other: Entry) -> bool:
+    """Return whether the first entry has to stay in front of the second: it decides a part of its packets otherwise."""
+    if other.rule is None or (not one.meanings() and not one.established):
+        return True
+    if one.rule is None:
+        return any(meaning.action != other.rule.action and overlaps(meaning, other.rule) for meaning in one.meanings())
+    return _belongs_in_front(one, other.rule)
 
 
 def _defeats(ruleset: Ruleset, entry: Entry, rule: Rule) -> bool:
@@ -232,19 +257,12 @@ def _lets_some_through(ruleset: Ruleset, entry: Entry, rule: Rule, seen: t.Set[s
     return any(_lets_some_through(ruleset, inner, rule, seen | {entry.jump}) for inner in (target.entries if target is not None else ()))
 
 
-def _narrower_exception(entry: Entry, rule: Rule) -> bool:
-    """Return whether the entry decides a narrower part of the rule's packets otherwise."""
+def _belongs_in_front(entry: Entry, rule: Rule) -> bool:
+    """Return whether the entry decides a part of the rule's packets otherwise and has to stand before the rule to do so."""
     one = entry.rule
-    return (
-        one is not None and not entry.weak and not one.reply and one.action != rule.action and covers(rule, one) and not covers(one, rule)
-    )
-
-
-def _stands_against(one: Entry, other: Entry) -> bool:
-    """Return whether the order of two entries matters."""
-    if other.rule is None or not one.meanings():
-        return True
-    return any(meaning.action != other.rule.action and overlaps(meaning, other.rule) for meaning in one.meanings())
+    if one is None or entry.weak or one.reply or one.action == rule.action or not overlaps(one, rule) or covers(one, rule):
+        return False
+    return rule.action == "allow" or covers(rule, one)
 
 
 def _decides(ruleset: Ruleset, entry: Entry, rule: Rule, seen: t.Set[str]) -> t.Optional[str]:

@@ -156,7 +156,7 @@ def _plan_rule(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequ
 
 
 def _plan_native(backend: Backend, ruleset: Ruleset, state: str, native: str, result: Fields) -> t.Optional[Transaction]:
-    matched = backend.match_native(ruleset, native)
+    matched = backend.match_native(ruleset, native, wanted=state == "present")
     lines = [line.strip() for line in native.splitlines() if line.strip() and not line.strip().startswith("#")]
     result["rule"] = "\n".join(lines)
     edits: t.List[Edit] = []

@@ -124,7 +124,7 @@ class Ipfw(Backend):
     def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
         return ruleset.chains[0]
 
-    def match_native(self, ruleset: Ruleset, text: str) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+    def match_native(self, ruleset: Ruleset, text: str, wanted: bool = True) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
         chain = ruleset.chains[0]
         listing = read_listing(ruleset.listing)
         found: t.List[t.Tuple[Chain, t.Optional[Entry]]] = []

@@ -90,7 +90,7 @@ class Nftables(Backend):
         wanted = own_chain(direction)
         return ruleset.chain(wanted.name) or wanted
 
-    def match_native(self, ruleset: Ruleset, text: str) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+    def match_native(self, ruleset: Ruleset, text: str, wanted: bool = True) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
         return match_native(self.host, _ours(ruleset), text)
 
     # -- changing -----------------------------------------------------------------------------------------------------------

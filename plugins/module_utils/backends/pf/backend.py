@@ -106,7 +106,7 @@ class Pf(Backend):
     def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
         return ruleset.chains[0]
 
-    def match_native(self, ruleset: Ruleset, text: str) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+    def match_native(self, ruleset: Ruleset, text: str, wanted: bool = True) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
         chain = ruleset.chains[0]
         statements = split(without_status(ruleset.listing))
         found: t.List[t.Tuple[Chain, t.Optional[Entry]]] = []
