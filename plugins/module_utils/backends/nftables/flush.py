@@ -12,19 +12,23 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
 from ..base import Transaction
 from ..ruleset import Edit
 from .listing import Block, RuleLine, Table, referred
-from .names import OWN_TABLE
+from .names import DIRECTION_OF, OWN_TABLE, chain_name
 from .owners import keeps
-from .parse import ChainRef, NftRuleset
+from .parse import ChainRef, NftRuleset, hook_of
 from .render import limit_sets, statements
 from .transaction import Ask, Script, ask_forms
 
 
 def plan_flush(ruleset: NftRuleset, keep: t.Mapping[str, t.Sequence[Rule]], ask: Ask) -> Transaction:
-    """Return the transaction that flushes; ``keep`` are the rules that chains of these names hold afterwards."""
+    """Return the transaction that flushes; ``keep`` are the rules that chains of these names hold afterwards.
+
+    :raises HoldfastError: when a chain would be left that drops everything before it reaches a chain of a direction.
+    """
     script = Script(ruleset.tables)
     edits = [Edit(chain, rule=rule) for chain in ruleset.chains for rule in keep.get(chain.name, ()) if chain.changeable]
     for edit in edits:
@@ -61,6 +65,7 @@ def _flush_table(script: Script, table: Table, new: t.Mapping[ChainRef, t.Sequen
     for block in table.chains():
         ref: ChainRef = (table.family, table.name, block.name)
         if block.name in kept_rules:
+            _refuse_shutting(table, block)
             _refill(script, ref, block, kept_rules[block.name], new.get(ref, ()))
         elif block.name not in kept_chains and block.name not in needed and block.rules:
             script.removes.append("flush chain %s %s %s" % ref)
@@ -90,6 +95,16 @@ def _needed(table: Table, kept_chains: t.Set[str], kept_rules: t.Mapping[str, t.
             needed.add(name)
             waiting |= blocks[name].references() - needed
     return needed
+
+
+def _refuse_shutting(table: Table, block: Block) -> None:
+    """Refuse to empty a chain that drops by default where there is no direction to keep management open in (prerouting, ingress)."""
+    facts = hook_of(block)
+    if facts is not None and facts[1] not in DIRECTION_OF and facts[3] == "drop" and block.rules:
+        raise HoldfastError(
+            "Chain %s drops by default at hook %s; without its rules nothing reaches this host, so nothing was flushed. "
+            "Give the chain the policy accept first, or remove it" % (chain_name(table.family, table.name, block.name), facts[1])
+        )
 
 
 def _refill(script: Script, ref: ChainRef, block: Block, kept: t.Sequence[RuleLine], new: t.Sequence[t.Tuple[str, str]]) -> None:

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ...policy.addresses import ANY
+from ...policy.protocols import FAMILY_OF
 from ...policy.rates import DEFAULT_BURST
 from ...policy.rule import Log, Rule
 from ..ruleset import RETURN, Entry
@@ -110,7 +111,7 @@ def _rules(meaning: Meaning, direction: str, comment: t.Optional[str]) -> t.List
         Rule(
             action=meaning.verdict if meaning.verdict in ("allow", "deny", "reject") else "allow",
             direction=direction,
-            family=meaning.family,
+            family=meaning.family or FAMILY_OF.get(protocol or 0),
             protocol=protocol,
             source=meaning.source,
             destination=meaning.destination,

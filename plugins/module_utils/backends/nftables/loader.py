@@ -95,7 +95,7 @@ END_OF_CHAINS
 exit "$status"
 """.replace("@FOLDER@", FOLDER)
 
-#: Ordered like nftables.service itself: before the network, after the rules it adds to; it goes and comes with them.
+#: Ordered like nftables.service itself: before the network, after the rules it adds to; it stops, starts, restarts and reloads with them.
 UNIT_TEXT = """\
 [Unit]
 Description=Firewall rules of holdfast.firewall (nftables)
@@ -114,7 +114,7 @@ ExecStart=/bin/sh {loader}
 ExecReload=/bin/sh {loader}
 
 [Install]
-WantedBy=sysinit.target
+WantedBy=sysinit.target nftables.service
 """.format(loader=LOADER)
 
 

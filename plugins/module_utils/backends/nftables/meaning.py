@@ -106,7 +106,7 @@ def understand(statements: t.Sequence[Statement], family: str, elements: Element
         fixed = {FAMILY_OF.get(number) for number in meaning.protocols}
         if len(fixed) == 1:
             meaning.family = fixed.pop()
-    if meaning.protocols is not None and any(FAMILY_OF.get(one, meaning.family) != meaning.family for one in meaning.protocols):
+    if meaning.family is not None and any(FAMILY_OF.get(one, meaning.family) != meaning.family for one in meaning.protocols or ()):
         raise Unread  # ICMP in IPv6 packets: no such traffic, and no word for it
     if meaning.nothing:
         raise Unread

@@ -85,7 +85,7 @@ def foreign_records(tables: Listing, known: t.Sequence[Record], facts: t.Mapping
     for key, one in removals.items():
         if key in fresh:
             kept.append(replace(one, anchor=str(theirs[key])))
-        elif theirs[key] <= int(one.anchor or 0):
+        elif theirs[key] <= (int(one.anchor) if one.anchor.isdigit() else 0):
             kept.append(one)  # else it came back by the administrator's hand
     return _sets(tables, placed) + [one for one in kept + placed if one.plain]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
 
 SITE = """
@@ -180,6 +181,14 @@ def test_rules_can_be_kept_in_a_chain_that_does_not_exist_yet(space, backend):
     backend.apply(transaction)
     assert space.listed() == transaction.after
     assert backend.read().chain("inet holdfast input").entries[0].rule == KEPT[0]
+
+
+@pytest.mark.parametrize("table", ["inet guard", "netdev guard"])
+def test_a_chain_that_would_drop_everything_early_is_not_emptied(space, backend, table):
+    hook = "prerouting" if table.startswith("inet") else "ingress device lo"
+    space.nft("table %s {\nchain early {\ntype filter hook %s priority 0; policy drop;\ntcp dport 22 accept\n}\n}\n" % (table, hook))
+    with pytest.raises(HoldfastError, match="drops by default at hook"):
+        flush(backend)
 
 
 def test_tables_of_iptables_are_not_flushed(space, backend):

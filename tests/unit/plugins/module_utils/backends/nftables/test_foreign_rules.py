@@ -118,6 +118,7 @@ def test_a_condition_that_the_language_lacks_is_never_dropped(space, line):
     [
         ("tcp dport 22 ct state new accept", [{"action": "allow", "port": 22, "stateful": True}]),
         ('iifname { "eth0", "eth1" } drop', [{"action": "deny", "protocol": "any", "interface": one} for one in ("eth0", "eth1")]),
+        ("meta l4proto { icmp, ipv6-icmp } accept", [{"action": "allow", "protocol": one} for one in ("icmp", "icmpv6")]),
         ("meta l4proto { tcp, udp } th dport 53 accept", [{"action": "allow", "protocol": one, "port": 53} for one in ("tcp", "udp")]),
         (
             "ip saddr @office accept",
@@ -125,7 +126,7 @@ def test_a_condition_that_the_language_lacks_is_never_dropped(space, line):
         ),
         ("tcp dport vmap { 22 : accept, 23 : drop }", [{"action": "allow", "port": 22}, {"action": "deny", "port": 23}]),
     ],
-    ids=["new only", "interfaces", "protocols", "named set", "verdict map"],
+    ids=["new only", "interfaces", "icmp of both", "protocols", "named set", "verdict map"],
 )
 def test_a_line_that_takes_several_rules_is_judged_but_is_no_rule_itself(space, line, covered):
     (entry,) = entries(space, line)
