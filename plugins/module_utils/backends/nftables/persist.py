@@ -148,8 +148,11 @@ def _enable(host: Host, notes: t.List[str]) -> None:
             return
         notes.append("enabled %s" % UNIT)
     # Once active it follows a reload of nftables.service, which flushes all rules. What it loads now is what is live.
+    # Waited for, so that it cannot load into the middle of a later change.
     if not host.run(["systemctl", "is-active", "--quiet", UNIT]).ok:
-        host.run(["systemctl", "start", "--no-block", UNIT])
+        result = host.run(["systemctl", "start", UNIT], timeout=20.0)
+        if not result.ok:
+            notes.append("warning: %s did not start (see journalctl -u %s): %s" % (UNIT, UNIT, result.err.strip()))
 
 
 def _include(host: Host, own: t.Optional[str], foreign: t.Optional[str], notes: t.List[str]) -> None:
