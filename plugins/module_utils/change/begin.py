@@ -55,7 +55,7 @@ def begin(
         try:
             facts = _write_record(host, backend, transaction, snapshot, pending, timer, window, listing_fingerprint(ruleset.listing))
             ref = timer.arm(host, pending.identity, pending.path("restore.sh"), window)
-            pending.write_json("timer.json", {"timer": timer.NAME, "ref": ref})
+            pending.write_json("timer.json", {"timer": timer.NAME, "ref": ref, "change": pending.identity})
         except BaseException:
             if ref is not None:
                 timer.disarm(host, ref)

@@ -66,7 +66,9 @@ class Sleeper(timers_module.Timer):
         return Sleeper.process.poll() is None
 
     def disarm(self, host, ref):
-        pass
+        Sleeper.disarmed.append(ref)
+
+    disarmed: list = []
 
 
 @pytest.fixture(name="wall")
@@ -183,6 +185,15 @@ def test_undo_restores_at_once(wall):
     assert confirm_module.undo(wall.host, None)["rolled_back"]
     assert wall.host.read(wall.live) == "old rules\n"
     assert confirm_module.inquire(wall.host, change)["rolled_back"]
+
+
+def test_every_way_to_end_a_change_disarms_its_timer(wall):
+    ends = [confirm_module.confirm, confirm_module.undo]
+    for end in ends:
+        change = start(wall, window=3600)
+        ref = Pending(change).read_json("timer.json")["ref"]
+        end(wall.host, change)
+        assert Sleeper.disarmed[-1] == ref
 
 
 def test_confirm_without_a_pending_change_is_no_change(wall):
