@@ -164,6 +164,10 @@ class Backend:
         """Turn edits into one transaction; pure but for reading persistent files."""
         raise NotImplementedError
 
+    def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
+        """Return what puts rules into force that are listed while the firewall is switched off, or None when they are in force."""
+        return None
+
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         """Remove all rules but those of other owners; ``keep`` are the rules that stay or are put into a chain of that name."""
         raise NotImplementedError

@@ -136,8 +136,10 @@ def _plan_rule(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequ
             )  # fmt: skip
         result["placement"] = _placement_fields(placement)
         if not placement.edits:
-            result["msg"] = "Firewall rule already present (%s)" % backend.NAME
-            return None
+            asleep = backend.wake(ruleset)
+            word = "already present (%s)" if asleep is None else "put into force (%s)"
+            result["msg"] = "Firewall rule " + word % backend.NAME
+            return asleep
         result["msg"] = "Firewall rule %s (%s)" % (_kind_of_change(placement), backend.NAME)
         return backend.plan(ruleset, placement.edits)
     placement = place_absent(backend, ruleset, rule)
@@ -211,7 +213,7 @@ def _placement_fields(placement: Placement) -> Fields:
 
 
 def _would(message: str) -> str:
-    for verb in ("added", "removed", "flushed", "updated", "moved to where it decides", "completed"):
+    for verb in ("put into force", "added", "removed", "flushed", "updated", "moved to where it decides", "completed"):
         if " %s" % verb in message:
             return message.replace(" %s" % verb, " would be %s" % verb, 1)
     return message

@@ -160,6 +160,13 @@ class Ipfw(Backend):
                 document.edit(edit)
         return self._transaction(ruleset, document, any(edit.remove is None or edit.rule is not None for edit in edits))
 
+    def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
+        off = self._ref(ruleset).off
+        if not off:
+            return None
+        facts = {"before": ruleset.listing, "numbers": [], "tables": []}
+        return Transaction(tuple(Command(("sysctl", "%s=1" % name)) for name in off), ruleset.listing, facts)
+
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         rules = _kept(keep.get(NAME, ()))
         if _holds_only(ruleset, rules):

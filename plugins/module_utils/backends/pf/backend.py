@@ -137,6 +137,9 @@ class Pf(Backend):
         adds = any(edit.rule is not None or edit.native is not None for edit in edits)
         return self._transaction(ruleset, document.text(), enable=adds)
 
+    def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
+        return None if self._live(ruleset).enabled else self._transaction(ruleset, without_status(ruleset.listing), enable=True)
+
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         document = Document(without_status(ruleset.listing))
         document.flush()

@@ -320,3 +320,22 @@ def test_any_rule_comes_and_goes_without_a_trace(freebsd, wanted):
     assert removal.after == CONF
     freebsd.host.must("pfctl", "-f", "/etc/pf.conf")
     freebsd.host.remove(STAGED)
+
+
+def test_a_rule_that_is_listed_while_pf_is_off_is_put_into_force(freebsd):
+    wanted = WANTED[0]
+    change = backend_change(freebsd, wanted)
+    freebsd.apply(change)
+    freebsd.persist(change.persist)
+    freebsd.host.must("pfctl", "-d")
+    ruleset = freebsd.read()
+    assert place_present(freebsd, ruleset, wanted).edits == []
+    freebsd.apply(freebsd.wake(ruleset))
+    assert freebsd.status()["enabled"]
+    assert freebsd.wake(freebsd.read()) is None
+
+
+def backend_change(backend, wanted):
+    """Return the transaction that makes a rule present."""
+    ruleset = backend.read()
+    return backend.plan(ruleset, place_present(backend, ruleset, wanted).edits)
