@@ -18,7 +18,6 @@ from ..policy.errors import HoldfastError
 from .base import Backend, Sighting
 from .registry import NAMES, make_backend
 
-
 #: The program without which a backend is not on a host.
 PROGRAMS = {"pf": "pfctl", "ipfw": "ipfw", "nftables": "nft", "iptables": "iptables"}
 

@@ -58,8 +58,13 @@ def network_text(network: Network) -> str:
 
 def make_addresses(networks: t.Iterable[Network], negated: bool = False) -> Addresses:
     """Return the canonical form of networks that are all of one family."""
-    collapsed = tuple(sorted(ipaddress.collapse_addresses(networks)))
-    return Addresses(collapsed, negated)
+    return Addresses(tuple(_collapsed(networks)), negated)
+
+
+def _collapsed(networks: t.Iterable[Network]) -> t.List[Network]:
+    """Return the same addresses as sorted networks that neither overlap nor can be joined; all are of one family."""
+    one_family = t.cast("t.Iterable[ipaddress.IPv4Network]", networks)
+    return list(ipaddress.collapse_addresses(one_family))
 
 
 def parse_addresses(values: t.Sequence[t.Any], place: str, sets: t.Mapping[str, t.Sequence[t.Any]]) -> t.Tuple[Addresses, t.Optional[int]]:
@@ -188,7 +193,7 @@ def _without(included: t.List[Network], excluded: t.List[Network]) -> t.List[Net
     kind = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
     cuts = sorted((int(n.network_address), int(n.broadcast_address)) for n in excluded)
     kept: t.List[Network] = []
-    for network in t.cast(t.List[Network], list(ipaddress.collapse_addresses(included))):
+    for network in _collapsed(included):
         low, high = int(network.network_address), int(network.broadcast_address)
         for first, last in cuts:
             if last < low or first > high:

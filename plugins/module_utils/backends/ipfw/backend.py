@@ -130,8 +130,8 @@ class Ipfw(Backend):
         found: t.List[t.Tuple[Chain, t.Optional[Entry]]] = []
         for raw in text.splitlines():
             if raw.strip() and not raw.strip().startswith("#"):
-                wanted = self._listed_form(_native_line(raw))
-                found.append((chain, _equal_entry(chain, listing, wanted)))
+                line = self._listed_form(_native_line(raw))
+                found.append((chain, _equal_entry(chain, listing, line)))
         return found
 
     def _listed_form(self, line: Line) -> Line:

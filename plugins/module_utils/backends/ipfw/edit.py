@@ -77,7 +77,7 @@ class Document:
                 self.put_line(Line(number, body))
             number += STEP
         for index, _line in old:
-            self._take_out(t.cast(int, index))
+            self._take_out(index)
 
     def _define_tables(self, rule: Rule) -> None:
         for side in (rule.source, rule.destination):
@@ -209,5 +209,3 @@ def table_commands(name: str, networks: t.Sequence[t.Any]) -> t.List[Command]:
         pairs = [word for one in networks[start : start + CHUNK] for word in (str(one), "0")]
         calls.append(Command(("ipfw", "-q", "table", name, "add", *pairs)))
     return calls
-
-

@@ -160,5 +160,3 @@ def _ports(ports: t.Sequence[PortRange]) -> t.List[str]:
 
 def _fits(comment: str) -> bool:
     return comment == comment.strip() and comment.isprintable() and 0 < len(comment.encode("utf-8", "surrogateescape")) <= MAX_COMMENT
-
-

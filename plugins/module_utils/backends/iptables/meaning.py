@@ -61,7 +61,7 @@ def rule_of(conditions: Conditions, action: str, direction: str, family: int) ->
         return None
     stateful = False
     if conditions.reply:
-        if action != "allow" or conditions.states != {"RELATED", "ESTABLISHED"}:
+        if action != "allow" or conditions.states != frozenset({"RELATED", "ESTABLISHED"}):
             return None
     elif conditions.states is not None:
         if conditions.states != ({"NEW", "ESTABLISHED"} if action == "allow" else {"NEW"}):
@@ -152,7 +152,7 @@ class _Family:
         if len(directions) != 1:
             return None
         # A new connection's first packet decides, so a jump of new packets only is a match too; the action says nothing here.
-        action = "deny" if conditions.states == {"NEW"} else "allow"
+        action = "deny" if conditions.states == frozenset({"NEW"}) else "allow"
         return rule_of(conditions, action, directions[0], self.family)
 
 

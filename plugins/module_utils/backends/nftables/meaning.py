@@ -263,7 +263,7 @@ def _networks(value: t.Any, family: int) -> t.List[Network]:
             found = [ipaddress.ip_network("%s/%d" % (value["prefix"]["addr"], value["prefix"]["len"]))]
         elif isinstance(value, dict) and "range" in value:
             first, last = (ipaddress.ip_address(one) for one in value["range"])
-            found = list(ipaddress.summarize_address_range(first, last))  # type: ignore[type-var]
+            found = list(ipaddress.summarize_address_range(first, last))
         else:
             raise Unread
     except (ValueError, TypeError):

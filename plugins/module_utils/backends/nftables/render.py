@@ -173,7 +173,7 @@ def _addresses(addresses: Addresses) -> str:
 def intervals(networks: t.Sequence[Network]) -> t.List[t.Tuple[Network, Network]]:
     """Join networks that touch, as nft does in a listing; returns the first and last network of each interval, sorted."""
     joined: t.List[t.Tuple[Network, Network]] = []
-    for network in sorted(networks):  # type: ignore[type-var]
+    for network in sorted(networks):
         if joined and int(joined[-1][1].broadcast_address) + 1 == int(network.network_address):
             joined[-1] = (joined[-1][0], network)
         else:

@@ -37,7 +37,7 @@ def restore_files(before: Listing, after: Listing) -> t.Dict[str, str]:
 def restore_script(files: t.Iterable[str]) -> str:
     """Return the shell text that loads the files."""
     single = sorted(name for name in files if name != "restore.nft")
-    lines = ["nft -f \"$DIR/restore.nft\" && status=0 || status=$?"]
+    lines = ['nft -f "$DIR/restore.nft" && status=0 || status=$?']
     if single:
         # One table may have gone meanwhile; the others still come back.
         lines.append('if [ "$status" -ne 0 ]; then')

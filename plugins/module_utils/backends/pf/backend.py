@@ -180,7 +180,7 @@ class Pf(Backend):
             if self.dialect.old_translation:
                 lines.append("if [ -e /dev/pf ]; then pfctl -F nat || status=$?; fi")
         if not live.enabled and self.dialect.name == "macos":
-            lines.append("if [ -s %s ]; then pfctl -X \"$(cat %s)\" && rm -f %s; fi" % (TOKEN, TOKEN, TOKEN))
+            lines.append('if [ -s %s ]; then pfctl -X "$(cat %s)" && rm -f %s; fi' % (TOKEN, TOKEN, TOKEN))
         elif not live.enabled:
             lines.append("if pfctl -si 2>/dev/null | grep -q '^Status: Enabled'; then pfctl -d || status=$?; fi")
         lines.append('[ "$status" -eq 0 ]')
