@@ -40,8 +40,8 @@ def chain_of(listing: Listing, ref: t.Any = None) -> Chain:
         entry = _entry(index, line, meaning, tables)
         if entries and pending is not None and meaning is not None and _is_pair(pending, (line, meaning)):
             first = entries[-1]
-            assert first.rule is not None
-            entries[-1] = Entry(first.native + entry.native, rule=replace(first.rule, family=None), ref=first.ref + entry.ref)
+            both = replace(first.rule, family=None) if first.rule is not None else None
+            entries[-1] = Entry(first.native + entry.native, rule=both, ref=first.ref + entry.ref)
             pending = None
             continue
         entries.append(entry)

@@ -215,7 +215,7 @@ def _question(rules: t.Sequence[NativeRule], tables: Tables) -> str:
 
 
 def _answers(text: str, count: int) -> t.List[t.Tuple[str, ...]]:
-    found: t.List[t.List[str]] = [[] for _ in range(count)]
+    found: t.List[t.List[str]] = [[] for _number in range(count)]
     for chains in parse_saved(text).tables.values():
         for chain in chains.values():
             current: t.Optional[int] = None

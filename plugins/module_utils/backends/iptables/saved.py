@@ -111,7 +111,7 @@ def parse_saved(text: str) -> Saved:
             odd = odd or line
     for (name, chain), lines in rules.items():
         known = tables[name].get(chain, SavedChain(chain))
-        tables[name][chain] = SavedChain(chain, known.policy, tuple(one for one, _ in lines), tuple(n for _, n in lines), known.head)
+        tables[name][chain] = SavedChain(chain, known.policy, tuple(one for one, _n in lines), tuple(n for _one, n in lines), known.head)
     if len(starts) != len(commits):
         odd = odd or "*%s without COMMIT" % next(name for name in starts if name not in commits)
     return Saved(tables, starts, commits, odd, tuple(incompatible))

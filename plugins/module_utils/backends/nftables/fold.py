@@ -148,7 +148,6 @@ def _pair(first: Line, second: Line, directions: t.Sequence[str], table: TableKe
 
 def _logged(one: Meaning, other: Meaning) -> t.Optional[Meaning]:
     """Join a log line and the verdict line behind it."""
-    assert one.log is not None
     if other.logged or one.conditions() != other.conditions():
         return None
     if one.set_name is not None or other.set_name is not None:
@@ -161,8 +160,7 @@ def _logged(one: Meaning, other: Meaning) -> t.Optional[Meaning]:
 
 def _both_families(one: Meaning, other: Meaning) -> t.Optional[Meaning]:
     """Join the lines for IPv4 and IPv6 of a limit per source."""
-    assert one.set_name is not None and other.set_name is not None
-    if (one.family, other.family) != (4, 6) or one.set_name[:-1] != other.set_name[:-1]:
+    if one.set_name is None or other.set_name is None or (one.family, other.family) != (4, 6) or one.set_name[:-1] != other.set_name[:-1]:
         return None
     plain = replace(other, family=None, set_name=None)
     if replace(one, family=None, set_name=None) != plain or not (one.source == one.destination == ANY):

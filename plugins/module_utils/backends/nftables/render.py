@@ -198,8 +198,7 @@ def _limit(limit: Limit) -> str:
 
 
 def _log(rule: Rule) -> str:
-    assert rule.log is not None
-    return "log" if rule.log.prefix is None else 'log prefix "%s"' % rule.log.prefix
+    return "log" if rule.log is None or rule.log.prefix is None else 'log prefix "%s"' % rule.log.prefix
 
 
 def _verdict(rule: Rule, table_family: str, known_family: t.Optional[int]) -> t.Tuple[str, str]:

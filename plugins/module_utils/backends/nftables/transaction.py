@@ -77,8 +77,7 @@ class Script:
     def ensure_set(self, key: TableKey, wanted: LimitSet) -> None:
         """Create a set for a limit per source unless it is there."""
         table = self.after.table(key)
-        assert table is not None
-        if table.block("set", wanted.name) is None:
+        if table is None or table.block("set", wanted.name) is None:
             self.creates.append("add set %s %s %s %s" % (*key, wanted.name, wanted.definition()))
             body = tuple("\t\t" + line for line in wanted.listed())
             self.after = self.after.put(table.put(Block("set", wanted.name, body)))
@@ -90,9 +89,10 @@ class Script:
 
     def set_rules(self, ref: ChainRef, rules: t.Sequence[RuleLine]) -> None:
         """Say what rules a chain will have."""
+        block = self._block(ref)
         table = self.after.table(ref[:2])
-        assert table is not None
-        self.after = self.after.put(table.put(replace(self._block(ref), rules=tuple(rules))))
+        if table is not None:
+            self.after = self.after.put(table.put(replace(block, rules=tuple(rules))))
 
     def _block(self, ref: ChainRef) -> Block:
         table = self.after.table(ref[:2])

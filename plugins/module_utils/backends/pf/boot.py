@@ -22,17 +22,17 @@ _PLIST = """\
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
 <dict>
-	<key>Label</key>
-	<string>com.holdfast.firewall.pf</string>
-	<key>ProgramArguments</key>
-	<array>
-		<string>/sbin/pfctl</string>
-		<string>-e</string>
-		<string>-f</string>
-		<string>/etc/pf.conf</string>
-	</array>
-	<key>RunAtLoad</key>
-	<true/>
+    <key>Label</key>
+    <string>com.holdfast.firewall.pf</string>
+    <key>ProgramArguments</key>
+    <array>
+        <string>/sbin/pfctl</string>
+        <string>-e</string>
+        <string>-f</string>
+        <string>/etc/pf.conf</string>
+    </array>
+    <key>RunAtLoad</key>
+    <true/>
 </dict>
 </plist>
 """

@@ -107,7 +107,7 @@ DEFAULT_RELEASES = {"freebsd": "15.1", "openbsd": "7.6", "macos": "24.1.0"}
 
 def parse_flavour(spec: str) -> Flavour:
     """Turn ``freebsd`` or ``freebsd-12.1`` into a ``Flavour``; ``ValueError`` for any other system."""
-    name, _, release = spec.strip().partition("-")
+    name, _dash, release = spec.strip().partition("-")
     if name not in DEFAULT_RELEASES:
         raise ValueError("unknown flavour %r: use freebsd, openbsd or macos, with an optional release as in freebsd-12.1" % spec)
     return Flavour(name, release or DEFAULT_RELEASES[name])

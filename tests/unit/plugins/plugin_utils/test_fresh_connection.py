@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.fresh_connection import describe_proof, fresh, over_network
@@ -27,6 +30,13 @@ class Connection:
 
     def reset(self):
         self.resets += 1
+
+
+@pytest.fixture(name="tmp_path")
+def _tmp_path():
+    """A folder with a short path: that of a control socket has an end."""
+    with tempfile.TemporaryDirectory(prefix="cp-") as folder:
+        yield Path(folder)
 
 
 def openssh(tmp_path, ssh_args="-C -o ControlMaster=auto -o ControlPersist=60s"):

@@ -75,7 +75,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("typed", "listed"), LISTED)
 def test_it_lists_the_normal_form_which_reads_back_as_itself(typed, listed):
-    _, outcome = ipfw_rules("add 100 %s\n" % typed)
+    _rules, outcome = ipfw_rules("add 100 %s\n" % typed)
     assert outcome.rc == 0, outcome.stderr
     assert outcome.stdout == ["00100 " + listed]
 

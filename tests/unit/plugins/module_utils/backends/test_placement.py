@@ -273,18 +273,18 @@ WORDS = st.fixed_dictionaries(
 )
 
 
-def goes_first(one, other):
+def goes_first(first, second):
     """Whether two rules have an order: the narrower one, or of two that overlap in part the one that stops."""
-    if one.action == other.action or not overlaps(one, other) or covers(one, other):
+    if first.action == second.action or not overlaps(first, second) or covers(first, second):
         return False
-    return covers(other, one) or (one.action != "allow" and other.action == "allow")
+    return covers(second, first) or (first.action != "allow" and second.action == "allow")
 
 
 def has_an_order(wanted):
     """Whether some order satisfies every pair."""
     left = list(wanted)
     while left:
-        free = [one for one in left if not any(goes_first(other, one) for other in left)]
+        free = [one for one in left if not any(goes_first(before, one) for before in left)]
         if not free:
             return False
         left = [one for one in left if one not in free]

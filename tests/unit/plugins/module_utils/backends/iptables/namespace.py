@@ -54,7 +54,7 @@ class NamespaceHost(LocalHost):
 
     def _await_namespace(self):
         mine = os.readlink("/proc/self/ns/net")
-        for _ in range(200):
+        for _try in range(200):
             try:
                 if os.readlink("/proc/%d/ns/net" % self.holder.pid) != mine:
                     return

@@ -66,7 +66,7 @@ def test_a_flush_is_undone_to_the_byte(backend, host):
     host.load("*filter\n:INPUT DROP [0:0]\n:OWN - [0:0]\n-A INPUT -j OWN\n-A OWN -p tcp -j ACCEPT\nCOMMIT\n", family=6)
     snapshot, before = flush(backend, {"INPUT (ipv4)": [SSH]})
     assert backend.read().listing != before.listing
-    for _ in range(2):
+    for _round in range(2):
         assert restore(host, snapshot).ok
         assert backend.read().listing == before.listing
 

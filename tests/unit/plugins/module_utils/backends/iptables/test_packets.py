@@ -82,7 +82,7 @@ def test_a_limit_lets_its_burst_through_once_even_when_it_logs(backend, arrivals
 def test_a_limit_for_each_source_counts_sources_apart_even_when_it_logs(backend, arrivals):
     present(backend, rule(action="deny", protocol="udp", port=4000))
     present(backend, rule(protocol="udp", port=4000, limit="1/minute", limit_burst=3, limit_per="source", log=True))
-    counts = [source for source, _port in arrivals([[source, 4000] for source in SOURCES[:2] for _ in range(6)])]
+    counts = [source for source, _port in arrivals([[source, 4000] for source in SOURCES[:2] for _time in range(6)])]
     assert counts == [SOURCES[0]] * 3 + [SOURCES[1]] * 3
 
 

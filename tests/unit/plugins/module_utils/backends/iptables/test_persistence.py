@@ -187,10 +187,9 @@ def test_the_loaders_file_loads_to_the_rules_that_were_confirmed(backend, host):
     present(backend, rule(action="deny", source=MANY, port=80))
     present(backend, rule(port=443, log=True, limit="6/minute", limit_per="source"))
     before = backend.read().listing
-    listing = boot(
-        host, backend, own_load(host, "sets"), *("%s-restore < %s/etc/iptables/rules.v%d" % (tool, host.folder, family)
-        for tool, family in (("iptables", 4), ("ip6tables", 6))),
-    )  # fmt: skip
+    tools = (("iptables", 4), ("ip6tables", 6))
+    loads = ["%s-restore < %s/etc/iptables/rules.v%d" % (tool, host.folder, family) for tool, family in tools]
+    listing = boot(host, backend, own_load(host, "sets"), *loads)
     assert listing == before
     assert "holdfast-firewall-ipset.service" in host.enabled
     assert "Before=netfilter-persistent.service" in host.read("/etc/systemd/system/holdfast-firewall-ipset.service")

@@ -14,41 +14,41 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse imp
 
 SITE = """
 table inet filter {
-	set office {
-		type ipv4_addr
-		elements = { 192.0.2.1 }
-	}
+    set office {
+        type ipv4_addr
+        elements = { 192.0.2.1 }
+    }
 
-	chain mail {
-		ip saddr @office accept
-	}
+    chain mail {
+        ip saddr @office accept
+    }
 
-	chain input {
-		type filter hook input priority 0; policy drop;
-		ct state established,related accept
-		iif lo accept
-		tcp dport 22 accept comment "ssh"
-		tcp dport 25 counter jump mail
-		reject with icmpx admin-prohibited
-	}
+    chain input {
+        type filter hook input priority 0; policy drop;
+        ct state established,related accept
+        iif lo accept
+        tcp dport 22 accept comment "ssh"
+        tcp dport 25 counter jump mail
+        reject with icmpx admin-prohibited
+    }
 
-	chain output {
-		type filter hook output priority 0; policy accept;
-	}
+    chain output {
+        type filter hook output priority 0; policy accept;
+    }
 }
 table ip nat {
-	chain postrouting {
-		type nat hook postrouting priority 100; policy accept;
-		oifname "eth0" masquerade
-	}
+    chain postrouting {
+        type nat hook postrouting priority 100; policy accept;
+        oifname "eth0" masquerade
+    }
 }
 """
 FAIL2BAN = """
 table inet f2b-table {
-	chain f2b-chain {
-		type filter hook input priority -1; policy accept;
-		tcp dport 22 ip saddr 203.0.113.9 reject
-	}
+    chain f2b-chain {
+        type filter hook input priority -1; policy accept;
+        tcp dport 22 ip saddr 203.0.113.9 reject
+    }
 }
 """
 

@@ -12,76 +12,76 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse imp
 
 SITE = """
 table inet filter {
-	comment "the site's own"
-	counter seen {
-	}
+    comment "the site's own"
+    counter seen {
+    }
 
-	set office {
-		type ipv4_addr
-		flags interval
-		auto-merge
-		comment "people"
-		elements = { 192.0.2.0/24, 198.51.100.7 }
-	}
+    set office {
+        type ipv4_addr
+        flags interval
+        auto-merge
+        comment "people"
+        elements = { 192.0.2.0/24, 198.51.100.7 }
+    }
 
-	map services {
-		type inet_service : verdict
-		elements = { 22 : accept, 25 : jump mail }
-	}
+    map services {
+        type inet_service : verdict
+        elements = { 22 : accept, 25 : jump mail }
+    }
 
-	set banned {
-		type ipv4_addr
-		elements = { 203.0.113.9 }
-	}
+    set banned {
+        type ipv4_addr
+        elements = { 203.0.113.9 }
+    }
 
-	chain mail {
-		comment "not a base"
-		ip saddr @office counter name "seen" accept
-		jump deeper
-	}
+    chain mail {
+        comment "not a base"
+        ip saddr @office counter name "seen" accept
+        jump deeper
+    }
 
-	chain f2b-sshd {
-		ip saddr @banned reject
-	}
+    chain f2b-sshd {
+        ip saddr @banned reject
+    }
 
-	chain input {
-		type filter hook input priority 0; policy drop;
-		ct state established,related accept
-		tcp dport 22 jump f2b-sshd
-		tcp dport vmap @services
-		tcp dport { 80, 443 } accept
-	}
+    chain input {
+        type filter hook input priority 0; policy drop;
+        ct state established,related accept
+        tcp dport 22 jump f2b-sshd
+        tcp dport vmap @services
+        tcp dport { 80, 443 } accept
+    }
 
-	chain deeper {
-		drop
-	}
+    chain deeper {
+        drop
+    }
 
-	chain output {
-		type filter hook output priority 0; policy accept;
-		tcp dport 25 drop
-	}
+    chain output {
+        type filter hook output priority 0; policy accept;
+        tcp dport 25 drop
+    }
 }
 table inet f2b-table {
-	chain f2b-chain {
-		type filter hook input priority -1; policy accept;
-		tcp dport 22 ip saddr 203.0.113.9 reject
-	}
+    chain f2b-chain {
+        type filter hook input priority -1; policy accept;
+        tcp dport 22 ip saddr 203.0.113.9 reject
+    }
 }
 table ip nat {
-	chain own {
-		accept
-	}
+    chain own {
+        accept
+    }
 
-	chain prerouting {
-		type nat hook prerouting priority -100; policy accept;
-		tcp dport 8080 redirect to :80
-	}
+    chain prerouting {
+        type nat hook prerouting priority -100; policy accept;
+        tcp dport 8080 redirect to :80
+    }
 
-	chain postrouting {
-		type nat hook postrouting priority 100; policy accept;
-		oifname "eth0" masquerade
-		jump own
-	}
+    chain postrouting {
+        type nat hook postrouting priority 100; policy accept;
+        oifname "eth0" masquerade
+        jump own
+    }
 }
 """
 KEPT = [parse_rule({"action": "allow", "port": 22, "stateful": True, "comment": "management"})]

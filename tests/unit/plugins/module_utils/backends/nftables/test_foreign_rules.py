@@ -17,39 +17,39 @@ BACKEND = Nftables(None)
 OFFICE = ["192.0.2.0/24", "198.51.100.7", *("203.0.113.%d" % last for last in (1, 3, 5, 9, 11))]
 SITE = """
 table inet filter {
-	comment "the site's own"
-	counter seen {
-	}
+    comment "the site's own"
+    counter seen {
+    }
 
-	set office {
-		type ipv4_addr
-		flags interval
-		auto-merge
-		elements = { 192.0.2.0/24, 198.51.100.7, 203.0.113.1, 203.0.113.3, 203.0.113.5, 203.0.113.9, 203.0.113.11 }
-	}
+    set office {
+        type ipv4_addr
+        flags interval
+        auto-merge
+        elements = { 192.0.2.0/24, 198.51.100.7, 203.0.113.1, 203.0.113.3, 203.0.113.5, 203.0.113.9, 203.0.113.11 }
+    }
 
-	set banned {
-		type ipv4_addr
-		flags dynamic,timeout
-		timeout 1h
-		elements = { 192.0.2.66 }
-	}
+    set banned {
+        type ipv4_addr
+        flags dynamic,timeout
+        timeout 1h
+        elements = { 192.0.2.66 }
+    }
 
-	map services {
-		type inet_service : verdict
-		elements = { 22 : accept, 25 : jump mail }
-	}
+    map services {
+        type inet_service : verdict
+        elements = { 22 : accept, 25 : jump mail }
+    }
 
-	chain mail {
-		comment "not a base"
-		ip saddr 192.0.2.0/24 accept
-		return
-	}
+    chain mail {
+        comment "not a base"
+        ip saddr 192.0.2.0/24 accept
+        return
+    }
 
-	chain input {
-		type filter hook input priority filter; policy drop;
+    chain input {
+        type filter hook input priority filter; policy drop;
 %s
-	}
+    }
 }
 """
 
@@ -201,7 +201,7 @@ def test_base_chains_stand_in_the_order_in_which_packets_meet_them(space, backen
 
 def test_chains_of_other_hooks_and_types_are_listed_but_judge_no_direction(space, backend):
     space.nft(
-        "table ip nat {\nchain post {\ntype nat hook postrouting priority 100;\noifname \"eth0\" masquerade\n}\n"
+        'table ip nat {\nchain post {\ntype nat hook postrouting priority 100;\noifname "eth0" masquerade\n}\n'
         "chain out {\ntype nat hook output priority 100;\naccept\n}\n}\n"
     )
     ruleset = backend.read()
@@ -223,7 +223,7 @@ def test_elements_that_come_and_go_are_not_part_of_the_listing(space, backend):
 
 
 def test_a_listing_reads_as_it_was_written(space):
-    space.nft(SITE % "tcp dport 22 accept comment \"a # handle 7\"")
+    space.nft(SITE % 'tcp dport 22 accept comment "a # handle 7"')
     plain = space.listed().replace("\t\telements = { 192.0.2.66 }\n", "")
     with_handles = space.checked(["nft", "-s", "-a", "list", "ruleset"])
     assert parse_listing(plain).text() == parse_listing(with_handles).text() == plain

@@ -14,28 +14,28 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors im
 
 SITE = """
 table inet filter {
-	set office {
-		type ipv4_addr
-		elements = { 192.0.2.1 }
-	}
+    set office {
+        type ipv4_addr
+        elements = { 192.0.2.1 }
+    }
 
-	chain mail {
-	}
+    chain mail {
+    }
 
-	chain input {
-		type filter hook input priority 0; policy drop;
-		tcp dport 22 accept
-	}
+    chain input {
+        type filter hook input priority 0; policy drop;
+        tcp dport 22 accept
+    }
 }
 table inet f2b-table {
-	chain f2b-chain {
-		type filter hook input priority -1;
-	}
+    chain f2b-chain {
+        type filter hook input priority -1;
+    }
 }
 table ip filter {
-	chain input {
-		type filter hook input priority 0;
-	}
+    chain input {
+        type filter hook input priority 0;
+    }
 }
 """
 LINES = [

@@ -26,15 +26,15 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse imp
 #: What the administrator's own file loads at boot.
 SITE = """
 table inet filter {
-	chain input {
-		type filter hook input priority 0; policy drop;
-		ct state established,related accept
-		tcp dport 22 accept comment "ssh"
-		tcp dport 25 accept
-		tcp dport 25 accept
-		ip saddr 192.0.2.0/24 reject
-		counter
-	}
+    chain input {
+        type filter hook input priority 0; policy drop;
+        ct state established,related accept
+        tcp dport 22 accept comment "ssh"
+        tcp dport 25 accept
+        tcp dport 25 accept
+        ip saddr 192.0.2.0/24 reject
+        counter
+    }
 }
 """
 

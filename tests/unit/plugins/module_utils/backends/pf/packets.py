@@ -33,7 +33,7 @@ def _address(addresses, family):
     found = [OUTSIDE[family]]
     for network in addresses.networks:
         if network.version == family:
-            top = 2 ** network.max_prefixlen
+            top = 2**network.max_prefixlen
             low, high = int(network.network_address), int(network.broadcast_address)
             kind = type(network.network_address)
             found += [str(kind(number % top)) for number in (low - 1, low, high, high + 1)]

@@ -258,16 +258,16 @@ def test_a_raw_line_goes_into_its_section_once(freebsd, line):
     freebsd.apply(transaction)
     assert freebsd.read().listing == transaction.after
     freebsd.persist(transaction.persist)
-    (chain, entry), = freebsd.match_native(freebsd.read(), line)
+    ((chain, entry),) = freebsd.match_native(freebsd.read(), line)
     assert entry is not None
     removed = freebsd.plan(freebsd.read(), [Edit(chain, remove=entry)])
     assert removed.after == CONF
 
 
 def test_a_raw_line_in_other_words_is_the_same_rule(freebsd):
-    (_chain, entry), = freebsd.match_native(freebsd.read(), "pass  out  quick  all")
+    ((_chain, entry),) = freebsd.match_native(freebsd.read(), "pass  out  quick  all")
     assert entry is None
-    (_chain, entry), = freebsd.match_native(freebsd.read(), "pass out from any to any keep state")
+    ((_chain, entry),) = freebsd.match_native(freebsd.read(), "pass out from any to any keep state")
     assert entry is not None and entry.native == ("pass out all",)
 
 
