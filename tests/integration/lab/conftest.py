@@ -94,7 +94,8 @@ def pytest_terminal_summary(terminalreporter, config):
     for kind, one in config.stash.get(_FIGURES, {}).items():
         terminalreporter.write_line(
             f"packets on {kind}: {one.pairs} pairs of a packet and the rules it met, {one.rules} rules, {one.mismatches} mismatches, "
-            f"{one.repeated} packets sent twice, {one.refused} rules refused, {one.seconds:.0f} s"
+            f"{one.uncertain} packets of which nothing is promised, {one.repeated} packets sent twice, {one.refused} rules refused, "
+            f"{one.seconds:.0f} s"
         )
         for note in sorted(set(one.notes)):
             terminalreporter.write_line(f"    refused: {note}")

@@ -34,8 +34,7 @@ class Agent:
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
         self.seen: t.List[t.Tuple[str, int, str, str]] = []
-        self.probes: t.List[socket.socket] = []
-        self.flows: t.Dict[int, socket.socket] = {}
+        self.probes: t.Dict[int, socket.socket] = {}
         self.accepted: t.Dict[int, socket.socket] = {}
         for family, protocols in ((4, (TCP, UDP, ICMP, SCTP, TRIAL)), (6, (TCP, UDP, ICMPV6, SCTP, TRIAL))):
             for protocol in protocols:
@@ -73,10 +72,10 @@ class Agent:
         return seen
 
     def close(self) -> None:
-        """Close the sockets of all probes and flows."""
-        for one in [*self.probes, *self.flows.values(), *self.accepted.values()]:
+        """Close the sockets of all probes and connections."""
+        for one in [*self.probes.values(), *self.accepted.values()]:
             self._close(one)
-        self.probes, self.flows, self.accepted, self.seen = [], {}, {}, []
+        self.probes, self.accepted, self.seen = {}, {}, []
 
     def open(self, token: int, source: str, destination: str, port: int) -> None:
         """Open a TCP connection that stays."""
@@ -85,12 +84,15 @@ class Agent:
         flow.settimeout(2)
         flow.connect((destination, port))
         flow.setblocking(False)
-        self.flows[token] = flow
+        self.probes[token] = flow
 
     def talk(self, tokens: t.List[int]) -> None:
         """Send a byte over each connection, from whichever end this is."""
         for token in tokens:
-            (self.flows.get(token) or self.accepted[token]).send(b"x")
+            try:
+                (self.probes.get(token) or self.accepted[token]).send(b"x")
+            except OSError:
+                pass  # what does not arrive is not seen
 
     # -- inside
 
@@ -132,7 +134,7 @@ class Agent:
         family = FAMILIES[6 if ":" in source else 4]
         if protocol in (TCP, UDP):
             one = socket.socket(family, socket.SOCK_STREAM if protocol == TCP else socket.SOCK_DGRAM)
-            self.probes.append(one)
+            self.probes[token] = one
             one.setblocking(False)
             one.bind((source, token))
             if protocol == TCP:
@@ -142,10 +144,11 @@ class Agent:
                 except BlockingIOError:
                     pass
             else:
-                one.sendto(b"probe", (destination, port))
+                one.connect((destination, port))
+                one.send(b"probe")
             return
         one = socket.socket(family, socket.SOCK_RAW, protocol)
-        self.probes.append(one)
+        self.probes[token] = one
         one.bind((source, 0))
         if protocol == TRIAL and ":" in source:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_CHECKSUM, 2)
@@ -196,6 +199,8 @@ def describe(protocol: int, packet: bytes) -> t.Tuple[str, int]:
         if len(packet) > (packet[12] >> 4) * 4:
             return ("data" if outward else "data back"), token
         return "other", token
+    if protocol == UDP and packet[HEADER:] == b"x":
+        return ("data" if outward else "data back"), token
     return ("request" if outward else "answer"), token
 
 

@@ -9,6 +9,8 @@ usual server. ``strict``: as old servers do it, without a word about states: ser
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .packet_oracle import Chain, Condition, Entry
 
 BASES = ("open", "closed", "strict")
@@ -114,15 +116,17 @@ def native(kind: str, base: str) -> list[tuple[list[str], str]]:
 def chains(kind: str, base: str) -> list[Chain]:
     """Return the lists of a host of this kind with a base.
 
-    nftables has our own chains, where rules go unless another chain would stop what they allow; an allowed packet passes both. Of two
-    chains of one priority the kernel asks the younger one first, which is ours.
-    iptables has one list for each address family.
+    nftables has our own chains beside the administrator's, and a packet has to pass both: what we stop is stopped in ours, what we allow
+    is allowed in both. Of two chains of one priority the kernel asks the younger one first, which is ours. iptables has one list for each
+    address family.
     """
     if kind == "nftables":
-        theirs = [Chain(hook, _BOTH, default, list(entries), home=False) for hook, default, entries in _administrators(base, _BOTH)]
-        return [Chain(hook, _BOTH) for hook in ("in", "out", "forward")] + theirs
+        theirs = [Chain(hook, _BOTH, default, entries, stops=False) for hook, default, entries in _administrators(base, _BOTH)]
+        # An allow is not put into our chain unless something there stops it, so a deny that comes later does not see it.
+        return [Chain(hook, _BOTH, exceptions=not theirs) for hook in ("in", "out", "forward")] + theirs
     return [
-        Chain(hook, families, default, list(entries))
+        # Nothing is moved past a rule that the language cannot say, such as the one for the state invalid.
+        Chain(hook, families, default, entries, exceptions=(base, hook) != ("strict", "in"))
         for families in (frozenset({4}), frozenset({6}))
         for hook, default, entries in _administrators(base, families) or [(hook, "allow", []) for hook in ("in", "out", "forward")]
     ]
@@ -137,17 +141,21 @@ def _administrators(base: str, families: frozenset[int]) -> list[tuple[str, str,
 
     def tracked(hook: str) -> Entry:
         condition = Condition(hook, families, states=frozenset({"established", "related"}))
-        return Entry(condition, "allow", f"(the administrator's) {hook} established, related", told=False, established=True)
+        return Entry(condition, "allow", f"(the administrator's) {hook} established, related", told=False)
+
+    def numbered(*entries: Entry) -> list[Entry]:
+        return [replace(entry, order=order) for order, entry in enumerate(entries)]
 
     loopback = [allow(hook, interface="lo") for hook in ("in", "out")]
-    services = [allow("in", protocol=6, ports=(22, SERVICE))]
+    services = allow("in", protocol=6, ports=(22, SERVICE))
     if base == "closed":
+        udp_in, udp_out = (allow(hook, protocol=17, ports=(SERVICE,)) for hook in ("in", "out"))
         return [
-            ("in", "deny", [loopback[0], tracked("in"), *services, allow("in", protocol=17, ports=(SERVICE,))]),
-            ("out", "deny", [loopback[1], tracked("out"), *(allow("out", protocol=one, ports=(SERVICE,)) for one in (6, 17))]),
-            ("forward", "deny", [tracked("forward"), allow("forward", protocol=6, ports=(SERVICE,))]),
+            ("in", "deny", numbered(loopback[0], tracked("in"), services, udp_in)),
+            ("out", "deny", numbered(loopback[1], tracked("out"), allow("out", protocol=6, ports=(SERVICE,)), udp_out)),
+            ("forward", "deny", numbered(tracked("forward"), allow("forward", protocol=6, ports=(SERVICE,)))),
         ]
     if base == "strict":
         answers = allow("out", protocol=6, ports=(22, SERVICE), from_port=True, told=False)
-        return [("in", "deny", [loopback[0], *services]), ("out", "deny", [loopback[1], answers]), ("forward", "deny", [])]
+        return [("in", "deny", numbered(loopback[0], services)), ("out", "deny", numbered(loopback[1], answers)), ("forward", "deny", [])]
     return []

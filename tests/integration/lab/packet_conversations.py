@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Iterator, Mapping, Sequence
 
 from .packet_oracle import ICMP, ICMPV6, OPPOSITE, SCTP, TCP, TRIAL, UDP, Entry, Firewall, Packet
@@ -60,38 +60,47 @@ class Probe:
 class Expectation:
     """What must be seen of a probe: whether the request arrives, and what its sender hears (``answer``, ``reset``, ``unreachable``).
 
-    :ivar judged: each packet whose fate is compared, with its verdict and the entry that decides it.
+    :ivar goes_on: whether the next packet of the sender arrives; None where there is none.
+    :ivar certain: whether the rules promise all that; if not, it proves nothing.
+    :ivar judged: each packet whose fate is compared, with the entries that may decide it.
     """
 
-    arrives: bool
-    hears: str | None
-    judged: list[tuple[Packet, str, Entry | None]] = field(default_factory=list)
+    arrives: bool = False
+    hears: str | None = None
+    goes_on: bool | None = None
+    certain: bool = True
+    judged: list[tuple[Packet, list[Entry]]] = field(default_factory=list)
+
+    def judge(self, firewall: Firewall, packet: Packet) -> str:
+        """Return and note what becomes of a packet."""
+        entries = firewall.judge(packet)
+        self.judged.append((packet, entries))
+        self.certain = self.certain and len({entry.outcome for entry in entries}) == 1
+        return entries[0].outcome
 
     def __str__(self) -> str:
         lines = [f"{'arrives' if self.arrives else 'does not arrive'}, the sender hears {self.hears or 'nothing'}"]
-        lines += [f"    {packet}: {verdict} by {entry.text if entry else 'default'}" for packet, verdict, entry in self.judged]
+        if self.goes_on is not None:
+            lines[0] += f", more {'arrives' if self.goes_on else 'does not arrive'}"
+        lines += [f"    {packet}: {' or '.join(f'{one.outcome} by {one.text}' for one in entries)}" for packet, entries in self.judged]
         return "\n".join(lines)
 
 
-def expect(firewall: Firewall, sides: Mapping[str, Side], probe: Probe, token: int) -> Expectation:
-    """Follow a probe and what it causes through the firewall."""
-    request = probe.request(token)
-    verdict, entry = firewall.judge(request)
-    found = Expectation(verdict == "allow", None, [(request, verdict, entry)])
-    if verdict == "allow" and probe.protocol not in (SCTP, TRIAL):
-        reply = _turned(probe, request)
-        answer, by = firewall.judge(reply)
-        found.judged.append((reply, answer, by))
-        found.hears = "answer" if answer == "allow" else None
-    elif verdict == "reject":
-        reset = entry is not None and entry.condition.protocol == TCP
-        for refusal in _refusals(sides, probe, request, reset):
-            answer, by = firewall.judge(refusal)
-            found.judged.append((refusal, answer, by))
-            if answer != "allow":
-                break
-        else:
-            found.hears = "reset" if reset else "unreachable"
+def expect(firewall: Firewall, sides: Mapping[str, Side], probe: Probe, token: int, more: bool = True) -> Expectation:
+    """Follow a probe and what it causes through the firewall; with ``more`` also what its sender sends when it has been answered."""
+    found, request = Expectation(), probe.request(token)
+    outcome = found.judge(firewall, request)
+    if outcome == "allow":
+        found.arrives = True
+        if probe.protocol in (SCTP, TRIAL) or found.judge(firewall, _turned(probe, request)) != "allow":
+            return found
+        found.hears = "answer"
+        if more and probe.protocol in (TCP, UDP):
+            found.goes_on = found.judge(firewall, replace(request, state="established")) == "allow"
+    elif outcome != "deny" and all(
+        found.judge(firewall, refusal) == "allow" for refusal in _refusals(sides, probe, request, outcome == "reset")
+    ):
+        found.hears = outcome
     return found
 
 

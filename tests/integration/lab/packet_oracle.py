@@ -3,8 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What must happen to a packet: the meaning of rules, written down a second time.
 
-Pure: touches nothing, and shares no code with the collection: it reads the words that a user writes. Rules stand in lists, the first
-match decides. A new rule goes to the end of its list, or before the first entry that covers it and decides otherwise.
+Pure: touches nothing, and shares no code with the collection: it reads the words that a user writes. It knows no places in lists, only
+what is promised of two rules that meet in a packet and decide differently:
+
+* the narrower one decides; of two that say the same, the one whose task came later;
+* of two that overlap in part, the one that stops packets decides;
+* where nothing is promised (a deny and a reject that overlap in part, words of the administrator that the language cannot say), there
+  are several answers, and the packet proves nothing.
 """
 
 from __future__ import annotations
@@ -103,161 +108,145 @@ class Limit:
 
     burst: int
     per_source: bool
-    used: dict[str, int] = field(default_factory=dict)
+    used: dict[tuple[int, str], int] = field(default_factory=dict)
 
-    def take(self, packet: Packet) -> bool:
-        """Count one packet; returns whether it is within the limit."""
-        key = packet.source if self.per_source else ""
+    def take(self, packet: Packet, chain: Chain) -> bool:
+        """Count one packet, in each chain by itself; returns whether it is within the limit."""
+        key = (id(chain), packet.source if self.per_source else "")
         self.used[key] = self.used.get(key, 0) + 1
         return self.used[key] <= self.burst
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One place in a list.
+    """One rule, of the administrator or of ours.
 
     :ivar verdict: ``allow``, ``deny`` or ``reject``.
-    :ivar told: whether it is a whole rule of the language; what an administrator wrote otherwise (states, ICMP types) is not judged
-        when a place for a new rule is looked for.
-    :ivar stateful: see the language.
-    :ivar established: accepts what belongs to tracked connections, so that no reply needs a rule of its own.
+    :ivar order: when it came; the administrator's come first, in the order of their list.
+    :ivar ours: whether a task of ours made it.
+    :ivar told: whether it is a whole rule of the language; what else an administrator may write (states, source ports) is not.
+    :ivar limit: how many packets it still matches.
     """
 
     condition: Condition
     verdict: str
     text: str
+    order: int = 0
+    ours: bool = False
     told: bool = True
     stateful: bool = False
-    established: bool = False
     limit: Limit | None = field(default=None, compare=False)
     limit_words: tuple[Any, ...] = ()
 
+    @property
+    def outcome(self) -> str:
+        """What a sender notices: ``allow``, ``deny``, or how it is refused."""
+        if self.verdict != "reject":
+            return self.verdict
+        return "reset" if self.condition.protocol == TCP else "unreachable"
+
     def same(self, other: Entry) -> bool:
         """Return whether both are the same rule; comment and log do not count."""
-        return self._identity() == other._identity()
+        one, two = ((each.condition, each.verdict, each.stateful, each.limit_words) for each in (self, other))
+        return one == two
 
-    def decides(self, condition: Condition) -> bool:
-        """Return whether it decides all packets of a condition."""
-        return self.told and self.limit is None and self.condition.covers(condition)
+    def covers(self, other: Entry) -> bool:
+        """Return whether it decides all packets of the other."""
+        return self.limit is None and self.condition.covers(other.condition)
 
-    def _identity(self) -> tuple[Any, ...]:
-        return self.condition, self.verdict, self.stateful, self.limit_words
+    def precedes(self, other: Entry) -> bool:
+        """Return whether it is promised that this one decides what both match."""
+        if self.outcome == other.outcome:
+            return False
+        if not self.ours and not other.ours:
+            return self.order < other.order
+        if self.condition.reply or other.condition.reply:
+            # A stateful allow puts its replies before a rule that is there and stops all of them. What comes later is free to stop them.
+            plain = replace(self.condition, port_spans=None, states=ALL_STATES, reply=False, from_port=False)
+            return self.condition.reply and other.order < self.order and other.condition.covers(plain)
+        if not self.told or not other.told:
+            return False
+        if self.covers(other) and other.covers(self):
+            return self.order > other.order
+        if self.covers(other) or other.covers(self):
+            return other.covers(self)
+        return other.verdict == "allow"
 
 
 @dataclass
 class Chain:
-    """One list. A packet has to pass all chains of its hook and family; ``home`` takes what no other chain has to."""
+    """One list of the host's firewall. A packet has to pass all chains of its hook and family.
+
+    :ivar stops: whether our rules that stop packets are asked here too, not only those that allow them.
+    :ivar exceptions: whether what allows packets and was there first stays an exception from a wider rule that stops them.
+    """
 
     hook: str
     families: frozenset[int]
     default: str = "allow"
     entries: list[Entry] = field(default_factory=list)
-    home: bool = True
+    stops: bool = True
+    exceptions: bool = True
 
-    def decide(self, packet: Packet) -> tuple[str, Entry | None]:
-        """Return the verdict and the entry that gave it, None for the default."""
-        for entry in self.entries:
-            if entry.condition.matches(packet) and (entry.limit is None or entry.limit.take(packet)):
-                return entry.verdict, entry
-        return self.default, None
+    def decide(self, packet: Packet, ours: Sequence[Entry]) -> list[Entry]:
+        """Return the entries that may decide a packet: one, or several where nothing is promised."""
+        found = [entry for entry in [*self.entries, *(self._within(one) for one in ours)] if entry.condition.matches(packet)]
+        while found:
+            first = [one for one in found if not any(self._precedes(other, one) for other in found)] or found
+            if len(first) > 1 or first[0].limit is None or first[0].limit.take(packet, self):
+                return first
+            found.remove(first[0])
+        return [Entry(Condition(self.hook, self.families), self.default, "the default")]
+
+    def _precedes(self, one: Entry, other: Entry) -> bool:
+        exception = one.verdict == "allow" and other.ours and one.order < other.order
+        return one.precedes(other) and (self.exceptions or not exception)
+
+    def _within(self, entry: Entry) -> Entry:
+        """Return an entry as it reads here."""
+        here = entry.condition.families & self.families if self.stops or entry.verdict == "allow" else frozenset()
+        return replace(entry, condition=replace(entry.condition, families=here))
 
 
 class Firewall:
-    """The chains of a host, to which rules are added as tasks add them."""
+    """The chains of a host, and the rules that tasks have added."""
 
     def __init__(self, chains: Sequence[Chain]) -> None:
         self.chains = list(chains)
+        self.ours: list[Entry] = []
+        self._tasks = 0
 
-    def judge(self, packet: Packet) -> tuple[str, Entry | None]:
-        """Return what happens to a packet, and the entry that decides it."""
-        verdict: tuple[str, Entry | None] = ("allow", None)
-        for chain in self._chains(packet.hook, frozenset({packet.family})):
-            verdict = chain.decide(packet)
-            if verdict[0] != "allow":
-                break
-        return verdict
+    def judge(self, packet: Packet) -> list[Entry]:
+        """Return the entries that may decide a packet; if their outcomes differ, nothing is promised."""
+        stopped: list[Entry] = []
+        for chain in self.chains:
+            if chain.hook != packet.hook or packet.family not in chain.families:
+                continue
+            first = chain.decide(packet, self.ours)
+            stopped += [one for one in first if one.verdict != "allow"]
+            if len(stopped) >= len(first):
+                return stopped
+        return stopped + [one for one in first if one.verdict == "allow"]
 
     def task(self, words: Mapping[str, Any]) -> None:
         """Carry out one task of the module ``rule``."""
-        entry = read_rule(words)
-        if words.get("state", "present") == "absent":
-            self._remove(entry)
-        elif entry.verdict == "allow":
-            self._allow(entry)
-            if entry.stateful:
-                self._reply(reply_entry(entry))
-        else:
-            self._stop(entry)
+        self._tasks += 1
+        entry = replace(read_rule(words), order=1000 + self._tasks, ours=True)
+        known = [one for one in self.ours if one.same(entry)]
+        gone = [*known, *(reply_entry(one) for one in known)]
+        self.ours = [one for one in self.ours if not any(one.same(other) for other in gone)]
+        if words.get("state", "present") == "present":
+            self.ours.append(entry)
+            if entry.verdict == "allow" and entry.stateful:
+                self.ours.append(reply_entry(entry))
 
     def listing(self) -> str:
-        """Return the lists, for people."""
-        lines = []
+        """Return all rules, for people."""
+        lines = [f"ours: {entry.text}" for entry in self.ours]
         for chain in self.chains:
             lines.append(f"{chain.hook} {sorted(chain.families)}, default {chain.default}")
             lines += [f"    {entry.text}" for entry in chain.entries]
         return "\n".join(lines)
-
-    # -- where entries go
-
-    def _chains(self, hook: str, families: frozenset[int]) -> list[Chain]:
-        return [one for one in self.chains if one.hook == hook and one.families & families]
-
-    def _allow(self, entry: Entry) -> None:
-        for family in sorted(entry.condition.families):
-            chains = self._chains(entry.condition.hook, frozenset({family}))
-            listed = [self._insert(chain, _within(entry, chain), only_where_stopped=True) for chain in chains]
-            if not any(listed):
-                home = next(one for one in chains if one.home)
-                self._insert(home, _within(entry, home))
-
-    def _stop(self, entry: Entry) -> None:
-        for family in sorted(entry.condition.families):
-            home = next(one for one in self._chains(entry.condition.hook, frozenset({family})) if one.home)
-            self._insert(home, _within(entry, home))
-
-    @staticmethod
-    def _insert(chain: Chain, entry: Entry, only_where_stopped: bool = False) -> bool:
-        """Put an entry where it decides; returns whether the chain lists it."""
-        same = [one for one in chain.entries if one.same(entry)]
-        covering = next((one for one in chain.entries if one.decides(entry.condition) and not one.same(entry)), None)
-        defeater = covering if covering is not None and covering.verdict != entry.verdict else None
-        if same and (defeater is None or chain.entries.index(same[0]) < chain.entries.index(defeater)):
-            return True
-        if only_where_stopped and defeater is None and (covering is not None or chain.default == "allow"):
-            return False
-        if same:
-            chain.entries.remove(same[0])
-        chain.entries.insert(chain.entries.index(defeater) if defeater else len(chain.entries), entry)
-        return True
-
-    def _reply(self, reply: Entry) -> None:
-        """Pass the replies of a stateful allow where a chain would stop them."""
-        for chain in self._chains(reply.condition.hook, reply.condition.families):
-            wanted = _within(reply, chain)
-            plain = replace(wanted.condition, port_spans=None, states=ALL_STATES, reply=False, from_port=False)
-            before = None
-            for entry in chain.entries:
-                if entry.established or entry.same(wanted):
-                    break
-                if entry.decides(plain) and not (entry.verdict != "allow" and entry.stateful):
-                    before = entry
-                    break
-            else:
-                if chain.default == "deny":
-                    chain.entries.append(wanted)
-            if before is not None and before.verdict != "allow":
-                chain.entries.insert(chain.entries.index(before), wanted)
-
-    def _remove(self, entry: Entry) -> None:
-        for chain in self._chains(entry.condition.hook, entry.condition.families):
-            wanted = _within(entry, chain)
-            found = next((one for one in chain.entries if one.same(wanted)), None)
-            if found is not None:
-                chain.entries.remove(found)
-        if entry.verdict == "allow" and entry.stateful:
-            for chain in self._chains(OPPOSITE[entry.condition.hook], entry.condition.families):
-                reply = _within(reply_entry(entry), chain)
-                chain.entries = [one for one in chain.entries if not one.same(reply)]
 
 
 @lru_cache(maxsize=None)
@@ -317,13 +306,7 @@ def reply_entry(entry: Entry) -> Entry:
         reply=True,
         from_port=True,
     )
-    return Entry(back, "allow", f"replies of: {entry.text}", told=False)
-
-
-def _within(entry: Entry, chain: Chain) -> Entry:
-    """Return the entry as it reads in a chain, with a count of its own."""
-    condition = replace(entry.condition, families=entry.condition.families & chain.families)
-    return replace(entry, condition=condition, limit=Limit(entry.limit.burst, entry.limit.per_source) if entry.limit else None)
+    return replace(entry, condition=back, text=f"replies of: {entry.text}", told=False, limit=None, limit_words=())
 
 
 def _list(value: Any) -> list[Any]:

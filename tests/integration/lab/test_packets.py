@@ -48,6 +48,7 @@ def test_packets_fare_as_the_rule_says(bed, base, case):
         bed.task(named(words, bed.bed.sides))
         mismatches = bed.compare(probes_for(bed, rng, PROBES))
         assert not mismatches, bed.account(mismatches)
+        assert not bed.changes_again()
 
 
 @pytest.mark.parametrize("case", [pytest.param(one, id=one.name) for one in LIMITS])
@@ -83,7 +84,7 @@ def test_a_stateless_deny_also_ends_open_connections(bed):
 
 @pytest.mark.parametrize("base", BASES)
 def test_packets_fare_as_random_rules_say(bed, base):
-    """One to three rules, packets after each."""
+    """One to three rules, packets after each; a second run of a task changes nothing."""
     rng = random.Random(f"{SEED} random {base}")
     wanted, before = PAIRS // len(BASES), bed.figures.pairs
     while bed.figures.pairs - before < wanted:
@@ -97,3 +98,4 @@ def test_packets_fare_as_random_rules_say(bed, base):
                 break
             mismatches = bed.compare(probes_for(bed, rng, PROBES))
             assert not mismatches, bed.account(mismatches)
+            assert not bed.changes_again()

@@ -148,7 +148,7 @@ def _pair(first: Line, second: Line, directions: t.Sequence[str], table: TableKe
 
 def _logged(one: Meaning, other: Meaning) -> t.Optional[Meaning]:
     """Join a log line and the verdict line behind it."""
-    if other.logged or one.conditions() != other.conditions():
+    if one.log is None or other.logged or one.conditions() != other.conditions():
         return None
     if one.set_name is not None or other.set_name is not None:
         return None

@@ -77,7 +77,7 @@ class Script:
     def ensure_set(self, key: TableKey, wanted: LimitSet) -> None:
         """Create a set for a limit per source unless it is there."""
         table = self.after.table(key)
-        if table is None or table.block("set", wanted.name) is None:
+        if table is not None and table.block("set", wanted.name) is None:
             self.creates.append("add set %s %s %s %s" % (*key, wanted.name, wanted.definition()))
             body = tuple("\t\t" + line for line in wanted.listed())
             self.after = self.after.put(table.put(Block("set", wanted.name, body)))
