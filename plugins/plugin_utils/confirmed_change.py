@@ -38,7 +38,7 @@ class ConfirmedChangeAction(ActionBase):
     #: The module, and whether the task's options are checked on the control node first.
     MODULE = ""
     _requires_connection = True
-    _supports_async = False
+    _supports_async = True  # to refuse it in words
     _supports_check_mode = True
 
     def check(self, args: t.Mapping[str, t.Any]) -> None:
@@ -52,6 +52,11 @@ class ConfirmedChangeAction(ActionBase):
         """Run the task."""
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
+        if self._task.async_val:
+            msg = (
+                "async is refused: this task has to prove that the host can be reached before it ends. Remove async"
+            )
+            return {"failed": True, "changed": False, "msg": msg}
         try:
             self.check(self._task.args)
         except HoldfastError as exc:

@@ -119,8 +119,9 @@ def _dry_run(backend: Backend, request: RuleRequest, native: t.Optional[str], re
     else:
         lines = backend.render(request.rule)
         result["parsed_rule"] = request.rule.as_dict()
-    shown = lines[0] if len(lines) == 1 else "\n" + "\n".join(lines)
-    result.update(msg="[dry-run] would %s rule (%s): %s" % (verb, backend.NAME, shown), rule="\n".join(lines), commands=list(lines))
+    result.update(
+        msg="[dry-run] would %s rule (%s): %s" % (verb, backend.NAME, "; ".join(lines)), rule="\n".join(lines), commands=list(lines)
+    )
     return result
 
 

@@ -61,7 +61,8 @@ def parse_request(args: t.Any) -> RuleRequest:
         if words or not native:
             rule = parse_rule(words, "rule", sets) if "action" in words or not native else None
     elif words:
-        _check_unused(words, sets)
+        # A task that needs no rule still gets its words checked, so that a typo is found.
+        parse_rule({"action": "allow", **words}, "rule", sets)
     return RuleRequest(
         state=state,
         rule=rule,
@@ -80,12 +81,6 @@ def parse_window(value: t.Any, place: str) -> int:
     if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not MIN_WINDOW <= int(text[:9]) <= MAX_WINDOW or len(text) > 9:
         raise PolicyError(place, value, "a whole number of seconds from %d to %d" % (MIN_WINDOW, MAX_WINDOW))
     return int(text)
-
-
-def _check_unused(words: t.Mapping[str, t.Any], sets: t.Mapping[str, t.Sequence[t.Any]]) -> None:
-    """Check the rule's words of a task that needs none, so that a typo is still found; only a whole rule can be checked."""
-    if "action" in words:
-        parse_rule(words, "rule", sets)
 
 
 def _parse_native(value: t.Any) -> t.Dict[str, str]:

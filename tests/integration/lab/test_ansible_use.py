@@ -344,6 +344,14 @@ def test_a_host_owned_by_a_front_end_is_refused(controller, front, path):
     assert "owned by ufw" in result["msg"]
 
 
+def test_async_is_refused_in_words(controller, tmp_path):
+    play = [{"hosts": "use-nft", "gather_facts": False, "tasks": [{RULE: {"action": "allow", "port": 98}, "async": 30, "poll": 0}]}]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    done = controller.run("ansible-playbook", str(tmp_path / "play.yml"))
+    assert "async is refused" in done.stdout
+    assert "dport 98" not in controller.listing("use-nft")
+
+
 def test_an_unreachable_host_is_unreachable(controller):
     result = controller.adhoc("use-nft", "action=allow port=95", "-e", "ansible_host=198.51.100.250", "-T", "1")
     assert result["_word"] == "UNREACHABLE!"

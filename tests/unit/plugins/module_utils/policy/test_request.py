@@ -58,6 +58,11 @@ def test_flush_and_check_need_no_rule():
     assert parse_request({"state": "check", "protocol": "tcp", "source": ["any"]}).rule is None
 
 
+def test_a_typo_is_found_also_where_no_rule_is_needed():
+    with pytest.raises(PolicyError, match=r"rule\.port: found 'htp'"):
+        parse_request({"state": "check", "port": "htp"})
+
+
 def test_native_alone_needs_no_action():
     request = parse_request({"native": {"pf": "antispoof quick for egress"}, "protocol": "tcp"})
     assert request.rule is None
