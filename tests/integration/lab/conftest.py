@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,20 @@ _FIGURES = pytest.StashKey()
 def packet_figures(request):
     """What the packet tests compared, by kind of host; printed at the end."""
     return request.config.stash.setdefault(_FIGURES, {})
+
+
+@pytest.fixture(scope="session")
+def bed(lab, host, kind, packet_figures):
+    """The host with its clients, ready for rules and packets, and a count of what is compared."""
+    from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import Testbed
+    from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Trial
+
+    bed = Testbed(lab, host)
+    figures = packet_figures.setdefault(kind, Figures())
+    started = time.monotonic()
+    yield Trial(bed, kind, figures)
+    figures.seconds += time.monotonic() - started
+    bed.end()
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -8,8 +8,8 @@ what is promised of two rules that meet in a packet and decide differently:
 
 * the narrower one decides; of two that say the same, the one whose task came later;
 * of two that overlap in part, the one that stops packets decides;
-* where nothing is promised (a deny and a reject that overlap in part, words of the administrator that the language cannot say), there
-  are several answers, and the packet proves nothing.
+* where nothing is promised (a deny and a reject that overlap in part, two ways to reject, words of the administrator that the language
+  cannot say), there are several answers, and the packet proves nothing.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Entry:
 
     def precedes(self, other: Entry) -> bool:
         """Return whether it is promised that this one decides what both match."""
-        if self.outcome == other.outcome:
+        if self.verdict == other.verdict:
             return False
         if not self.ours and not other.ours:
             return self.order < other.order

@@ -97,9 +97,14 @@ class Trial:
         self.figures.mismatches += len(odd)
         return [f"{probe}\n  expected: {found}\n  seen: {sorted(seen.get(token, ())) or 'nothing'}" for probe, token, found in odd]
 
-    def changes_again(self) -> str:
-        """Carry out the last task once more; returns an account of what it changes, "" for nothing."""
-        again = self.bed.rules.ask("rule", words=self.tasks[-1])
+    def sightings(self, probe: Probe) -> set[str]:
+        """Send one probe and return what was seen: ``request`` by the receiver; ``answer``, ``reset``, ``unreachable`` by the sender."""
+        (one,) = self._expect([probe], more=False)
+        return {what for _side, what in self._send([one], LONG).get(one[1], ())} - {"other"}
+
+    def changes_again(self, task: int = -1) -> str:
+        """Carry out a task once more, the last one or another; returns an account of what it changes, "" for nothing."""
+        again = self.bed.rules.ask("rule", words=self.tasks[task])
         return "" if again.get("changed") is False else f"a second run says {again['msg']!r}: {again.get('commands')}\n{self.account([])}"
 
     def account(self, mismatches: Sequence[str], most: int = 4) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 
 import pytest
 
@@ -20,24 +19,12 @@ from ansible_collections.holdfast.firewall.tests.integration.lab.packet_cases im
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_conversations import Probe
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_generator import random_task
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import UDP
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import Testbed
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Refused, Trial, probes_for
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Refused, probes_for
 
 PAIRS = int(os.environ.get("HOLDFAST_PACKET_PAIRS", "3000"))
 SEED = int(os.environ.get("HOLDFAST_PACKET_SEED", "1"))
 #: Probes after each task.
 PROBES = 100
-
-
-@pytest.fixture(scope="module")
-def bed(lab, host, kind, packet_figures):
-    """The host with its clients, and the count of what was compared."""
-    bed = Testbed(lab, host)
-    figures = packet_figures.setdefault(kind, Figures())
-    started = time.monotonic()
-    yield Trial(bed, kind, figures)
-    figures.seconds += time.monotonic() - started
-    bed.end()
 
 
 @pytest.mark.parametrize(("base", "case"), [pytest.param(base, one, id=f"{one.name}, {base}") for one in CASES for base in one.bases])
