@@ -53,9 +53,7 @@ class ConfirmedChangeAction(ActionBase):
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         if self._task.async_val:
-            msg = (
-                "async is refused: this task has to prove that the host can be reached before it ends. Remove async"
-            )
+            msg = "async is refused: this task has to prove that the host can be reached before it ends. Remove async"
             return {"failed": True, "changed": False, "msg": msg}
         try:
             self.check(self._task.args)
