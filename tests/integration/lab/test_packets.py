@@ -25,6 +25,8 @@ PAIRS = int(os.environ.get("HOLDFAST_PACKET_PAIRS", "3000"))
 SEED = int(os.environ.get("HOLDFAST_PACKET_SEED", "1"))
 #: Probes after each task.
 PROBES = 100
+#: A port on which nobody listens.
+UNUSED = 7999
 
 
 @pytest.mark.parametrize(("base", "case"), [pytest.param(base, one, id=f"{one.name}, {base}") for one in CASES for base in one.bases])
@@ -67,6 +69,17 @@ def test_a_stateless_deny_also_ends_open_connections(bed):
     bed.task({"action": "deny", "port": SERVICE})
     assert bed.talk(flow, "client", "host") == (False, True), bed.account([])
     bed.close()
+
+
+@pytest.mark.parametrize(("stateful", "heard"), [(False, {"unreachable"}), (True, set())])
+@pytest.mark.parametrize(("family", "protocol"), [(4, "icmp"), (6, "icmpv6")])
+def test_a_stateful_allow_passes_no_packet_that_is_only_related(bed, family, protocol, stateful, heard):
+    """Nobody listens on the port, so the client answers with an ICMP error: related to the datagram, and neither new nor established."""
+    bed.start("strict")
+    bed.task({"action": "allow", "direction": "out", "protocol": "udp", "port": UNUSED, "stateful": True})
+    bed.task({"action": "allow", "protocol": protocol, "stateful": stateful})
+    ends = [bed.bed.sides[side].of(family)[0] for side in ("host", "client")]
+    assert bed.sightings(Probe("host", "client", UDP, *ends, UNUSED)) == {"request", *heard}, bed.account([])
 
 
 @pytest.mark.parametrize("base", BASES)
