@@ -6,8 +6,9 @@
 Pure: touches nothing. A present rule must have its effect, not just be listed:
 
 * an allow must be accepted in every base chain that its packets walk through, so it goes into each chain that would stop them;
-* a deny or reject decides in one chain, so it goes into the backend's home chain;
-* it goes before the first entry that covers it with another action; narrower entries are exceptions and stay in front of it;
+* a deny or reject decides in one chain: the backend's home chain, unless its exceptions stand in another one;
+* it goes before the first entry that covers it with another action; narrower entries are exceptions and stay in front of it, as does
+  what passes the loopback interface;
 * of two rules that overlap in part, the deny or reject goes before the allow, whichever came first;
 * a rule that is listed behind an entry that defeats it is moved.
 """
@@ -21,6 +22,9 @@ from ..analysis.relation import covers, overlaps
 from ..policy.rule import Rule
 from .base import Backend
 from .ruleset import RETURN, Chain, Edit, Entry, Ruleset
+
+#: The loopback interface of Linux and of the BSDs.
+LOOPBACK = frozenset({"lo", "lo0"})
 
 
 @dataclass
@@ -67,7 +71,7 @@ def place_present(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
         if rule.action == "allow":
             _place_allow(ruleset, rule, chains, home, placement)
         else:
-            _place_stop(ruleset, rule, chains, home, placement)
+            _place_stop(ruleset, rule, chains, home, placement, backend.REPLY_RULES)
     if backend.REPLY_RULES and rule.action == "allow" and rule.stateful:
         reply = rule.reply_rule()
         for family in sorted(reply.families()):
@@ -123,7 +127,7 @@ def _place_allow(ruleset: Ruleset, rule: Rule, chains: t.Sequence[Chain], home: 
         _insert(home, narrow, _judge(ruleset, home, narrow), placement)
 
 
-def _place_stop(ruleset: Ruleset, rule: Rule, chains: t.Sequence[Chain], home: Chain, placement: Placement) -> None:
+def _place_stop(ruleset: Ruleset, rule: Rule, chains: t.Sequence[Chain], home: Chain, placement: Placement, reply_rules: bool) -> None:
     verdicts = [(chain, _judge(ruleset, chain, _within(rule, chain))) for chain in chains]
     for chain, verdict in verdicts:
         if verdict.same is not None:
@@ -134,8 +138,44 @@ def _place_stop(ruleset: Ruleset, rule: Rule, chains: t.Sequence[Chain], home: C
         for chain, verdict in verdicts:
             if not chain.changeable and verdict.defeater is not None and _action(verdict.defeater) == "deny":
                 placement.blocked_by.append(chain.name + _because(verdict.defeater))
-    narrow = _within(rule, home)
-    _insert(home, narrow, _judge(ruleset, home, narrow), placement)
+    chain = _with_most_exceptions(chains, rule, home)
+    narrow = _within(rule, chain)
+    before = len(placement.edits)
+    _insert(chain, narrow, _judge(ruleset, chain, narrow), placement)
+    if reply_rules:
+        _keep_replies(ruleset, chain, narrow, before, placement)
+
+
+def _with_most_exceptions(chains: t.Sequence[Chain], rule: Rule, home: Chain) -> Chain:
+    """Return the chain for a deny or reject: home, unless another chain holds the exceptions that it would overrule from there."""
+
+    def exceptions(chain: Chain) -> int:
+        return sum(_belongs_in_front(entry, _within(rule, chain)) for entry in chain.entries) if chain.changeable else 0
+
+    best = max(chains, key=exceptions, default=home)
+    return best if exceptions(best) > exceptions(home) else home
+
+
+def _keep_replies(ruleset: Ruleset, chain: Chain, stop: Rule, number: int, placement: Placement) -> None:
+    """Put reply rules before a new deny or reject that would stop the replies of stateful rules which are there already."""
+    edit = next(one for one in placement.edits[number:] if one.rule == stop)
+    position = len(chain.entries) if edit.before is None else chain.entries.index(edit.before)
+    marker = Entry((), rule=stop)
+    after = replace(chain, entries=(*chain.entries[:position], marker, *chain.entries[position:]))
+    for entry in [entry for other in ruleset.chains for entry in other.entries]:
+        rule = entry.rule
+        if rule is None or not rule.stateful or rule.action != "allow" or rule.reply:
+            continue
+        reply = _within(rule.reply_rule(), chain)
+        if reply.direction not in chain.directions or not reply.families() & chain.families:
+            continue
+        needed = Placement()
+        _place_reply(after, reply, needed)
+        if any(one.before is marker for one in needed.edits):
+            kept = Edit(chain, rule=reply, before=edit.before)
+            if kept not in placement.edits:
+                placement.edits.insert(placement.edits.index(edit), kept)
+                placement.where.append("%s, the replies" % chain.name)
 
 
 def _place_reply(chain: Chain, reply: Rule, placement: Placement) -> None:
@@ -249,7 +289,7 @@ def _lets_some_through(ruleset: Ruleset, entry: Entry, rule: Rule, seen: t.Set[s
     if entry.weak:
         return False
     for one in entry.meanings():
-        if one.action == "allow" and not one.reply and overlaps(one, rule) and not covers(rule, one):
+        if one.action == "allow" and not one.reply and overlaps(one, rule) and not covers(rule, one) and not _only_loopback(one, rule):
             return True
     if entry.jump is None or entry.match is None or entry.jump in seen or not overlaps(entry.match, rule) or covers(rule, entry.match):
         return False
@@ -262,7 +302,12 @@ def _belongs_in_front(entry: Entry, rule: Rule) -> bool:
     one = entry.rule
     if one is None or entry.weak or one.reply or one.action == rule.action or not overlaps(one, rule) or covers(one, rule):
         return False
-    return rule.action == "allow" or covers(rule, one)
+    return rule.action == "allow" or covers(rule, one) or (one.action == "allow" and _only_loopback(one, rule))
+
+
+def _only_loopback(one: Rule, rule: Rule) -> bool:
+    """Return whether an entry is about the host's talk with itself, which a rule that names no interface is not meant to end."""
+    return one.interface in LOOPBACK and rule.interface is None
 
 
 def _decides(ruleset: Ruleset, entry: Entry, rule: Rule, seen: t.Set[str]) -> t.Optional[str]:

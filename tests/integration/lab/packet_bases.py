@@ -116,18 +116,12 @@ def native(kind: str, base: str) -> list[tuple[list[str], str]]:
 def chains(kind: str, base: str) -> list[Chain]:
     """Return the lists of a host of this kind with a base.
 
-    nftables has our own chains beside the administrator's, and a packet has to pass both: what we stop is stopped in ours, what we allow
-    is allowed in both. Of two chains of one priority the kernel asks the younger one first, which is ours. iptables has one list for each
-    address family.
+    nftables may have a chain of ours beside the administrator's, but together they decide as one list does. iptables has one list for
+    each address family.
     """
-    if kind == "nftables":
-        theirs = [Chain(hook, _BOTH, default, entries, stops=False) for hook, default, entries in _administrators(base, _BOTH)]
-        # An allow is not put into our chain unless something there stops it, so a deny that comes later does not see it.
-        return [Chain(hook, _BOTH, exceptions=not theirs) for hook in ("in", "out", "forward")] + theirs
     return [
-        # Nothing is moved past a rule that the language cannot say, such as the one for the state invalid.
-        Chain(hook, families, default, entries, exceptions=(base, hook) != ("strict", "in"))
-        for families in (frozenset({4}), frozenset({6}))
+        Chain(hook, families, default, entries)
+        for families in ([_BOTH] if kind == "nftables" else [frozenset({4}), frozenset({6})])
         for hook, default, entries in _administrators(base, families) or [(hook, "allow", []) for hook in ("in", "out", "forward")]
     ]
 

@@ -161,9 +161,9 @@ class Entry:
         if not self.ours and not other.ours:
             return self.order < other.order
         if self.condition.reply or other.condition.reply:
-            # A stateful allow puts its replies before a rule that is there and stops all of them. What comes later is free to stop them.
+            # The replies of a stateful allow go before a rule that stops all of them, whichever came first.
             plain = replace(self.condition, port_spans=None, states=ALL_STATES, reply=False, from_port=False)
-            return self.condition.reply and other.order < self.order and other.condition.covers(plain)
+            return self.condition.reply and other.condition.covers(plain)
         if not self.told or not other.told:
             return False
         if self.covers(other) and other.covers(self):
@@ -175,37 +175,26 @@ class Entry:
 
 @dataclass
 class Chain:
-    """One list of the host's firewall. A packet has to pass all chains of its hook and family.
-
-    :ivar stops: whether our rules that stop packets are asked here too, not only those that allow them.
-    :ivar exceptions: whether what allows packets and was there first stays an exception from a wider rule that stops them.
-    """
+    """One list of the host's firewall. A packet has to pass all chains of its hook and family."""
 
     hook: str
     families: frozenset[int]
     default: str = "allow"
     entries: list[Entry] = field(default_factory=list)
-    stops: bool = True
-    exceptions: bool = True
 
     def decide(self, packet: Packet, ours: Sequence[Entry]) -> list[Entry]:
         """Return the entries that may decide a packet: one, or several where nothing is promised."""
         found = [entry for entry in [*self.entries, *(self._within(one) for one in ours)] if entry.condition.matches(packet)]
         while found:
-            first = [one for one in found if not any(self._precedes(other, one) for other in found)] or found
+            first = [one for one in found if not any(other.precedes(one) for other in found)] or found
             if len(first) > 1 or first[0].limit is None or first[0].limit.take(packet, self):
                 return first
             found.remove(first[0])
         return [Entry(Condition(self.hook, self.families), self.default, "the default")]
 
-    def _precedes(self, one: Entry, other: Entry) -> bool:
-        exception = one.verdict == "allow" and other.ours and one.order < other.order
-        return one.precedes(other) and (self.exceptions or not exception)
-
     def _within(self, entry: Entry) -> Entry:
         """Return an entry as it reads here."""
-        here = entry.condition.families & self.families if self.stops or entry.verdict == "allow" else frozenset()
-        return replace(entry, condition=replace(entry.condition, families=here))
+        return replace(entry, condition=replace(entry.condition, families=entry.condition.families & self.families))
 
 
 class Firewall:

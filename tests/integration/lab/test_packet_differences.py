@@ -1,10 +1,9 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the same tasks still do differently on different hosts, packet by packet.
+"""Whether the same tasks mean the same on different hosts, packet by packet.
 
-Each case says what should happen on every host, and on which kinds it does not. A case that comes right fails here, so that it is
-moved to the others.
+Each case says what should happen on every host, and on which kinds it still does not. Such a case fails here when it comes right.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from ansible_collections.holdfast.firewall.tests.integration.lab.packet_conversa
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import TCP
 
 IPTABLES = ("iptables-nft", "iptables-legacy")
-ALL = ("nftables", *IPTABLES)
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ DIFFERENCES = (
         ({"action": "allow", "port": 7001, "source": "{client2}"}, {"action": "deny", "port": 7001}),
         ("client", "host", "{client2}", "{host1}", 7001),
         frozenset({"request", "answer"}),
-        ("nftables",),
-        "the allow is in the administrator's chain, the deny in ours, and a packet has to pass both",
+        (),
+        "",
     ),
     Difference(
         "what an administrator allows stays an exception from a wider deny",
@@ -50,8 +48,8 @@ DIFFERENCES = (
         ({"action": "deny"},),
         ("client", "host", "{client2}", "{host1}", 7000),
         frozenset({"request", "answer"}),
-        ("nftables",),
-        "the allow is in the administrator's chain, the deny in ours, and a packet has to pass both",
+        (),
+        "",
     ),
     Difference(
         "what an administrator allows stays an exception behind a rule that cannot be read",
@@ -59,8 +57,8 @@ DIFFERENCES = (
         ({"action": "deny", "stateful": True},),
         ("client", "host", "{client2}", "{host1}", 7000),
         frozenset({"request", "answer"}),
-        ALL,
-        "iptables: the deny goes before the loopback rule, and the allow cannot follow it past the rule for the state invalid",
+        (),
+        "",
     ),
     Difference(
         "a deny without states also stops replies",
@@ -95,7 +93,6 @@ def test_the_same_tasks_mean_the_same_on_every_host(bed, kind, case, request):
     assert bed.sightings(Probe(sender, receiver, TCP, ends["source"], ends["destination"], port)) == case.wanted, bed.account([])
 
 
-@pytest.mark.xfail(strict=True, reason="a rule that stops replies does not look for the stateful rules that came before it")
 def test_a_second_run_of_all_tasks_changes_nothing(bed):
     bed.start("open")
     bed.task({"action": "allow", "port": 7001, "stateful": True})

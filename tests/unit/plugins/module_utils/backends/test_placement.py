@@ -273,6 +273,35 @@ WORDS = st.fixed_dictionaries(
 )
 
 
+def test_a_deny_goes_into_the_chain_that_holds_its_exceptions():
+    theirs = chain("filter in", entry("allow ssh", port=22), default="deny")
+    placement, after = settle(ruleset(theirs), rule(action="deny"))
+    assert [e.chain.name for e in placement.edits] == ["filter in"]
+    assert texts(after, "filter in")[0] == "allow ssh"
+
+
+def test_a_deny_without_exceptions_goes_home_past_a_chain_of_the_administrator():
+    theirs = chain("filter in", entry("allow ssh", port=22), default="deny")
+    placement, _after = settle(ruleset(theirs), rule(action="deny", port=25))
+    assert [e.chain.name for e in placement.edits] == ["home in"]
+
+
+def test_a_deny_that_names_no_interface_stays_behind_what_passes_loopback():
+    loopback = entry("loopback", protocol="any", interface="lo")
+    _placement, after = settle(ruleset(chain("home in", loopback, entry("web", port=80))), rule(action="deny", source="203.0.113.9"))
+    assert [one[:8] for one in texts(after, "home in")] == ["loopback", "deny in ", "web"]
+
+
+def test_a_deny_of_a_direction_keeps_the_replies_of_stateful_rules_that_are_there():
+    rules = ruleset()
+    playbook = [rule(port=80, stateful=True), rule(action="deny", direction="out")]
+    for one in playbook:
+        rules = carry_out(rules, place_present(Paper(None), rules, one))
+    assert [one.rule.reply for one in rules.chain("home out").entries] == [True, False]
+    for one in playbook:
+        assert place_present(Paper(None), rules, one).edits == []
+
+
 def goes_first(first, second):
     """Whether two rules have an order: the narrower one, or of two that overlap in part the one that stops."""
     if first.action == second.action or not overlaps(first, second) or covers(first, second):
