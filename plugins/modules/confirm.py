@@ -106,6 +106,11 @@ backend:
   returned: when there is a change
   type: str
   sample: nftables
+applied_ago:
+  description: Seconds since the change came into force; none when it has not yet, or was refused.
+  returned: for O(state=status) while a change is pending
+  type: float
+  sample: 3.2
 timer:
   description: What holds the rollback.
   returned: for O(state=status) while a change is pending

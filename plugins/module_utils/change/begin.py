@@ -117,6 +117,12 @@ def disarm(host: Host, pending: Pending) -> None:
             return
 
 
+def last_rolled_back() -> t.Optional[str]:
+    """Return the identity of the change that was rolled back last, or None."""
+    facts = Pending(os.path.basename(last_rollback()), os.path.dirname(last_rollback())).read_json("change.json")
+    return facts.get("change")
+
+
 def rollback_account(identity: str) -> t.Optional[t.Dict[str, t.Any]]:
     """Return what is known of the rollback of a change, or None when the last rollback was of another change."""
     last = Pending(os.path.basename(last_rollback()), os.path.dirname(last_rollback()))
@@ -208,7 +214,9 @@ def _apply_detached(host: Host, backend: Backend, transaction: Transaction, pend
         hold()
         _apply(host, backend, transaction, pending, started)
     except BaseException as exc:
-        pending.write_json("applied.json", {"error": "%s: %s" % (type(exc).__name__, exc), "after": time.monotonic() - started})
+        pending.write_json(
+            "applied.json", {"error": "%s: %s" % (type(exc).__name__, exc), "after": time.monotonic() - started, "at": time.monotonic()}
+        )
     finally:
         os._exit(0)
 
@@ -219,7 +227,7 @@ def _apply(host: Host, backend: Backend, transaction: Transaction, pending: Pend
     try:
         backend.apply(transaction)
     except HoldfastError as exc:
-        pending.write_json("applied.json", {"error": exc.msg, "after": time.monotonic() - started})
+        pending.write_json("applied.json", {"error": exc.msg, "after": time.monotonic() - started, "at": time.monotonic()})
         restore_now(host, pending)
         return
-    pending.write_json("applied.json", {"error": None, "after": time.monotonic() - started})
+    pending.write_json("applied.json", {"error": None, "after": time.monotonic() - started, "at": time.monotonic()})

@@ -14,7 +14,7 @@ import typing as t
 from ..backends.registry import make_backend
 from ..host import Host
 from ..policy.errors import HoldfastError
-from .begin import disarm, restore_now, rollback_account
+from .begin import disarm, last_rolled_back, restore_now, rollback_account
 from .pending import CONFIRMING, Pending, exclusive
 
 #: Seconds to wait for the applying process, which is started before the task that opened the change ends.
@@ -97,6 +97,7 @@ def inquire(host: Host, identity: t.Optional[str]) -> t.Dict[str, t.Any]:
         return {
             "msg": "Change %s waits for its confirmation for another %d seconds" % (pending.identity, left), "changed": False,
             "change": pending.identity, "pending": True, "seconds_left": left, "backend": facts.get("backend"), "timer": facts.get("timer"),
+            "applied_ago": _applied_ago(pending),
         }  # fmt: skip
     account = rollback_account(identity) if identity else None
     if account is None:
@@ -111,6 +112,12 @@ def inquire(host: Host, identity: t.Optional[str]) -> t.Dict[str, t.Any]:
         "restored": account["restored"], "restored_at": account["restored_at"], "identical": in_force, "log": account["log"],
         "error": account["error"],
     }  # fmt: skip
+
+
+def _applied_ago(pending: Pending) -> t.Optional[float]:
+    """Return how many seconds ago the change came into force, or None when it has not yet."""
+    applied = pending.read_json("applied.json")
+    return max(0.0, time.monotonic() - applied["at"]) if "at" in applied and applied.get("error") is None else None
 
 
 def find(identity: t.Optional[str]) -> t.Optional[Pending]:
@@ -138,7 +145,9 @@ def _nothing_pending(identity: t.Optional[str], wanted_back: bool = False) -> t.
         )  # fmt: skip
     if identity is not None and account is None and not wanted_back:
         raise HoldfastError("No change %s is pending on this host; it was confirmed before, or this is another host" % identity)
-    return {"msg": "No change is pending on this host", "changed": False, "pending": False}
+    last = last_rolled_back()
+    said = "No change is pending on this host" + ("; the last one that was rolled back is %s" % last if last is not None else "")
+    return {"msg": said, "changed": False, "pending": False}
 
 
 def _await_applied(pending: Pending) -> t.Dict[str, t.Any]:

@@ -297,6 +297,21 @@ def test_a_manual_change_that_nobody_confirms_is_undone(controller, host):
     assert "was rolled back, nobody confirmed it in time" in late["msg"]
 
 
+def test_a_lockout_is_not_confirmed_by_a_task_that_follows_at_once(controller, host, tmp_path):
+    before = controller.listing(host)
+    lockout = {"action": "deny", "port": 22, "stateful": True, "confirm": "manual", "confirm_within": 10}
+    second = {CONFIRM: {"change": "{{ edit.change }}"}}
+    play = [{"hosts": host, "gather_facts": False, "tasks": [{RULE: lockout, "register": "edit"}, second]}]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    done = controller.run("ansible-playbook", "-T", "3", str(tmp_path / "play.yml"))
+    assert done.returncode != 0, done.stdout
+    assert " confirmed" not in done.stdout
+    deadline = time.monotonic() + 25
+    while time.monotonic() < deadline and controller.listing(host) != before:
+        time.sleep(0.5)
+    assert controller.listing(host) == before
+
+
 def test_undo_takes_a_change_back_at_once(controller, host):
     before = controller.listing(host)
     controller.adhoc(host, "action=allow port=91 confirm=manual")
