@@ -16,8 +16,14 @@ from dataclasses import dataclass, field
 
 from ..host import Host
 from ..policy.errors import HoldfastError
+from ..policy.policy import Policy
 from ..policy.rule import Rule
 from .ruleset import Chain, Edit, Entry, Ruleset
+
+#: What the comment of every guard rule starts with.
+GUARD_MARK = "holdfast: "
+
+LAYOUTS = ("auto", "rules", "compiled")
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,45 @@ class Backend:
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         """Remove all rules but those of other owners; ``keep`` are the rules that stay or are put into a chain of that name."""
+        raise NotImplementedError
+
+    # -- whole policies -----------------------------------------------------------------------------------------------------
+
+    def policy_unsupported(self, policy: Policy, layout: str = "auto") -> t.Tuple[Unsupported, ...]:
+        """Return everything in the policy that this backend cannot carry exactly; ``field`` starts with the place (``rules[3].limit``)."""
+        raise NotImplementedError
+
+    def render_policy(self, policy: Policy, layout: str = "auto") -> str:
+        """Return the native text of a supported policy (guard included), complete as the backend's own tool loads it.
+
+        Pure. ``layout`` is ``rules`` (one line per rule), ``compiled`` (sets, maps, trees) or ``auto`` (compiled where it is worth it).
+        """
+        raise NotImplementedError
+
+    def parse_policy(self, text: str) -> Policy:
+        """Read what ``render_policy`` writes, or the live listing of it, back into a policy; pure.
+
+        The result is the same set of packets, in the same order of decision; compiled text comes back as single rules. Rules whose comment
+        starts with GUARD_MARK go to ``guard``.
+
+        :raises HoldfastError: when a part of the text that we own cannot be expressed (somebody changed it by hand).
+        """
+        raise NotImplementedError
+
+    def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
+        """Return the policy of ours that is live in ``ruleset`` (from ``read``), or None when there is none."""
+        raise NotImplementedError
+
+    def own_listing(self, ruleset: Ruleset) -> str:
+        """Return the part of the live listing that is ours, for the record that tells an edit by hand; empty when there is none."""
+        raise NotImplementedError
+
+    def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
+        """Return the transaction that makes ``wanted`` (guard included) the policy of ours, or removes ours (None).
+
+        No commands when the host enforces it already, also after the backend's own normalisation. What belongs to other programs stays.
+        ``alone`` also removes the rules that administrators wrote, so that the policy is the only one that decides.
+        """
         raise NotImplementedError
 
     def validate(self, transaction: Transaction) -> None:

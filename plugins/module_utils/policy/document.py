@@ -1,7 +1,7 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The model of a whole policy: defaults by direction, address sets, and rules in order.
+"""Reading a whole policy document: defaults by direction, address sets, and rules in order.
 
 Pure: touches nothing. First match decides; what no rule matches takes the default of its direction.
 """
@@ -9,27 +9,14 @@ Pure: touches nothing. First match decides; what no rule matches takes the defau
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
 
 from .errors import PolicyError
 from .parse import FIELDS, check_keys, parse_choice, parse_rule
-from .rule import DIRECTIONS, Rule
+from .policy import DEFAULTS, Policy
+from .rule import DIRECTIONS
 
 KEYS = ("defaults", "address_sets", "rules")
-DEFAULTS = {"in": "deny", "out": "allow", "forward": "deny"}
 MAX_RULES = 200000
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Everything that is enforced on one host: ordered rules, and the action for packets that no rule matches."""
-
-    rules: t.Tuple[Rule, ...] = ()
-    defaults: t.Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS))
-
-    def as_dict(self) -> t.Dict[str, t.Any]:
-        """Return the policy in the words of the common language, address sets resolved."""
-        return {"defaults": dict(self.defaults), "rules": [rule.as_dict() for rule in self.rules]}
 
 
 def parse_policy(data: t.Any, place: str = "policy") -> Policy:

@@ -39,12 +39,17 @@ class Rule:
     :ivar family: 4, 6 or None for both; always set when an address or the protocol fixes it.
     :ivar protocol: the IP protocol number, or None for any.
     :ivar ports: destination ports; empty means any.
+    :ivar source_ports: source ports; empty means any.
+    :ivar icmp_types: ICMP types, sorted; empty means any. Only with protocol 1 or 58.
     :ivar interface: the interface a packet arrives on (``in``, ``forward``) or leaves by (``out``).
+    :ivar out_interface: the interface a forwarded packet leaves by; only with direction ``forward``.
     :ivar stateful: an allow also passes the replies of the connections it lets in, and nothing that belongs to no connection;
         a deny or reject only stops new connections.
     :ivar limit: how often the rule matches at most.
     :ivar reply: not a word of the language: the rule matches only the replies of tracked connections, and ``ports`` are their source
         ports. Backends whose states do not pass replies by themselves get such a rule beside a stateful allow, where it is needed.
+    :ivar established: not a word of the language either: the rule matches only packets of tracked connections, in both of their
+        directions, and packets related to one. Every policy starts with such a rule; pf and ipfw say it by their states.
     """
 
     action: str
@@ -60,6 +65,10 @@ class Rule:
     log: t.Optional[Log] = field(default=None)
     comment: t.Optional[str] = field(default=None)
     reply: bool = False
+    source_ports: t.Tuple[PortRange, ...] = ()
+    icmp_types: t.Tuple[int, ...] = ()
+    out_interface: t.Optional[str] = None
+    established: bool = False
 
     def identity(self) -> Rule:
         """Return the rule less its log and comment: what makes two rules the same rule."""
@@ -85,11 +94,17 @@ class Rule:
                 words["port"] = [one.first for one in self.ports]
             else:
                 words["port_range"] = ["%d-%d" % (one.first, one.last) for one in self.ports]
+        if self.source_ports:
+            words["source_port"] = [one.first if one.single else "%d-%d" % (one.first, one.last) for one in self.source_ports]
+        if self.icmp_types:
+            words["icmp_type"] = list(self.icmp_types)
         words["source"] = self.source.words()
         words["destination"] = self.destination.words()
         words["family"] = FAMILY_NAMES[self.family]
         if self.interface is not None:
             words["interface"] = self.interface
+        if self.out_interface is not None:
+            words["out_interface"] = self.out_interface
         words["stateful"] = self.stateful
         if self.limit is not None:
             words["limit"] = str(self.limit.rate)
@@ -113,12 +128,20 @@ class Rule:
         parts.append("from %s to %s" % (",".join(self.source.words()), ",".join(self.destination.words())))
         if self.ports:
             parts.append("port " + ",".join(str(one) for one in self.ports))
+        if self.source_ports:
+            parts.append("source port " + ",".join(str(one) for one in self.source_ports))
+        if self.icmp_types:
+            parts.append("type " + ",".join(str(one) for one in self.icmp_types))
         if self.interface:
             parts.append("on " + self.interface)
+        if self.out_interface:
+            parts.append("to " + self.out_interface)
         if self.stateful:
             parts.append("stateful")
         if self.limit:
             parts.append("limit %s" % self.limit.rate)
         if self.reply:
             parts.append("(replies)")
+        if self.established:
+            parts.append("(known connections)")
         return " ".join(parts)
