@@ -41,6 +41,13 @@ class ConfirmedChangeAction(ActionBase):
     _supports_async = True  # to refuse it in words
     _supports_check_mode = True
 
+    def prepare(self, args: Result, task_vars: Result) -> Result:
+        """Return the options that are sent to the module; here is the place to read files of the control node.
+
+        :raises HoldfastError: when they cannot be read.
+        """
+        return args
+
     def check(self, args: t.Mapping[str, t.Any]) -> None:
         """Check the task's options before anything is sent.
 
@@ -56,11 +63,12 @@ class ConfirmedChangeAction(ActionBase):
             msg = "async is refused: this task has to prove that the host can be reached before it ends. Remove async"
             return {"failed": True, "changed": False, "msg": msg}
         try:
-            self.check(self._task.args)
+            args = self.prepare(dict(self._task.args), task_vars)
+            self.check(args)
         except HoldfastError as exc:
             return dict(exc.as_failure(), failed=True, changed=False)
         with kept_payload(self.MODULE.rpartition(".")[2]):
-            result: Result = self._execute_module(module_name=self.MODULE, module_args=dict(self._task.args), task_vars=task_vars)
+            result: Result = self._execute_module(module_name=self.MODULE, module_args=args, task_vars=task_vars)
         answered = time.monotonic()
         pending = result.get("pending")
         if result.get("failed") or not isinstance(pending, dict):

@@ -106,6 +106,8 @@ class Backend:
     NAME = ""
     #: Whether states do not pass replies by themselves, so that a stateful allow may need a reply rule.
     REPLY_RULES = False
+    #: Whether an accept of our policy ends the walk, so that the administrator's own rules behind it do not decide.
+    ACCEPT_IS_FINAL = True
     #: Whether the change is on disk as soon as it is live (ufw, firewalld, Windows).
     PERSISTS_AT_ONCE = False
 
@@ -208,6 +210,14 @@ class Backend:
     def own_listing(self, ruleset: Ruleset) -> str:
         """Return the part of the live listing that is ours, for the record that tells an edit by hand; empty when there is none."""
         raise NotImplementedError
+
+    def live_text(self, whole: bool = False) -> str:
+        """Return the live rules that are ours (or all of them) as text, for a hash: cheap, without counters, handles and learned elements.
+
+        Equal rules give equal text, also after a reboot.
+        """
+        ruleset = self.read()
+        return ruleset.listing if whole else self.own_listing(ruleset)
 
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         """Return the transaction that makes ``wanted`` (guard included) the policy of ours, or removes ours (None).

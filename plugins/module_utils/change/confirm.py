@@ -11,11 +11,13 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ..backends.base import Backend
 from ..backends.registry import make_backend
 from ..host import Host
 from ..policy.errors import HoldfastError
 from .begin import disarm, last_rolled_back, restore_now, rollback_account
 from .pending import CONFIRMING, Pending, exclusive
+from .policy_record import forget_record, write_record
 
 #: Seconds to wait for the applying process, which is started before the task that opened the change ends.
 APPLY_PATIENCE = 15.0
@@ -52,19 +54,34 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
                 change=pending.identity,
             )
         try:
-            notes = make_backend(facts["backend"], host).persist(facts.get("persist") or {})
+            backend = make_backend(facts["backend"], host)
+            notes = backend.persist(facts.get("persist") or {})
         except Exception as exc:
             _undo(host, pending)
             what = exc.msg if isinstance(exc, HoldfastError) else "%s: %s" % (type(exc).__name__, exc)
             raise HoldfastError(
                 "The change works but could not be made to last, so it was undone: %s" % what, rolled_back=True, change=pending.identity
             ) from exc
+        _note_policy(host, backend, (facts.get("persist") or {}).get("policy_record"))
         disarm(host, pending)
         pending.remove()
     return {
         "msg": "Change %s confirmed" % pending.identity, "changed": True, "change": pending.identity, "backend": facts["backend"],
         "persisted": notes, "pending": False,
     }  # fmt: skip
+
+
+def _note_policy(host: Host, backend: Backend, record: t.Optional[t.Dict[str, t.Any]]) -> None:
+    """Note which document the live rules come from; only whole policies are noted, and a note that fails costs only time later."""
+    if record is None:
+        return
+    try:
+        if record:
+            write_record(host, backend, record["document"], record["whole"])
+        else:
+            forget_record(host)
+    except (HoldfastError, OSError):
+        pass
 
 
 def undo(host: Host, identity: t.Optional[str]) -> t.Dict[str, t.Any]:

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugin of ``policy``: reads the document's file, checks it on the control node, then the shared confirmed change."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.errors import AnsibleError
+
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError, PolicyError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy_request import parse_policy_request
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.checked_documents import is_checked, note_checked
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.confirmed_change import ConfirmedChangeAction, Result
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_file import load_policy_file, load_policy_text
+
+
+class ActionModule(ConfirmedChangeAction):
+    """One whole policy, confirmed."""
+
+    MODULE = "holdfast.firewall.policy"
+
+    def prepare(self, args: Result, task_vars: Result) -> Result:
+        """Read ``src`` (also from a vault) or a document given as text, so that the module gets data."""
+        source = args.pop("src", None)
+        if source is not None:
+            if args.get("policy") is not None:
+                raise PolicyError("src", source, "either src or policy", "both were given")
+            args["policy"] = self._load(str(source))
+        elif isinstance(args.get("policy"), str):
+            args["policy"] = load_policy_text(args["policy"], "policy")
+        return args
+
+    def check(self, args: t.Mapping[str, t.Any]) -> None:
+        """Read the whole document once here: a typo never opens a connection."""
+        request = parse_policy_request(args)
+        if request.document is not None and not is_checked(request.document):
+            request.read()
+            note_checked(request.document)
+
+    def _load(self, source: str) -> t.Any:
+        try:
+            path = self._find_needle("files", source) if not os.path.isabs(source) else source
+            readable = self._loader.get_real_file(path, decrypt=True)
+        except AnsibleError as exc:
+            raise HoldfastError("src: the file %s cannot be read on the control node: %s" % (source, " ".join(str(exc).split()))) from None
+        try:
+            return load_policy_file(readable)
+        finally:
+            self._loader.cleanup_tmp_file(readable)

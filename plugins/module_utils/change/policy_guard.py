@@ -1,0 +1,84 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules that every policy starts with, so that the host stays reachable; they cannot be switched off.
+
+Pure, but for what ``management`` found on the host. A document can add ports and narrow the sources of its management ports; the lockout
+proof then says whether the session that carries the task would still pass.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ..backends.base import GUARD_MARK
+from ..policy.addresses import ANY, Addresses
+from ..policy.policy import ManagementAccess, Policy
+from ..policy.ports import PortRange, merge_ports
+from ..policy.protocols import ICMPV6, TCP, UDP
+from ..policy.rule import DIRECTIONS, Rule
+from .management import Management
+
+LOOPBACK, KNOWN, NEIGHBOURS, MANAGEMENT, DHCP, DNS = (
+    GUARD_MARK + word for word in ("loopback", "known connections", "neighbour discovery", "management", "DHCP", "DNS")
+)
+#: Multicast listener and neighbour discovery (RFC 4890, 4.4.1): without them IPv6 stops.
+ICMPV6_NEEDED = (130, 131, 132, 133, 134, 135, 136, 143)
+
+
+def with_guard(policy: Policy, management: Management) -> Policy:
+    """Return the policy with the guard for this host."""
+    rules = [rule for direction in DIRECTIONS if policy.defaults[direction] != "unmanaged" for rule in _guard(direction, policy, management)]
+    return policy.guarded(rules)
+
+
+def _guard(direction: str, policy: Policy, management: Management) -> t.List[Rule]:
+    known = Rule("allow", direction, protocol=None, established=True, comment=KNOWN)
+    if direction == "forward":
+        return [known]
+    rules = [
+        Rule("allow", direction, protocol=None, interface="lo", comment=LOOPBACK),
+        known,
+        Rule("allow", direction, family=6, protocol=ICMPV6, icmp_types=ICMPV6_NEEDED, comment=NEIGHBOURS),
+    ]
+    if direction == "in":
+        rules += management_rules(policy.management, management)
+        rules.append(_port("in", UDP, 68, 4, DHCP))
+        rules.append(_port("in", UDP, 546, 6, DHCP))
+    else:
+        rules += [_port("out", protocol, 53, None, DNS) for protocol in (UDP, TCP)]
+        rules.append(_port("out", UDP, 67, 4, DHCP))
+        rules.append(_port("out", UDP, 547, 6, DHCP))
+    return rules
+
+
+def management_rules(access: ManagementAccess, management: Management) -> t.List[Rule]:
+    """Return the rules that let administrators and agents in: the ports found on the host and those of the document."""
+    ports = {*management.ssh_ports, *management.agent_ports, *access.ssh_ports, *access.agent_ports}
+    base = Rule("allow", "in", protocol=TCP, ports=merge_ports(PortRange(port, port) for port in ports), comment=MANAGEMENT)
+    if not access.sources:
+        return [base]
+    return [replace(base, family=source.family, source=source) for source in t.cast("t.Sequence[Addresses]", access.sources)]
+
+
+def needs(policy: Policy, management: Management) -> t.List[Rule]:
+    """Return what must pass once the policy is in force, each as the narrowest packets that matter.
+
+    Where the session's address is not known (a console) and the document names the sources of management, those sources count.
+    """
+    found = management.needs()
+    sources = t.cast("t.Sequence[Addresses]", policy.management.sources)
+    wanted: t.List[Rule] = []
+    for need in found:
+        if policy.defaults[need.direction] == "unmanaged":
+            continue
+        if need.direction == "in" and need.protocol == TCP and need.source is ANY and sources:
+            wanted += [replace(need, family=one.family, source=one) for one in sources]
+        else:
+            wanted.append(need)
+    return wanted
+
+
+def _port(direction: str, protocol: int, port: int, family: t.Optional[int], comment: str) -> Rule:
+    return Rule("allow", direction, family=family, protocol=protocol, ports=(PortRange(port, port),), comment=comment)

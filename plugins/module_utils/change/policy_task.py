@@ -1,0 +1,249 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One task of ``policy`` on the target: read, prove, and either say what would change or begin the change.
+
+Touches the host only through the backend and ``begin``; check mode and the states that only read change nothing.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ..backends.base import Backend, Command, Transaction
+from ..backends.detect import Detection, detect
+from ..backends.ruleset import Ruleset
+from ..host import Host
+from ..policy.errors import HoldfastError
+from ..policy.merging import merge
+from ..policy.policy import Policy
+from ..policy.policy_request import PolicyRequest
+from .begin import begin, settle_leftovers
+from .management import Management, find_management
+from .policy_guard import MANAGEMENT, needs, with_guard
+from .policy_record import compare_record, document_digest, forget_record, write_record
+
+Fields = t.Dict[str, t.Any]
+
+#: Lines of a command's input that a result shows; the rest is counted.
+SHOWN_LINES = 200
+#: Policies of up to this many rules are returned whole as before and after.
+SHOWN_RULES = 200
+
+
+def run_policy(host: Host, request: PolicyRequest, check_mode: bool = False, diff_mode: bool = False) -> Fields:
+    """Carry out one task and return its result; a result with ``pending`` is applied but not confirmed.
+
+    :raises HoldfastError: for everything that ends the task with a message.
+    """
+    detection = detect(host, request.backend)
+    task = _Task(host, request, detection, check_mode, diff_mode)
+    if request.state == "rendered":
+        return task.rendered()
+    if request.state == "parsed":
+        return task.parsed()
+    if not host.is_root():
+        raise HoldfastError(
+            "Reading and changing %s rules needs root; add become: true (or -b)" % detection.backend.NAME, backend=detection.backend.NAME
+        )
+    return task.gathered() if request.state == "gathered" else task.changed()
+
+
+class _Task:
+    """The parts of one run; each public method is one kind of state."""
+
+    def __init__(self, host: Host, request: PolicyRequest, detection: Detection, check_mode: bool, diff_mode: bool) -> None:
+        self.host = host
+        self.request = request
+        self.backend: Backend = detection.backend
+        self.check_mode = check_mode
+        self.diff_mode = diff_mode
+        self.notes: t.List[str] = []
+        self.result: Fields = {
+            "changed": False, "backend": self.backend.NAME, "detection": detection.as_dict(), "commands": [], "unsupported": [],
+            "notes": self.notes,
+        }  # fmt: skip
+
+    def rendered(self) -> Fields:
+        """Return the native text; needs no root and no live firewall."""
+        wanted = self._wanted(self.request.read(), find_management(self.host, self.request.agent_ports), None)
+        text = self.backend.render_policy(wanted, self.request.layout)
+        self._done("The policy is rendered for %s" % self.backend.NAME)
+        self.result["rendered"] = text
+        return self.result
+
+    def parsed(self) -> Fields:
+        """Return the document that native text says."""
+        policy = self.backend.parse_policy(self.request.running_config or "")
+        self._done("The text is parsed as %s" % self.backend.NAME)
+        self.result.update(parsed=policy.as_dict(), guard=[rule.as_dict() for rule in policy.guard])
+        return self.result
+
+    def gathered(self) -> Fields:
+        """Return the live policy as a document."""
+        ruleset = self.backend.read()
+        policy = self.backend.read_policy(ruleset)
+        self.result["gathered"] = policy.as_dict() if policy is not None else None
+        self.result["guard"] = [rule.as_dict() for rule in policy.guard] if policy is not None else []
+        self.result["listing"] = self.backend.own_listing(ruleset)
+        self._done("The live policy is gathered (%s)" % self.backend.NAME if policy else "There is no policy of ours (%s)" % self.backend.NAME)
+        return self.result
+
+    def changed(self) -> Fields:
+        """Make the host enforce the document, or nothing of ours."""
+        if not self.check_mode:
+            settle_leftovers(self.host)
+        management = find_management(self.host, self.request.agent_ports)
+        whole = self.request.state == "overridden"
+        document = document_digest(
+            {
+                "document": self.request.document, "state": self.request.state, "layout": self.request.layout,
+                "ports": [management.ssh_ports, management.agent_ports],
+            }
+        )  # fmt: skip
+        known = compare_record(self.host, self.backend, document, whole)
+        if known == "same":
+            self._done("The policy is in force already (%s)" % self.backend.NAME)
+            return self.result
+        policy = self.request.read() if self.request.state != "deleted" else None
+        ruleset = self.backend.read()
+        before = self._live_policy(ruleset)
+        wanted = self._wanted(policy, management, before[0], ruleset) if policy is not None else None
+        if wanted is not None:
+            self._prove(wanted, management)
+        transaction = self.backend.plan_policy(ruleset, wanted, self.request.layout, alone=whole)
+        if not transaction.commands:
+            if not self.check_mode:
+                write_record(self.host, self.backend, document, whole) if wanted is not None else forget_record(self.host)
+            word = "The policy is in force already" if wanted is not None else "There is no policy of ours"
+            self._done("%s (%s)" % (word, self.backend.NAME))
+            return self.result
+        if known == "drifted":
+            self.result["drift"] = True
+            self.notes.append("the live rules were changed since this document was applied; that is undone")
+        self._tell(ruleset, before, wanted, transaction)
+        if self.check_mode:
+            self.backend.validate(transaction)
+            return self.result
+        facts = dict(transaction.persist, policy_record={"document": document, "whole": whole} if wanted is not None else {})
+        pending = begin(self.host, self.backend, ruleset, replace(transaction, persist=facts), self.request.confirm_within)
+        self.result["pending"] = pending
+        return self.result
+
+    # -- parts ----------------------------------------------------------------------------------------------------------------
+
+    def _wanted(
+        self, policy: Policy, management: Management, live: t.Optional[Policy], ruleset: t.Optional[Ruleset] = None
+    ) -> Policy:
+        """Return the policy for this host, guard included.
+
+        :raises HoldfastError: when the backend cannot carry it exactly.
+        """
+        named = [direction for direction in policy.defaults if self.request.names_default(direction)]
+        if self.request.state == "merged" and live is not None:
+            policy = merge(live, policy, named)
+            kept = {port for rule in live.guard if rule.comment == MANAGEMENT for one in rule.ports for port in (one.first, one.last)}
+            management = replace(management, agent_ports=tuple(sorted({*management.agent_ports, *kept} - {*management.ssh_ports})))
+        elif ruleset is not None and "forward" not in named:
+            policy = self._leave_forwarding(policy, ruleset)
+        wanted = with_guard(policy, management)
+        unsupported = self.backend.policy_unsupported(wanted, self.request.layout)
+        if unsupported:
+            raise HoldfastError(
+                "%s cannot carry this policy exactly, so nothing was changed: %s"
+                % (self.backend.NAME, "; ".join("%s (%s): %s" % (one.field, one.value, one.reason) for one in unsupported[:10])),
+                unsupported=[one.as_dict() for one in unsupported], backend=self.backend.NAME,
+            )  # fmt: skip
+        return wanted
+
+    def _leave_forwarding(self, policy: Policy, ruleset: Ruleset) -> Policy:
+        """Leave forwarding alone where another program decides about it and the document says nothing of it."""
+        owners = sorted({
+            str(chain.owner) for chain in ruleset.chains if "forward" in chain.directions and chain.owner not in (None, "holdfast")
+        })  # fmt: skip
+        if not owners or any(rule.direction == "forward" for rule in policy.rules):
+            return policy
+        self.notes.append(
+            "forwarding is left to %s, since the document says nothing of it; set defaults.forward to decide it here" % ", ".join(owners)
+        )
+        return replace(policy, defaults=dict(policy.defaults, forward="unmanaged"))
+
+    def _live_policy(self, ruleset: Ruleset) -> t.Tuple[t.Optional[Policy], str]:
+        """Return the live policy of ours, and why it could not be read as one where it could not."""
+        try:
+            return self.backend.read_policy(ruleset), ""
+        except HoldfastError as exc:
+            if self.request.state == "merged":
+                raise HoldfastError(
+                    "The live rules of ours were changed in a way that the common language cannot say, so nothing can be merged into them "
+                    "without losing it: %s. Use state: replaced to go back to a document" % exc.msg
+                ) from exc
+            self.notes.append("the live rules of ours could not be read as a policy: %s" % exc.msg)
+            return None, exc.msg
+
+    def _prove(self, wanted: Policy, management: Management) -> None:
+        """Refuse a policy that would cut the management access off.
+
+        :raises HoldfastError: with the reason and the packet that proves it.
+        """
+        from ..analysis.lockout import prove_access
+
+        refusal = prove_access(wanted, needs(wanted, management))
+        if refusal is not None:
+            raise HoldfastError(
+                "This policy would lock you out, so nothing was changed: %s" % refusal.sentence, lockout=refusal.as_dict(), backend=self.backend.NAME
+            )
+        lines = wanted.native.get(self.backend.NAME)
+        if lines is not None and lines.before:
+            self.notes.append("native lines before the rules are not judged by the lockout proof; the new connection judges them")
+
+    def _tell(self, ruleset: Ruleset, before: t.Tuple[t.Optional[Policy], str], wanted: t.Optional[Policy], transaction: Transaction) -> None:
+        verb = "would be " if self.check_mode else ""
+        what = {"merged": "merged into", "replaced": "put in force", "overridden": "put in force alone", "deleted": "removed"}[self.request.state]
+        self.result.update(changed=True, commands=[_shortened(command) for command in transaction.commands])
+        self._done("The policy %s%s (%s)" % ("is " if not verb else verb, what, self.backend.NAME))
+        others = [
+            chain.name for chain in ruleset.chains
+            if chain.base and chain.owner is None and not chain.missing and (chain.entries or chain.default != "allow")
+        ]  # fmt: skip
+        if others and wanted is not None and self.request.state != "overridden" and not self.backend.ACCEPT_IS_FINAL:
+            self.notes.append("these lists of the administrator also decide: %s (state: overridden empties them)" % ", ".join(others[:10]))
+        if self.diff_mode or self.check_mode:
+            self.result["semantic_diff"] = self._semantic(before, wanted)
+        if self.diff_mode:
+            self.result["diff"] = [
+                {
+                    "before_header": "%s (live)" % self.backend.NAME, "after_header": "%s (live)" % self.backend.NAME,
+                    "before": ruleset.listing, "after": transaction.after,
+                },
+                {"prepared": self.result["semantic_diff"]["text"] + "\n"},
+            ]  # fmt: skip
+        for name, policy in (("before", before[0]), ("after", wanted)):
+            if policy is not None and (self.diff_mode or len(policy.rules) <= SHOWN_RULES):
+                self.result[name] = policy.as_dict()
+
+    def _semantic(self, before: t.Tuple[t.Optional[Policy], str], wanted: t.Optional[Policy]) -> Fields:
+        from ..analysis.semantic_diff import semantic_diff
+
+        if before[1]:
+            return {"text": "what changes for packets cannot be said: %s" % before[1]}
+        open_host = Policy(defaults={"in": "unmanaged", "out": "unmanaged", "forward": "unmanaged"})
+        try:
+            return semantic_diff(before[0] or open_host, wanted or open_host).as_dict()
+        except HoldfastError as exc:
+            return {"text": exc.msg}
+
+    def _done(self, message: str) -> None:
+        self.result["msg"] = message
+        if self.request.warnings:
+            self.result["warnings"] = list(self.request.warnings)
+
+
+def _shortened(command: Command) -> str:
+    """Return a command as a person would type it; a long input is cut, with the number of its lines."""
+    lines = command.stdin.splitlines() if command.stdin is not None else []
+    if len(lines) <= SHOWN_LINES:
+        return command.shown()
+    head = "\n".join(lines[:SHOWN_LINES])
+    return Command(command.argv, "%s\n# ... and %d more lines" % (head, len(lines) - SHOWN_LINES)).shown()
