@@ -88,7 +88,9 @@ def beside(program: str) -> str:
     return str(path) if path.exists() else shutil.which(program) or program
 
 
-def report(what: str, mine: t.Sequence[float], theirs: t.Sequence[float], most: t.Optional[float] = None, least: t.Optional[float] = None) -> int:
+def report(
+    what: str, mine: t.Sequence[float], theirs: t.Sequence[float], most: t.Optional[float] = None, least: t.Optional[float] = None
+) -> int:
     """Print the median ratio mine / theirs (or theirs / mine where ``least`` is the bound); 1 when the bound is missed."""
     pairs = [(theirs_one / mine_one) if least is not None else (mine_one / theirs_one) for mine_one, theirs_one in zip(mine, theirs)]
     ratio = statistics.median(pairs)
@@ -99,7 +101,16 @@ def report(what: str, mine: t.Sequence[float], theirs: t.Sequence[float], most: 
         within, word = ratio >= least, ", at least %g wanted: " % least
     print(
         "  %-58s %8.2f (%.2f to %.2f; %.2f s against %.2f s)%s%s"
-        % (what, ratio, min(pairs), max(pairs), statistics.median(mine), statistics.median(theirs), word, ("yes" if within else "NO") if word else ""),
+        % (
+            what,
+            ratio,
+            min(pairs),
+            max(pairs),
+            statistics.median(mine),
+            statistics.median(theirs),
+            word,
+            ("yes" if within else "NO") if word else "",
+        ),
         flush=True,
     )
     return 0 if within else 1
