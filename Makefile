@@ -5,14 +5,15 @@
 # Each target sets up what it needs (tests/checks/setup.sh) and can be run again; the second time is fast.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench format clean
+.PHONY: help setup demo test bench fuzz format clean
 MAKEFLAGS += --no-print-directory
 
 help:
 	@echo "make demo     real hosts on this machine, one policy, and a lockout survived (dry run without root)"
 	@echo "make test     every check that can run here; the summary says what was skipped and why"
 	@echo "              STAGES=\"unit ruff\" picks stages: $$(sed -n '/^STAGES = /,/^)/s/^    "\(.*\)",$$/\1/p' tests/checks/run.py | xargs)"
-	@echo "make bench    the measurements"
+	@echo "make bench    the measurements; SECTIONS=\"apply swap\" picks some"
+	@echo "make fuzz     random policies on real kernels, 20,000 packets with their policies for each kind of Linux host"
 	@echo "make format   lay out the Python files as the checks want them"
 	@echo "make setup    install what the other targets need: Debian packages as root, Python packages in .venv"
 	@echo "make clean    remove .venv and the caches of this tree"
@@ -27,7 +28,10 @@ test: setup
 	@.venv/bin/python tests/checks/run.py $(STAGES)
 
 bench: setup
-	@.venv/bin/python tests/benchmarks/run.py
+	@.venv/bin/python tests/benchmarks/run.py $(SECTIONS)
+
+fuzz: setup
+	@HOLDFAST_POLICY_PAIRS=$${HOLDFAST_POLICY_PAIRS:-20000} .venv/bin/pytest -q tests/integration/lab/test_policy_packets.py
 
 format: setup
 	@.venv/bin/python -m ruff check --quiet --fix-only .

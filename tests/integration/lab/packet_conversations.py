@@ -11,6 +11,7 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from .packet_oracle import ICMP, ICMPV6, OPPOSITE, SCTP, TCP, TRIAL, UDP, Entry, Firewall, Packet
 from .packet_testbed import PORTS, Side
+from .policy_oracle import PolicyFirewall
 
 #: (who sends, who receives): the hook that its packets pass, the interface at the sender's end, and the one at the receiver's.
 ROUTES = {
@@ -71,7 +72,7 @@ class Expectation:
     certain: bool = True
     judged: list[tuple[Packet, list[Entry]]] = field(default_factory=list)
 
-    def judge(self, firewall: Firewall, packet: Packet) -> str:
+    def judge(self, firewall: Firewall | PolicyFirewall, packet: Packet) -> str:
         """Return and note what becomes of a packet."""
         entries = firewall.judge(packet)
         self.judged.append((packet, entries))
@@ -86,7 +87,7 @@ class Expectation:
         return "\n".join(lines)
 
 
-def expect(firewall: Firewall, sides: Mapping[str, Side], probe: Probe, token: int, more: bool = True) -> Expectation:
+def expect(firewall: Firewall | PolicyFirewall, sides: Mapping[str, Side], probe: Probe, token: int, more: bool = True) -> Expectation:
     """Follow a probe and what it causes through the firewall; with ``more`` also what its sender sends when it has been answered."""
     found, request = Expectation(), probe.request(token)
     outcome = found.judge(firewall, request)

@@ -15,6 +15,7 @@ from . import packet_bases
 from .packet_conversations import Expectation, Probe, chosen, expect, matrix
 from .packet_oracle import Firewall, read_rule
 from .packet_testbed import Testbed
+from .policy_oracle import PolicyFirewall
 
 FIRST_TOKEN, LAST_TOKEN = 20000, 60000
 #: Seconds without any packet after which no more are waited for: everything happens on one machine.
@@ -51,7 +52,7 @@ class Trial:
         self.bed, self.kind, self.figures = bed, kind, figures
         self.everything = list(matrix(bed.sides))
         self._token = FIRST_TOKEN
-        self.firewall = Firewall([])
+        self.firewall: Firewall | PolicyFirewall = Firewall([])
         self.base = ""
         self.tasks: list[Mapping[str, Any]] = []
         self.results: list[dict[str, Any]] = []
@@ -77,6 +78,24 @@ class Trial:
         self.firewall.task(words)
         self.figures.rules += 1
         return result
+
+    def policy(self, document: Mapping[str, Any], layout: str, state: str = "replaced") -> dict[str, Any]:
+        """Put a whole policy in force, on the host and in the oracle."""
+        words = {"policy": document, "layout": layout, "state": state, "backend": "nftables" if self.kind == "nftables" else "iptables"}
+        result: dict[str, Any] = self.bed.rules.ask("policy", words=words)
+        self.tasks, self.results = [words], [result]
+        if result.get("failed"):
+            raise AssertionError(f"{result['msg']}\n{json.dumps(document)}")
+        self.firewall = PolicyFirewall(document, {"host0": "lan0", "lan0": "host0"})
+        self.figures.rules += len(document["rules"])
+        return result
+
+    def policy_changes_again(self, document: Mapping[str, Any], layout: str, state: str = "replaced") -> str:
+        """Put the same policy in force once more, without the note of the first time; returns what it changes, "" for nothing."""
+        self.bed.rules.ask("forget_note")
+        words = {"policy": document, "layout": layout, "state": state, "backend": "nftables" if self.kind == "nftables" else "iptables"}
+        again = self.bed.rules.ask("policy", words=words)
+        return "" if again.get("changed") is False else f"a second run says {again['msg']!r}: {again.get('commands')}"
 
     def compare(self, probes: Sequence[Probe], patient: bool = True) -> list[str]:
         """Send probes and return an account of each that did not fare as the oracle says.

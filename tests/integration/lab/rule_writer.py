@@ -24,15 +24,31 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.registr
 from ansible_collections.holdfast.firewall.plugins.module_utils.change import begin
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.confirm import confirm
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.pending import state_root
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_record import forget_record
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_task import run_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.rule_task import run_rule
 from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy_request import parse_policy_request
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import parse_request
 
 
 def rule(words: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     """Carry out one task of ``rule`` and confirm it; a refusal is a result with ``failed``."""
-    result = _in_own_process(words)
+    return _confirmed(_in_own_process(lambda: run_rule(LocalHost(), parse_request(words))))
+
+
+def policy(words: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Carry out one task of ``policy`` and confirm it."""
+    return _confirmed(_in_own_process(lambda: run_policy(LocalHost(), parse_policy_request(words))))
+
+
+def forget_note() -> None:
+    """Remove the note of which policy is in force, so that the live rules are compared one by one."""
+    forget_record(LocalHost())
+
+
+def _confirmed(result: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     if "pending" in result and not result.get("failed"):
         try:
             confirm(LocalHost(), result["pending"]["change"])
@@ -71,7 +87,7 @@ def untrack() -> None:
         raise OSError(-error, "tracked connections cannot be forgotten")
 
 
-def _in_own_process(words: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+def _in_own_process(work: t.Callable[[], t.Dict[str, t.Any]]) -> t.Dict[str, t.Any]:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -79,7 +95,7 @@ def _in_own_process(words: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
         try:
             begin.SETTLE = 0.0  # there is no answer on its way over a connection
-            result = run_rule(LocalHost(), parse_request(words))
+            result = work()
         except HoldfastError as exc:
             result = dict(exc.as_failure(), failed=True)
         except BaseException as exc:
@@ -98,7 +114,9 @@ def _in_own_process(words: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     return json.loads(text) if text else {"failed": True, "msg": "the process of the task died"}
 
 
-TASKS: t.Dict[str, t.Callable[..., t.Any]] = {"rule": rule, "run": run, "forget": forget, "untrack": untrack, "listing": listing}
+TASKS: t.Dict[str, t.Callable[..., t.Any]] = {
+    "rule": rule, "policy": policy, "run": run, "forget": forget, "forget_note": forget_note, "untrack": untrack, "listing": listing,
+}  # fmt: skip
 
 
 def main() -> None:
