@@ -4,7 +4,8 @@
 """How two rules relate as sets of packets: does one cover the other, do they overlap?
 
 Pure: touches nothing. Exact for the conditions a rule has; connection state is left out, since every rule sees the first packet of a
-connection. A rule with a rate limit covers nothing (above its rate a packet falls through).
+connection. A rule with a rate limit covers nothing (above its rate a packet falls through). A rule for known connections neither covers
+nor meets anything: it never sees the first packet of one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Interval = t.Tuple[int, int]
 
 def covers(wide: Rule, narrow: Rule) -> bool:
     """Return whether every packet that ``narrow`` matches is matched by ``wide``."""
-    if wide.limit is not None or wide.reply or wide.direction != narrow.direction:
+    if wide.limit is not None or wide.reply or wide.established or wide.direction != narrow.direction:
         return False
     if not wide.families() >= narrow.families():
         return False
@@ -28,20 +29,30 @@ def covers(wide: Rule, narrow: Rule) -> bool:
         return False
     if wide.interface is not None and wide.interface != narrow.interface:
         return False
-    if wide.ports and not (narrow.ports and _contains(_port_intervals(wide.ports), _port_intervals(narrow.ports))):
+    if wide.out_interface is not None and wide.out_interface != narrow.out_interface:
+        return False
+    for mine, theirs in ((wide.ports, narrow.ports), (wide.source_ports, narrow.source_ports)):
+        if mine and not (theirs and _contains(_port_intervals(mine), _port_intervals(theirs))):
+            return False
+    if wide.icmp_types and not (narrow.icmp_types and set(narrow.icmp_types) <= set(wide.icmp_types)):
         return False
     return _addresses_cover(wide.source, narrow.source) and _addresses_cover(wide.destination, narrow.destination)
 
 
 def overlaps(one: Rule, other: Rule) -> bool:
     """Return whether some packet is matched by both."""
-    if one.direction != other.direction or not one.families() & other.families():
+    if one.direction != other.direction or not one.families() & other.families() or one.established or other.established:
         return False
     if one.protocol is not None and other.protocol is not None and one.protocol != other.protocol:
         return False
     if one.interface is not None and other.interface is not None and one.interface != other.interface:
         return False
-    if one.ports and other.ports and not _meet(_port_intervals(one.ports), _port_intervals(other.ports)):
+    if one.out_interface is not None and other.out_interface is not None and one.out_interface != other.out_interface:
+        return False
+    for mine, theirs in ((one.ports, other.ports), (one.source_ports, other.source_ports)):
+        if mine and theirs and not _meet(_port_intervals(mine), _port_intervals(theirs)):
+            return False
+    if one.icmp_types and other.icmp_types and not set(one.icmp_types) & set(other.icmp_types):
         return False
     return all(_addresses_meet(getattr(one, side), getattr(other, side)) for side in ("source", "destination"))
 

@@ -94,3 +94,21 @@ def test_a_negation_covers_what_lies_outside_of_it():
     assert covers(outside, Rule("allow", family=4, source=make_addresses([ipaddress.ip_network("192.0.2.0/24")])))
     assert not covers(outside, Rule("allow", family=4, source=make_addresses([ipaddress.ip_network("10.1.0.0/16")])))
     assert not covers(outside, Rule("allow", family=4))
+
+
+def test_source_ports_icmp_types_and_the_leaving_interface_narrow_a_rule():
+    dns, web = (PortRange(53, 53),), (PortRange(80, 80),)
+    for plain, narrow, other in (
+        (Rule("allow"), Rule("allow", source_ports=dns), Rule("allow", source_ports=web)),
+        (Rule("allow", protocol=1), Rule("allow", protocol=1, icmp_types=(8,)), Rule("allow", protocol=1, icmp_types=(3,))),
+        (Rule("allow", "forward"), Rule("allow", "forward", out_interface="a"), Rule("allow", "forward", out_interface="b")),
+    ):
+        assert covers(plain, narrow) and not covers(narrow, plain) and not covers(narrow, other)
+        assert overlaps(plain, narrow) and overlaps(narrow, narrow) and not overlaps(narrow, other)
+
+
+def test_a_rule_for_known_connections_decides_no_first_packet():
+    known = Rule("allow", protocol=None, established=True)
+    assert not covers(known, Rule("deny", protocol=6))
+    assert not overlaps(known, Rule("deny", protocol=6))
+    assert not overlaps(Rule("deny", protocol=6), known)
