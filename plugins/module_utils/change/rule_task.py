@@ -102,7 +102,7 @@ def _list(backend: Backend, result: Fields) -> Fields:
             words: Fields = {"chain": chain.name, "native": list(entry.native)}
             if chain.owner not in (None, "holdfast"):
                 words["owner"] = chain.owner
-            if entry.rule is not None and not entry.rule.reply:
+            if entry.rule is not None and not entry.rule.reply and not entry.rule.established:
                 words["rule"] = entry.rule.as_dict()
             parsed.append(words)
     result.update(msg="%s rules listed" % backend.NAME, rules=rules, parsed=parsed, listing=ruleset.listing, status=backend.status())

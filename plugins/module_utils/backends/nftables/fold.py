@@ -86,7 +86,7 @@ def entry_of(line: Line, directions: t.Sequence[str], table: TableKey) -> Entry:
 
 def _said_exactly(meaning: Meaning) -> bool:
     """Return whether the states of a line are those that a rule of the language has."""
-    if meaning.states is None or meaning.reply:
+    if meaning.states is None or meaning.reply or meaning.states == _TRACKED:
         return True
     return meaning.states == (_OPENING if meaning.verdict == "allow" else frozenset({"new"}))
 
@@ -94,17 +94,18 @@ def _said_exactly(meaning: Meaning) -> bool:
 def _rules(meaning: Meaning, direction: str, comment: t.Optional[str]) -> t.List[Rule]:
     """Return the rules that together match what the line matches, none where the language has no words for it."""
     states = meaning.states
+    known = states == _TRACKED and not meaning.reply
     if meaning.reply:
-        if states != _TRACKED or meaning.ports or meaning.limits or meaning.verdict != "allow":
+        if states != _TRACKED or meaning.ports or meaning.limits or meaning.verdict != "allow" or meaning.icmp_types:
             return []
-    elif meaning.source_ports or (states is not None and "new" not in states):
+    elif states is not None and not known and "new" not in states:
         return []
     if len(meaning.limits) > 1:
         return []
     near, far = (meaning.leaves, meaning.arrives) if direction == "out" else (meaning.arrives, meaning.leaves)
-    if far is not None:
+    if far is not None and direction != "forward":
         return []
-    choices = list(itertools.product(meaning.protocols or (None,), near or (None,)))
+    choices = list(itertools.product(meaning.protocols or (None,), near or (None,), far or (None,)))
     if len(choices) > MAX_COMBINATIONS:
         return []
     return [
@@ -117,13 +118,17 @@ def _rules(meaning: Meaning, direction: str, comment: t.Optional[str]) -> t.List
             destination=meaning.destination,
             ports=meaning.source_ports if meaning.reply else meaning.ports,
             interface=interface,
-            stateful=states is not None and not meaning.reply,
+            stateful=states is not None and not meaning.reply and not known,
             limit=meaning.limits[0] if meaning.limits else None,
             log=meaning.log,
             comment=comment,
             reply=meaning.reply,
+            source_ports=() if meaning.reply else meaning.source_ports,
+            icmp_types=meaning.icmp_types,
+            out_interface=leaving,
+            established=known,
         )
-        for protocol, interface in choices
+        for protocol, interface, leaving in choices
     ]
 
 

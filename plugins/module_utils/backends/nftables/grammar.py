@@ -23,6 +23,8 @@ _FIELDS = {
     "udp": ("dport", "sport"),
     "sctp": ("dport", "sport"),
     "th": ("dport", "sport"),
+    "icmp": ("type",),
+    "icmpv6": ("type",),
 }
 _OPERATORS = ("==", "!=", "<", ">", "<=", ">=")
 _VERDICTS = ("accept", "drop", "return", "continue")

@@ -18,7 +18,7 @@ from ...policy.ports import MAX_PORT, MIN_PORT, PortRange, merge_ports
 from ...policy.protocols import FAMILY_OF, NUMBERS
 from ...policy.rates import UNITS, Limit, Rate, canonical
 from ...policy.rule import Log
-from .names import FAMILIES_OF, LIMIT_SET, protocol_number
+from .names import FAMILIES_OF, ICMP_NUMBERS, LIMIT_SET, protocol_number
 
 Statement = t.Mapping[str, t.Any]
 Elements = t.Mapping[str, t.Sequence[t.Any]]
@@ -49,6 +49,7 @@ class Meaning:
     destination: Addresses = ANY
     ports: t.Tuple[PortRange, ...] = ()
     source_ports: t.Tuple[PortRange, ...] = ()
+    icmp_types: t.Tuple[int, ...] = ()
     arrives: t.Optional[t.Tuple[str, ...]] = None
     leaves: t.Optional[t.Tuple[str, ...]] = None
     states: t.Optional[t.FrozenSet[str]] = None
@@ -65,8 +66,8 @@ class Meaning:
     def conditions(self) -> t.Tuple[t.Any, ...]:
         """Return what decides whether a packet matches, limits left out."""
         return (
-            self.family, self.protocols, self.source, self.destination, self.ports, self.source_ports, self.arrives, self.leaves,
-            self.states, self.reply,
+            self.family, self.protocols, self.source, self.destination, self.ports, self.source_ports, self.icmp_types, self.arrives,
+            self.leaves, self.states, self.reply,
         )  # fmt: skip
 
 
@@ -217,8 +218,24 @@ def _match_payload(meaning: Meaning, protocol: str, name: str, operator: str, ri
         setattr(meaning, side, found)
         if not found:
             meaning.nothing = True
+    elif protocol in ("icmp", "icmpv6") and name == "type" and operator == "==" and not meaning.icmp_types:
+        number = NUMBERS[protocol]
+        _protocols(meaning, (number,))
+        _family(meaning, FAMILY_OF[number])
+        meaning.icmp_types = _icmp_types(number, right)
     else:
         raise Unread
+
+
+def _icmp_types(protocol: int, right: t.Any) -> t.Tuple[int, ...]:
+    numbers: t.Set[int] = set()
+    for one in _members(right):
+        first, last = one["range"] if isinstance(one, dict) and "range" in one else (one, one)
+        first, last = (ICMP_NUMBERS[protocol].get(end, end) if isinstance(end, str) else end for end in (first, last))
+        if not isinstance(first, int) or not isinstance(last, int) or not 0 <= first <= last <= 255:
+            raise Unread
+        numbers.update(range(first, last + 1))
+    return tuple(sorted(numbers))
 
 
 def _family(meaning: Meaning, family: int) -> None:

@@ -24,6 +24,7 @@ LIMIT_SET = "hf_limit_"
 LIMIT_SIZE = 65535
 MAX_COMMENT = 128
 MAX_PREFIX = 127
+MAX_INTERFACE = 15
 
 FOLDER = "/etc/holdfast/nftables"
 OWN_FILE = FOLDER + "/holdfast.nft"
@@ -43,6 +44,23 @@ PROTOCOLS: t.Dict[str, int] = {
 }  # fmt: skip
 #: The names that every nft prints.
 PRINTED = {1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 51: "ah", 58: "ipv6-icmp", 132: "sctp"}
+
+#: How nft lists ICMP types (icmp_type_tbl and icmp6_type_tbl of nft); other numbers stay numbers.
+ICMP_NAMES: t.Dict[int, t.Dict[int, str]] = {
+    1: {
+        0: "echo-reply", 3: "destination-unreachable", 4: "source-quench", 5: "redirect", 8: "echo-request", 9: "router-advertisement",
+        10: "router-solicitation", 11: "time-exceeded", 12: "parameter-problem", 13: "timestamp-request", 14: "timestamp-reply",
+        15: "info-request", 16: "info-reply", 17: "address-mask-request", 18: "address-mask-reply",
+    },
+    58: {
+        1: "destination-unreachable", 2: "packet-too-big", 3: "time-exceeded", 4: "parameter-problem", 128: "echo-request",
+        129: "echo-reply", 130: "mld-listener-query", 131: "mld-listener-report", 132: "mld-listener-done", 133: "nd-router-solicit",
+        134: "nd-router-advert", 135: "nd-neighbor-solicit", 136: "nd-neighbor-advert", 137: "nd-redirect", 138: "router-renumbering",
+        141: "ind-neighbor-solicit", 142: "ind-neighbor-advert", 143: "mld2-listener-report",
+    },
+}  # fmt: skip
+ICMP_NUMBERS = {protocol: {name: number for number, name in names.items()} for protocol, names in ICMP_NAMES.items()}
+ICMP_NUMBERS[58]["mld-listener-reduction"] = 132
 
 
 def protocol_number(word: t.Union[str, int]) -> t.Optional[int]:

@@ -22,7 +22,7 @@ from ...policy.protocols import ICMP, ICMPV6, TCP, WITH_PORTS, protocol_name
 from ...policy.rates import DEFAULT_BURST, Limit
 from ...policy.rule import Rule
 from ..base import Unsupported
-from .names import LIMIT_SET, LIMIT_SIZE, MAX_COMMENT, MAX_PREFIX, PRINTED
+from .names import ICMP_NAMES, LIMIT_SET, LIMIT_SIZE, MAX_COMMENT, MAX_INTERFACE, MAX_PREFIX, PRINTED
 
 _VERDICTS = {"allow": "accept", "deny": "drop"}
 _ADDRESS_WORD = {4: "ip", 6: "ip6"}
@@ -62,8 +62,11 @@ class LimitSet:
 def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
     """Return what nft cannot carry of a rule."""
     found = []
-    if rule.interface is not None and re.search(r'[\s"*;{}]', rule.interface):
-        found.append(Unsupported("interface", rule.interface, "nftables names one interface by its plain name"))
+    for word, name in (("interface", rule.interface), ("out_interface", rule.out_interface)):
+        if name is not None and (not name or re.search(r'[\s"*;{}\\]', name) or not name.isprintable()):
+            found.append(Unsupported(word, name, "nftables names one interface by its plain name"))
+        elif name is not None and len(name.encode("utf-8")) > MAX_INTERFACE:
+            found.append(Unsupported(word, name, "interface names of Linux have at most %d bytes" % MAX_INTERFACE))
     if rule.comment is not None:
         if len(rule.comment.encode("utf-8")) > MAX_COMMENT:
             found.append(Unsupported("comment", rule.comment, "nftables keeps comments of at most %d bytes" % MAX_COMMENT))
@@ -95,7 +98,8 @@ def statements(rule: Rule, table_family: str) -> t.Tuple[Statement, ...]:
     matches = _matches(rule, table_family)
     if rule.limit is not None:
         matches.append(_limit(rule.limit))
-    known = rule.family if rule.family is not None and not (rule.source.any and rule.destination.any) else None
+    named = bool(rule.icmp_types) or not (rule.source.any and rule.destination.any)
+    known = rule.family if rule.family is not None and named else None
     if known is None and rule.family == 4 and rule.protocol == ICMP:
         known = 4
     typed, listed = _verdict(rule, table_family, known)
@@ -139,7 +143,9 @@ def _matches(rule: Rule, table_family: str) -> t.List[str]:
     parts = []
     if rule.interface is not None:
         parts.append('%s "%s"' % ("oifname" if rule.direction == "out" else "iifname", rule.interface))
-    addressed = not (rule.source.any and rule.destination.any)
+    if rule.out_interface is not None:
+        parts.append('oifname "%s"' % rule.out_interface)
+    addressed = bool(rule.icmp_types) or not (rule.source.any and rule.destination.any)
     counted = rule.limit is not None and rule.limit.per_source  # its update names the family
     needs_family = table_family == "inet" and rule.family is not None and not addressed
     protocol_done = False
@@ -153,11 +159,19 @@ def _matches(rule: Rule, table_family: str) -> t.List[str]:
     for word, side in (("saddr", rule.source), ("daddr", rule.destination)):
         if not side.any:
             parts.append("%s %s %s" % (_ADDRESS_WORD[t.cast(int, side.family)], word, _addresses(side)))
+    if rule.source_ports and rule.protocol in WITH_PORTS:
+        parts.append("%s %s %s" % (protocol_name(rule.protocol), "dport" if rule.reply else "sport", _ports(rule.source_ports)))
+        protocol_done = True
     if rule.ports and rule.protocol in WITH_PORTS:
         parts.append("%s %s %s" % (protocol_name(rule.protocol), "sport" if rule.reply else "dport", _ports(rule.ports)))
+        protocol_done = True
+    if rule.icmp_types:
+        parts.append("%s type %s" % ("icmp" if rule.protocol == ICMP else "icmpv6", _icmp_types(rule)))
     elif rule.protocol is not None and not protocol_done:
         parts.append("meta l4proto %s" % PRINTED.get(rule.protocol, str(rule.protocol)))
-    if rule.reply:
+    if rule.established:
+        parts.append("ct state established,related")
+    elif rule.reply:
         parts.append("ct direction reply ct state established,related")
     elif rule.stateful:
         parts.append("ct state established,new" if rule.action == "allow" else "ct state new")
@@ -187,6 +201,12 @@ def _interval(first: Network, last: Network) -> str:
 
 def _ports(ports: t.Sequence[PortRange]) -> str:
     words = [str(one) for one in ports]
+    return words[0] if len(words) == 1 else "{ %s }" % ", ".join(words)
+
+
+def _icmp_types(rule: Rule) -> str:
+    names = ICMP_NAMES[t.cast(int, rule.protocol)]
+    words = [names.get(number, str(number)) for number in rule.icmp_types]
     return words[0] if len(words) == 1 else "{ %s }" % ", ".join(words)
 
 

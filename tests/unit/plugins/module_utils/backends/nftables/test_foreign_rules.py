@@ -12,6 +12,8 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.nftable
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import RETURN
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.ports import PortRange
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Rule
 
 BACKEND = Nftables(None)
 OFFICE = ["192.0.2.0/24", "198.51.100.7", *("203.0.113.%d" % last for last in (1, 3, 5, 9, 11))]
@@ -95,10 +97,36 @@ def test_a_rule_of_the_administrator_is_known_by_its_content(space, line, words)
 
 
 @pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("tcp sport 53 tcp dport 1024-65535 accept", Rule("allow", source_ports=(PortRange(53, 53),), ports=(PortRange(1024, 65535),))),
+        ("udp sport { 53, 123 } drop", Rule("deny", protocol=17, source_ports=(PortRange(53, 53), PortRange(123, 123)))),
+        ("icmp type echo-request accept", Rule("allow", family=4, protocol=1, icmp_types=(8,))),
+        ("icmp type { 3, 8, 200 } accept", Rule("allow", family=4, protocol=1, icmp_types=(3, 8, 200))),
+        ("icmpv6 type { 133-136, mld2-listener-report } accept", Rule("allow", family=6, protocol=58, icmp_types=(133, 134, 135, 136, 143))),
+        ("ct state established,related accept", Rule("allow", protocol=None, established=True)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_source_ports_icmp_types_and_known_connections_are_read(space, line, rule):
+    (entry,) = entries(space, line)
+    assert entry.rule == rule
+    (entry,) = Nftables(space).parse(space.listed()).chain("inet filter input").entries
+    assert entry.rule == rule
+
+
+def test_the_interface_that_a_forwarded_packet_leaves_by_is_read(space):
+    space.nft('table inet t {\nchain c {\ntype filter hook forward priority 0;\niifname "a" oifname "b" accept\noifname "b" drop\n}\n}')
+    first, second = Nftables(space).read().chain("inet t c").entries
+    assert first.rule == Rule("allow", "forward", protocol=None, interface="a", out_interface="b")
+    assert second.rule == Rule("deny", "forward", protocol=None, out_interface="b")
+
+
+@pytest.mark.parametrize(
     "line",
     [
-        "tcp flags & (fin|syn|rst|ack) == syn accept", "icmp type echo-request accept", "meta mark 0x10 accept", 'iifname "eth*" accept',
-        "ip saddr . tcp dport { 192.0.2.1 . 22 } accept", "tcp sport 53 accept", "limit rate over 5/second drop", "ct state invalid drop",
+        "tcp flags & (fin|syn|rst|ack) == syn accept", "icmp type != echo-request accept", "meta mark 0x10 accept", 'iifname "eth*" accept',
+        "ip saddr . tcp dport { 192.0.2.1 . 22 } accept", "icmp code 0 accept", "limit rate over 5/second drop", "ct state invalid drop",
         "ip saddr @banned drop", "ip6 nexthdr tcp accept", 'oifname "eth0" accept', "limit rate 5/second tcp dport 22 accept",
         "log tcp dport 22 accept", "tcp dport 22 limit rate 10 mbytes/second accept", "ct mark 5 accept", "meta skuid 0 accept",
         "ct state established tcp dport 22 accept", 'ip saddr 192.0.2.1 meta hour "08:00"-"17:00" accept',
@@ -144,7 +172,7 @@ def test_a_line_that_takes_several_rules_is_judged_but_is_no_rule_itself(space, 
 def test_accepting_tracked_connections_is_known(space, line):
     (entry,) = entries(space, line)
     assert entry.established
-    assert entry.rule is None
+    assert entry.rule is None or entry.rule == Rule("allow", protocol=None, established=True)
 
 
 def test_accepting_tracked_connections_of_one_interface_is_not_all_of_them(space):

@@ -15,9 +15,16 @@ from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.nftables.backend import Nftables
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Edit
+from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policy_rules
 from ansible_collections.holdfast.firewall.tests.unit.rule_strategies import rules
 
-SOME_RULES = st.lists(st.one_of(rules(), rules(limits=False).map(lambda rule: rule.reply_rule())), min_size=25, max_size=25)
+SOME_RULES = st.lists(
+    st.one_of(
+        rules(), policy_rules(), policy_rules(), policy_rules(stateful=False).map(lambda rule: replace(rule, established=True)),
+        rules(limits=False).map(lambda rule: rule.reply_rule()),
+    ),
+    min_size=25, max_size=25,
+)  # fmt: skip
 #: Without shrinking: each try takes programs.
 BATCHES = settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 
