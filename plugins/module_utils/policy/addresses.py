@@ -1,7 +1,7 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses: networks, lists, negation and named sets, and their one canonical form.
+"""Addresses: networks and their one canonical form, and the arithmetic of their intervals.
 
 Pure: touches nothing, resolves no names (a name that does not resolve at boot leaves a host without rules).
 """
@@ -9,15 +9,21 @@ Pure: touches nothing, resolves no names (a name that does not resolve at boot l
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
+from bisect import bisect_left
 from dataclasses import dataclass
 
-from .errors import PolicyError, nearest
+from .errors import PolicyError
 
+#: First and last address of an interval, both included.
+Interval = t.Tuple[int, int]
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 ALLOWED = (
     "any, an IPv4 or IPv6 address, a network such as 192.0.2.0/24, a range FIRST-LAST, @NAME of an address set, or ! before one of these"
 )
+BITS = {4: 32, 6: 128}
+_PLAIN_IPV4 = re.compile(r"(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})(?:/(0|[1-9]\d?))?\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -58,125 +64,144 @@ def network_text(network: Network) -> str:
 
 def make_addresses(networks: t.Iterable[Network], negated: bool = False) -> Addresses:
     """Return the canonical form of networks that are all of one family."""
-    return Addresses(tuple(_collapsed(networks)), negated)
+    found = tuple(networks)
+    return Addresses(found if len(found) < 2 else collapsed(found), negated)
 
 
-def _collapsed(networks: t.Iterable[Network]) -> t.List[Network]:
+def collapsed(networks: t.Iterable[Network]) -> t.Tuple[Network, ...]:
     """Return the same addresses as sorted networks that neither overlap nor can be joined; all are of one family."""
-    one_family = t.cast("t.Iterable[ipaddress.IPv4Network]", networks)
-    return list(ipaddress.collapse_addresses(one_family))
+    found = tuple(networks)
+    return networks_of(joined(intervals_of(found)), found[0].version) if found else ()
 
 
-def parse_addresses(values: t.Sequence[t.Any], place: str, sets: t.Mapping[str, t.Sequence[t.Any]]) -> t.Tuple[Addresses, t.Optional[int]]:
-    """Read the words of one source or destination.
+def intervals_of(networks: t.Iterable[Network]) -> t.List[Interval]:
+    """Return the first and last address of each network, in the same order."""
+    found = []
+    for network in networks:
+        first = int(network.network_address)
+        found.append((first, first | (1 << network.max_prefixlen - network.prefixlen) - 1))
+    return found
 
-    Included words are joined; words with ``!`` are taken out of them, or, where there are only such words, mean every other
-    address. Returns the canonical addresses and the family they fix (``0.0.0.0/0`` is any IPv4 address: no networks, family 4).
 
-    :raises PolicyError: for anything that is not an address, host bits, mixed families, an unknown set, or an empty result.
+def joined(intervals: t.Iterable[Interval]) -> t.List[Interval]:
+    """Return the same addresses as sorted intervals that neither overlap nor touch."""
+    result: t.List[Interval] = []
+    for first, last in sorted(intervals):
+        if result and first <= result[-1][1] + 1:
+            if last > result[-1][1]:
+                result[-1] = (result[-1][0], last)
+        else:
+            result.append((first, last))
+    return result
+
+
+def networks_of(intervals: t.Iterable[Interval], version: int) -> t.Tuple[Network, ...]:
+    """Return the fewest networks that cover exactly these intervals, which are sorted and apart."""
+    bits = BITS[version]
+    kind = ipaddress.IPv4Network if version == 4 else ipaddress.IPv6Network
+    result: t.List[Network] = []
+    for first, last in intervals:
+        while first <= last:
+            size = (last - first + 1).bit_length() - 1
+            if first:
+                size = min(size, (first & -first).bit_length() - 1)
+            result.append(kind((first, bits - size)))
+            first += 1 << size
+    return tuple(result)
+
+
+def without(included: t.Sequence[Interval], excluded: t.Sequence[Interval]) -> t.List[Interval]:
+    """Return ``included`` less ``excluded``, both sorted and apart."""
+    kept: t.List[Interval] = []
+    start = 0
+    for low, high in included:
+        while start < len(excluded) and excluded[start][1] < low:
+            start += 1
+        number = start
+        while number < len(excluded) and excluded[number][0] <= high:
+            first, last = excluded[number]
+            if first > low:
+                kept.append((low, first - 1))
+            low = last + 1
+            number += 1
+        if low <= high:
+            kept.append((low, high))
+    return kept
+
+
+def common(left: t.Sequence[Interval], right: t.Sequence[Interval]) -> t.List[Interval]:
+    """Return the addresses that are in both, each sorted and apart; quick where one of them is much shorter."""
+    few, many = (left, right) if len(left) <= len(right) else (right, left)
+    kept: t.List[Interval] = []
+    for low, high in few:
+        number = max(0, bisect_left(many, (low, low)) - 1)
+        while number < len(many) and many[number][0] <= high:
+            first, last = max(low, many[number][0]), min(high, many[number][1])
+            if first <= last:
+                kept.append((first, last))
+            number += 1
+    return kept
+
+
+def parse_network(word: str, place: str) -> t.Tuple[Network, ...]:
+    """Read an address, a network or a range FIRST-LAST.
+
+    :raises PolicyError: for anything else, host bits, a zone (``%eth0``), a mask that is no prefix length, or a reversed range.
     """
-    included: t.List[Network] = []
-    excluded: t.List[Network] = []
-    anything = False
-    for number, value in enumerate(values):
-        where = "%s[%d]" % (place, number) if len(values) > 1 else place
-        negated, found = _parse_word(value, where, sets, ())
-        if not found:
-            if negated:
-                raise PolicyError(where, value, ALLOWED, "everything but any address is nothing")
-            anything = True
-        (excluded if negated else included).extend(found)
-    if anything and (included or excluded):
-        raise PolicyError(place, list(values), ALLOWED, "any stands alone")
-    if anything or not values:
-        return ANY, None
-    families = sorted({network.version for network in included + excluded})
-    if len(families) > 1:
-        raise PolicyError(place, list(values), ALLOWED, "IPv4 and IPv6 are mixed in one rule; write one rule for each family")
-    if not included:
-        result = make_addresses(excluded, negated=True)
-    elif excluded:
-        result = make_addresses(_without(included, excluded))
-        if not result.networks:
-            raise PolicyError(place, list(values), ALLOWED, "the words with ! leave no address")
-    else:
-        result = make_addresses(included)
-    if result.networks and result.networks[0].prefixlen == 0:
-        if result.negated:
-            raise PolicyError(place, list(values), ALLOWED, "the words with ! leave no address")
-        return ANY, families[0]
-    return result, families[0]
+    plain = _PLAIN_IPV4.match(word)
+    if plain is not None:
+        one, two, three, four, length = plain.groups()
+        parts = (int(one), int(two), int(three), int(four))
+        size = 32 if length is None else int(length)
+        value = (parts[0] << 24) + (parts[1] << 16) + (parts[2] << 8) + parts[3]
+        if max(parts) < 256 and size <= 32 and not value & ((1 << 32 - size) - 1):
+            return (ipaddress.IPv4Network((value, size)),)
+    return _parse_carefully(word, place)
 
 
-def _parse_word(
-    value: t.Any, place: str, sets: t.Mapping[str, t.Sequence[t.Any]], within: t.Tuple[str, ...]
-) -> t.Tuple[bool, t.List[Network]]:
-    """Return (negated, networks); no networks means any."""
-    if not isinstance(value, str) or not value.strip():
-        raise PolicyError(place, value, ALLOWED)
-    word = value.strip()
-    negated = word.startswith("!")
-    if negated:
-        word = word[1:].strip()
-    if word.lower() in ("any", "all"):
-        return negated, []
-    if word.startswith("@"):
-        return negated, _parse_set(word[1:], place, sets, within)
-    return negated, _parse_network(word, place)
-
-
-def _parse_set(name: str, place: str, sets: t.Mapping[str, t.Sequence[t.Any]], within: t.Tuple[str, ...]) -> t.List[Network]:
-    if name in within:
-        raise PolicyError(place, "@" + name, "a set that does not contain itself", "the cycle is %s" % " -> ".join(within + (name,)))
-    if name not in sets:
-        close = nearest(name, sets)
-        raise PolicyError(
-            place,
-            "@" + name,
-            "the name of a defined address set (%s)" % (", ".join(sorted(sets)) or "none is defined"),
-            "did you mean @%s?" % close if close else "define it in address_sets",
-        )
-    members: t.List[Network] = []
-    for number, value in enumerate(sets[name]):
-        where = "address_sets.%s[%d]" % (name, number)
-        negated, found = _parse_word(value, where, sets, within + (name,))
-        if negated or not found:
-            raise PolicyError(where, value, "an address, a network, a range or @NAME", "any and ! have no place in a set")
-        members.extend(found)
-    if not members:
-        raise PolicyError("address_sets." + name, "(nothing)", "at least one address", "an empty set matches nothing")
-    return members
-
-
-def _parse_network(word: str, place: str) -> t.List[Network]:
+def _parse_carefully(word: str, place: str) -> t.Tuple[Network, ...]:
     if "%" in word:
         raise PolicyError(place, word, ALLOWED, "an address with a zone (%) belongs to one machine; use interface instead")
     if "-" in word:
         return _parse_range(word, place)
     address, slash, length = word.partition("/")
-    if slash and not (length.isascii() and length.isdigit()):
+    if slash and not (length.isascii() and length.isdigit() and len(length) <= 3):
         raise PolicyError(place, word, ALLOWED, "write the mask as a prefix length, for example /24")
     try:
-        host = ipaddress.ip_address(address)
+        host = parse_host(address)
     except ValueError:
         hint = "leading zeros, missing or extra parts are refused"
         if any(c.isalpha() for c in address) and ":" not in address:
             hint = "host names are not looked up; write the address"
         raise PolicyError(place, word, ALLOWED, hint) from None
-    if slash and int(length[:4]) > host.max_prefixlen:
+    size = int(length) if slash else host.max_prefixlen
+    if size > host.max_prefixlen:
         raise PolicyError(place, word, ALLOWED, "the prefix length of IPv%d is at most %d" % (host.version, host.max_prefixlen))
-    network: Network = ipaddress.ip_network(word, strict=False)
-    if network.network_address != host:
+    value = int(host)
+    kept = value >> host.max_prefixlen - size << host.max_prefixlen - size
+    network: Network = ipaddress.IPv4Network((kept, size)) if host.version == 4 else ipaddress.IPv6Network((kept, size))
+    if kept != value:
         raise PolicyError(
             place, word, "a network without host bits", "host bits are set; write %s for the network or %s for the host" % (network, host)
         )
-    return [network]
+    return (network,)
 
 
-def _parse_range(word: str, place: str) -> t.List[Network]:
+def parse_host(word: str) -> t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]:
+    """Read one address; unlike Python before 3.9.5 it refuses leading zeros, which some programs take for octal.
+
+    :raises ValueError: when it is none.
+    """
+    host = ipaddress.ip_address(word)
+    if "." in word and any(len(part) > 1 and part[0] == "0" for part in word.rpartition(":")[2].split(".")):
+        raise ValueError("leading zero")
+    return host
+
+
+def _parse_range(word: str, place: str) -> t.Tuple[Network, ...]:
     parts = [part.strip() for part in word.split("-")]
     try:
-        first, last = (ipaddress.ip_address(part) for part in parts)
+        first, last = (parse_host(part) for part in parts)
     except ValueError:
         hint = "host names are not looked up; write the address" if any(c.isalpha() for c in word) and ":" not in word else ""
         raise PolicyError(place, word, ALLOWED, hint) from None
@@ -184,25 +209,4 @@ def _parse_range(word: str, place: str) -> t.List[Network]:
         raise PolicyError(place, word, ALLOWED, "the ends of the range are of different families")
     if int(first) > int(last):
         raise PolicyError(place, word, ALLOWED, "the range is reversed; write %s-%s" % (last, first))
-    return list(ipaddress.summarize_address_range(first, last))
-
-
-def _without(included: t.List[Network], excluded: t.List[Network]) -> t.List[Network]:
-    """Return ``included`` less ``excluded``, by intervals (both of one family)."""
-    version = included[0].version
-    kind = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
-    cuts = sorted((int(n.network_address), int(n.broadcast_address)) for n in excluded)
-    kept: t.List[Network] = []
-    for network in _collapsed(included):
-        low, high = int(network.network_address), int(network.broadcast_address)
-        for first, last in cuts:
-            if last < low or first > high:
-                continue
-            if first > low:
-                kept.extend(ipaddress.summarize_address_range(kind(low), kind(first - 1)))
-            low = max(low, last + 1)
-            if low > high:
-                break
-        if low <= high:
-            kept.extend(ipaddress.summarize_address_range(kind(low), kind(high)))
-    return kept
+    return networks_of([(int(first), int(last))], first.version)

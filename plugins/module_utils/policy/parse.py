@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .addresses import parse_addresses
-from .errors import PolicyError, nearest
+from .address_words import parse_addresses
+from .errors import PolicyError, key_text, nearest
+from .icmp import TYPES, parse_icmp_types
 from .ports import PortRange, merge_ports, parse_port, parse_port_range
 from .protocols import FAMILY_OF, WITH_PORTS, parse_protocol, protocol_name
 from .rates import DEFAULT_BURST, Limit, parse_burst, parse_rate
@@ -20,9 +21,9 @@ from .rule import ACTIONS, DIRECTIONS, FAMILIES, FAMILY_NAMES, Log, Rule
 
 FIELDS = (
     "action", "direction", "protocol", "port", "port_range", "source", "destination", "family", "interface", "stateful",
-    "limit", "limit_burst", "limit_per", "log", "log_prefix", "log_limit", "comment",
+    "limit", "limit_burst", "limit_per", "log", "log_prefix", "log_limit", "comment", "source_port", "icmp_type", "out_interface",
 )  # fmt: skip
-MAX_ITEMS = 4096
+MAX_ITEMS = 262144
 MAX_COMMENT = 255
 MAX_PREFIX = 127
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}\Z")
@@ -39,9 +40,10 @@ def check_keys(data: t.Any, known: t.Sequence[str], place: str) -> None:
         raise PolicyError(place, data, "a mapping with the keys " + ", ".join(known))
     for key in data:
         if key not in known:
-            close = nearest(str(key), known)
+            close = nearest(key, known) if isinstance(key, str) else None
+            text = key_text(key)
             raise PolicyError(
-                "%s.%s" % (place, key), "(unknown key %s)" % key, ", ".join(known), "did you mean %s?" % close if close else ""
+                "%s.%s" % (place, text), "(unknown key %s)" % text, ", ".join(known), "did you mean %s?" % close if close else ""
             )
 
 
@@ -65,14 +67,9 @@ def parse_rule(data: t.Any, place: str = "rule", sets: t.Optional[t.Mapping[str,
     direction = parse_choice(given.get("direction", "in"), DIRECTIONS, at("direction"))
     protocol = parse_protocol(given.get("protocol", "tcp"), at("protocol"))
     ports = _parse_ports(given, place)
-    if ports and protocol not in WITH_PORTS:
-        key = "port" if "port" in given else "port_range"
-        raise PolicyError(
-            at(key),
-            given[key],
-            "no port with protocol %s; ports belong to tcp, udp and sctp" % protocol_name(protocol),
-            "remove %s or set protocol to tcp, udp or sctp" % key,
-        )
+    for key in ("port", "port_range", "source_port"):
+        if key in given and protocol not in WITH_PORTS:
+            raise no_ports(at(key), given[key], protocol)
     source, source_family = parse_addresses(parse_list(given.get("source"), at("source")), at("source"), sets)
     destination, destination_family = parse_addresses(parse_list(given.get("destination"), at("destination")), at("destination"), sets)
     family = _one_family(
@@ -90,10 +87,13 @@ def parse_rule(data: t.Any, place: str = "rule", sets: t.Optional[t.Mapping[str,
         source=source,
         destination=destination,
         ports=ports,
+        source_ports=parse_source_ports(given["source_port"], at("source_port")) if "source_port" in given else (),
+        icmp_types=parse_types(given["icmp_type"], protocol, at("icmp_type")) if "icmp_type" in given else (),
         interface=parse_interface(given["interface"], at("interface")) if "interface" in given else None,
+        out_interface=parse_out_interface(given["out_interface"], direction, at("out_interface")) if "out_interface" in given else None,
         stateful=parse_bool(given.get("stateful", False), at("stateful")),
-        limit=_parse_limit(given, place),
-        log=_parse_log(given, place),
+        limit=parse_limit(given, place),
+        log=parse_log(given, place),
         comment=parse_text(given["comment"], at("comment"), MAX_COMMENT) or None if "comment" in given else None,
     )
 
@@ -175,6 +175,44 @@ def parse_text(value: t.Any, place: str, longest: int) -> str:
     return text
 
 
+def no_ports(place: str, found: t.Any, protocol: t.Optional[int]) -> PolicyError:
+    """Return the error for ports beside a protocol that has none."""
+    key = place.rpartition(".")[2]
+    return PolicyError(
+        place,
+        found,
+        "no port with protocol %s; ports belong to tcp, udp and sctp" % protocol_name(protocol),
+        "remove %s or set protocol to tcp, udp or sctp" % key,
+    )
+
+
+def parse_source_ports(value: t.Any, place: str) -> t.Tuple[PortRange, ...]:
+    """Read source ports: numbers and ranges side by side."""
+    values = parse_list(value, place)
+    found = []
+    for number, one in enumerate(values):
+        parse = parse_port_range if isinstance(one, str) and "-" in one.strip()[1:] else parse_port
+        found.append(parse(one, "%s[%d]" % (place, number) if len(values) > 1 else place))
+    return merge_ports(found)
+
+
+def parse_types(value: t.Any, protocol: t.Optional[int], place: str) -> t.Tuple[int, ...]:
+    """Read ICMP types, which only stand beside ``protocol`` icmp or icmpv6."""
+    if protocol not in TYPES:
+        raise PolicyError(
+            place, value, "no ICMP type with protocol %s" % protocol_name(protocol), "set protocol to icmp (IPv4) or icmpv6 (IPv6)"
+        )
+    return parse_icmp_types(parse_list(value, place), protocol, place)
+
+
+def parse_out_interface(value: t.Any, direction: str, place: str) -> str:
+    """Read the interface that a forwarded packet leaves by."""
+    if direction != "forward":
+        hint = "the interface a packet leaves by is interface in a rule of direction out" if direction == "out" else ""
+        raise PolicyError(place, value, "out_interface only with direction forward", hint)
+    return parse_interface(value, place)
+
+
 def _parse_ports(given: t.Mapping[str, t.Any], place: str) -> t.Tuple[PortRange, ...]:
     if "port" in given and "port_range" in given:
         raise PolicyError(
@@ -205,7 +243,11 @@ def _one_family(place: str, *votes: t.Tuple[str, t.Optional[int]]) -> t.Optional
     return fixed[0][1] if fixed else None
 
 
-def _parse_limit(given: t.Mapping[str, t.Any], place: str) -> t.Optional[Limit]:
+def parse_limit(given: t.Mapping[str, t.Any], place: str) -> t.Optional[Limit]:
+    """Read ``limit``, ``limit_burst`` and ``limit_per``.
+
+    :raises PolicyError: when one is not valid, or the others stand without ``limit``.
+    """
     per = parse_choice(given.get("limit_per", "rule"), ("rule", "source"), place + ".limit_per")
     burst = parse_burst(given["limit_burst"], place + ".limit_burst") if "limit_burst" in given else DEFAULT_BURST
     if "limit" not in given:
@@ -218,7 +260,11 @@ def _parse_limit(given: t.Mapping[str, t.Any], place: str) -> t.Optional[Limit]:
     return Limit(parse_rate(given["limit"], place + ".limit"), burst, per == "source")
 
 
-def _parse_log(given: t.Mapping[str, t.Any], place: str) -> t.Optional[Log]:
+def parse_log(given: t.Mapping[str, t.Any], place: str) -> t.Optional[Log]:
+    """Read ``log``, ``log_prefix`` and ``log_limit``.
+
+    :raises PolicyError: when one is not valid, or the others stand without ``log``.
+    """
     wanted = parse_bool(given.get("log", False), place + ".log")
     if not wanted:
         for key in ("log_prefix", "log_limit"):

@@ -41,6 +41,8 @@ def parse_protocol(value: t.Any, place: str) -> t.Optional[int]:
     """
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise PolicyError(place, value, ALLOWED)
+    if isinstance(value, int) and not 0 <= value <= 255:
+        raise PolicyError(place, value, ALLOWED)
     text = str(value).strip().lower()
     if text == "any":
         return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .bounds import check_bounds
 from .document import parse_address_sets
 from .errors import PolicyError
 from .parse import FIELDS, check_keys, parse_bool, parse_choice, parse_list, parse_rule
@@ -50,6 +51,7 @@ def parse_request(args: t.Any) -> RuleRequest:
 
     :raises PolicyError: at the first argument that is not valid; nothing has been touched.
     """
+    check_bounds(args, "rule")
     check_keys(args, OPTIONS, "rule")
     given = {key: value for key, value in args.items() if value is not None}
     state = parse_choice(given.get("state", "present"), STATES, "rule.state")

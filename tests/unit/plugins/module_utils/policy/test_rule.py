@@ -10,7 +10,8 @@ import ipaddress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses import make_addresses, parse_addresses
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.address_words import parse_addresses
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses import make_addresses
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.ports import PortRange, merge_ports
 from ansible_collections.holdfast.firewall.tests.unit.rule_strategies import networks, rules
