@@ -15,7 +15,7 @@ A packet is a point of ten whole numbers, a box is ten inclusive intervals. The 
 5. source, 6. destination: address numbers, 0 to 2**128-1. IPv4 uses 0 to 2**32-1, and an interval that ends there is extended to
    2**128-1, so that ``any`` is the same interval in both families
 7. source port: 0 to 65535
-8. destination port, or the ICMP type where the protocol is 1 or 58: 0 to 65535
+8. destination port, or the ICMP type where the protocol is 1 or 58: 0 to 65535 (an interval of types that ends at 255 is extended)
 9. state of the connection: see ``STATES``
 
 A dimension that means nothing for a packet (the leaving interface of an arriving packet, the port of an ESP packet) is 0 in its point,
@@ -50,6 +50,7 @@ STATES = ("new", "established-original", "established-reply", "related-original"
 ADDRESS_TOP = 2**128 - 1
 IPV4_TOP = 2**32 - 1
 PORT_TOP = 65535
+TYPE_TOP = 255
 #: Every protocol whose packets carry ports.
 CARRY_PORTS = WITH_PORTS | {DCCP, UDPLITE}
 #: Every protocol whose packets carry an ICMP type.
@@ -146,6 +147,8 @@ def sides_of(rule: Rule, interfaces: Interfaces) -> t.Optional[Sides]:
         if rule.protocol not in CARRY_TYPES:
             return None
         ports = _merged([(one, one) for one in sorted(rule.icmp_types)])
+        if ports[-1][1] == TYPE_TOP:
+            ports = ports[:-1] + ((ports[-1][0], PORT_TOP),)
     if rule.ports or rule.source_ports:
         if rule.protocol is None:
             protocols = tuple((one, one) for one in sorted(CARRY_PORTS))
