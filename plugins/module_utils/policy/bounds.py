@@ -82,7 +82,9 @@ def _check_other(one: t.Any, deeper: t.List[t.Any], place: str) -> int:
 
 
 def _too_long(place: str, text: t.Union[str, bytes]) -> PolicyError:
-    return PolicyError(place, "(one text of %d characters)" % len(text), "texts of at most %d characters" % MAX_TEXT, "write a list instead")
+    return PolicyError(
+        place, "(one text of %d characters)" % len(text), "texts of at most %d characters" % MAX_TEXT, "write a list instead"
+    )
 
 
 class Budget:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a whole policy document: defaults by direction, address sets, and rules in order.
+"""Reading a whole policy document, or a plain list of rules.
 
 Pure: touches nothing. First match decides; what no rule matches takes the default of its direction.
 """
@@ -10,13 +10,30 @@ from __future__ import annotations
 
 import typing as t
 
+from .address_words import AddressSets, parse_by_family
+from .bounds import MAX_RULES, Budget, check_bounds
+from .document_warnings import warnings_of
 from .errors import PolicyError
-from .parse import FIELDS, check_keys, parse_choice, parse_rule
-from .policy import DEFAULTS, Policy
-from .rule import DIRECTIONS
+from .names import parse_name
+from .nat import NatRule
+from .nat_reader import NatReader
+from .native_lines import parse_native
+from .parse import MAX_COMMENT, check_keys, parse_bool, parse_choice, parse_list, parse_prefix, parse_text
+from .policy import DEFAULTS, ManagementAccess, Policy
+from .port_words import PortSets
+from .ports import parse_port
+from .rates import parse_rate
+from .rule import DIRECTIONS, Log, Rule
+from .rule_reader import RuleReader
+from .services import Services
+from .zones import Zones, parse_zones
 
-KEYS = ("defaults", "address_sets", "rules")
-MAX_RULES = 200000
+KEYS = (
+    "name", "description", "version", "defaults", "address_sets", "port_sets", "services", "zones", "rules", "nat", "logging", "management",
+    "native",
+)  # fmt: skip
+DEFAULT_ACTIONS = ("allow", "deny", "reject", "unmanaged")
+VERSION = 1
 
 
 def parse_policy(data: t.Any, place: str = "policy") -> Policy:
@@ -24,40 +41,167 @@ def parse_policy(data: t.Any, place: str = "policy") -> Policy:
 
     :raises PolicyError: at the first thing that is not valid, with its exact place (``policy.rules[3].port``).
     """
-    check_keys(data, KEYS, place)
-    defaults = dict(DEFAULTS)
-    given = data.get("defaults") or {}
-    check_keys(given, DIRECTIONS, place + ".defaults")
-    for direction, action in given.items():
-        defaults[direction] = parse_choice(action, ("allow", "deny", "reject"), "%s.defaults.%s" % (place, direction))
-    sets = parse_address_sets(data.get("address_sets"), place + ".address_sets")
-    rules = data.get("rules")
-    if rules is None:
-        rules = []
-    if not isinstance(rules, (list, tuple)):
-        raise PolicyError(place + ".rules", rules, "a list of rules, each with the keys " + ", ".join(FIELDS))
-    if len(rules) > MAX_RULES:
-        raise PolicyError(place + ".rules", "(%d rules)" % len(rules), "at most %d rules" % MAX_RULES)
-    return Policy(tuple(parse_rule(rule, "%s.rules[%d]" % (place, i), sets) for i, rule in enumerate(rules)), defaults)
+    return parse_policy_document(data, place)[0]
+
+
+def parse_policy_document(data: t.Any, place: str = "policy") -> t.Tuple[Policy, t.List[str]]:
+    """Read a policy document, or a plain list of rules; returns the policy and what a person should know about the document.
+
+    :raises PolicyError: at the first thing that is not valid, with its exact place (``policy.rules[3].port``).
+    """
+    check_bounds(data, place)
+    plain = isinstance(data, (list, tuple))
+    if not plain and not isinstance(data, t.Mapping):
+        raise PolicyError(place, data, "a mapping with the keys %s, or a list of rules" % ", ".join(KEYS))
+    document: t.Mapping[t.Any, t.Any] = {} if plain else data
+    check_keys(document, KEYS, place)
+    for key in ("name", "description"):
+        if document.get(key) is not None:
+            parse_text(document[key], "%s.%s" % (place, key), 4 * MAX_COMMENT)
+    version = document.get("version")
+    if version is not None and (isinstance(version, (bool, float)) or str(version).strip() != str(VERSION)):
+        raise PolicyError(place + ".version", version, str(VERSION), "it is the version of the language; leave it out")
+    budget = Budget()
+    defaults = _parse_defaults(document.get("defaults"), place + ".defaults")
+    sets = AddressSets(parse_address_sets(document.get("address_sets"), place + ".address_sets"), place + ".address_sets", budget)
+    sets.check()
+    ports = PortSets(_parse_named(document.get("port_sets"), place + ".port_sets", "port"), place + ".port_sets", budget)
+    ports.check()
+    services = Services(_parse_named(document.get("services"), place + ".services", None), place + ".services", ports)
+    services.check()
+    zones = Zones(parse_zones(document.get("zones"), place + ".zones", sets))
+    reader = RuleReader(sets, ports, services, zones, defaults)
+    rules, labels, warnings = _parse_rules(data if plain else document.get("rules"), place if plain else place + ".rules", plain, reader)
+    nat, nat_labels = _parse_nat(document.get("nat"), place + ".nat", NatReader(reader, sets, zones))
+    policy = Policy(
+        rules=rules,
+        defaults=defaults,
+        labels=labels,
+        nat=nat,
+        nat_labels=nat_labels,
+        native=parse_native(document.get("native"), place + ".native", defaults),
+        management=_parse_management(document.get("management"), place + ".management", sets),
+        log_denied=_parse_logging(document.get("logging"), place + ".logging"),
+    )
+    for section, used in (("address_sets", sets.used), ("port_sets", ports.used), ("services", services.used), ("zones", zones.used)):
+        unused = [name for name in document.get(section) or () if name not in used]
+        if unused:
+            warnings.append("%s.%s: not used: %s." % (place, section, _first(unused)))
+    return policy, warnings + warnings_of(policy, place)
 
 
 def parse_address_sets(value: t.Any, place: str) -> t.Dict[str, t.List[t.Any]]:
-    """Read named address sets: a mapping of names to lists of addresses (their words are checked where they are used).
+    """Read named address sets: a mapping of names to lists of addresses (their words are checked by ``AddressSets``).
 
     :raises PolicyError: when it is not such a mapping.
     """
+    return t.cast("t.Dict[str, t.List[t.Any]]", _parse_named(value, place, "address"))
+
+
+def _parse_named(value: t.Any, place: str, members: t.Optional[str]) -> t.Dict[str, t.Any]:
+    """Read a mapping of names; where ``members`` says what they hold, its values are lists of at least one."""
     if value is None:
         return {}
+    allowed = "a mapping of names to lists, each of at least one %s" % members if members else "a mapping of names to services"
     if not isinstance(value, t.Mapping):
-        raise PolicyError(place, value, "a mapping of names to lists of addresses")
-    sets: t.Dict[str, t.List[t.Any]] = {}
-    for name, members in value.items():
+        raise PolicyError(place, value, allowed)
+    found: t.Dict[str, t.Any] = {}
+    for key, given in value.items():
+        name = parse_name(key, place)
         where = "%s.%s" % (place, name)
-        if not isinstance(name, str) or not name.isidentifier() or not name.isascii() or len(name) > 31:
-            raise PolicyError(where, name, "a name of 1 to 31 letters, digits and underscores that starts with a letter")
-        if isinstance(members, str):
-            members = [part.strip() for part in members.split(",")]
-        if not isinstance(members, (list, tuple)) or not members:
-            raise PolicyError(where, members, "a list of at least one address")
-        sets[name] = list(members)
-    return sets
+        if members:
+            if isinstance(given, t.Mapping) or (not given and not isinstance(given, int)):
+                raise PolicyError(where, given, "a list of at least one %s" % members, "an empty set matches nothing")
+            given = parse_list(given, where)
+        found[name] = given
+    return found
+
+
+def _parse_defaults(value: t.Any, place: str) -> t.Dict[str, str]:
+    defaults = dict(DEFAULTS)
+    if value is None:
+        return defaults
+    check_keys(value, DIRECTIONS, place)
+    for direction, action in value.items():
+        if action is not None:
+            defaults[direction] = parse_choice(action, DEFAULT_ACTIONS, "%s.%s" % (place, direction))
+    return defaults
+
+
+def _parse_rules(value: t.Any, place: str, plain: bool, reader: RuleReader) -> t.Tuple[t.Tuple[Rule, ...], t.Tuple[str, ...], t.List[str]]:
+    rules: t.List[Rule] = []
+    labels: t.List[str] = []
+    warnings: t.List[str] = []
+    for number, data in enumerate(_items(value, place, "rules")):
+        flat, name = reader.read(data, "%s[%d]" % (place, number))
+        label = "rules[%d]" % number if name is None else "rules[%d] (%s)" % (number, name)
+        rules.extend(flat)
+        if len(flat) == 1:
+            labels.append(label)
+            continue
+        labels.extend([label] * len(flat))
+        if flat[0].limit is not None and len(warnings) < 20:
+            said = "%s[%d]: the limit counts for each protocol, interface and address family by itself, so %d times."
+            warnings.append(said % (place, number, len(flat)))
+    return tuple(rules), tuple(labels), warnings
+
+
+def _parse_nat(value: t.Any, place: str, reader: NatReader) -> t.Tuple[t.Tuple[NatRule, ...], t.Tuple[str, ...]]:
+    found: t.List[NatRule] = []
+    labels: t.List[str] = []
+    for number, data in enumerate(_items(value, place, "translations")):
+        flat, name = reader.read(data, "%s[%d]" % (place, number))
+        found.extend(flat)
+        labels.extend(["nat[%d]" % number if name is None else "nat[%d] (%s)" % (number, name)] * len(flat))
+    return tuple(found), tuple(labels)
+
+
+def _items(value: t.Any, place: str, what: str) -> t.Sequence[t.Any]:
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise PolicyError(place, value, "a list of %s" % what, "put a dash before each of them" if isinstance(value, t.Mapping) else "")
+    if len(value) > MAX_RULES:
+        raise PolicyError(place, "(%d %s)" % (len(value), what), "at most %d %s" % (MAX_RULES, what))
+    return value
+
+
+def _parse_management(value: t.Any, place: str, sets: AddressSets) -> ManagementAccess:
+    if value is None:
+        return ManagementAccess()
+    check_keys(value, ("ssh_ports", "agent_ports", "sources"), place)
+    ports = []
+    for key in ("ssh_ports", "agent_ports"):
+        values = parse_list(value.get(key), "%s.%s" % (place, key))
+        many = len(values) > 1
+        ports.append({parse_port(one, "%s.%s%s" % (place, key, "[%d]" % i if many else "")).first for i, one in enumerate(values)})
+    where = place + ".sources"
+    words = parse_list(value.get("sources"), where)
+    if words and all(isinstance(one, str) and one.strip().startswith("!") for one in words):
+        raise PolicyError(where, words, "the addresses that administrators come from", "say from where they come, not from where not")
+    sources = parse_by_family(words, where, sets) or {}
+    for version, addresses in sources.items():
+        if addresses.any:
+            hint = "this is every IPv%d address; name both families, or leave sources out" % version
+            raise PolicyError(where, words, "the addresses that administrators come from", hint)
+    return ManagementAccess(tuple(sorted(ports[0])), tuple(sorted(ports[1])), tuple(sources[version] for version in sorted(sources)))
+
+
+def _parse_logging(value: t.Any, place: str) -> t.Optional[Log]:
+    if value is None:
+        return None
+    check_keys(value, ("denied", "prefix", "limit"), place)
+    denied = value.get("denied")
+    if not (denied is not None and parse_bool(denied, place + ".denied")):
+        for key in ("prefix", "limit"):
+            if value.get(key) is not None:
+                raise PolicyError("%s.%s" % (place, key), value[key], "this key only together with denied", "add denied: true")
+        return None
+    prefix, limit = value.get("prefix"), value.get("limit")
+    return Log(
+        None if prefix is None else parse_prefix(prefix, place + ".prefix"), None if limit is None else parse_rate(limit, place + ".limit")
+    )
+
+
+def _first(names: t.Sequence[t.Any], most: int = 20) -> str:
+    return ", ".join(str(one) for one in names[:most]) + (" and %d more" % (len(names) - most) if len(names) > most else "")

@@ -57,12 +57,14 @@ class PolicyError(HoldfastError):
 
         ``renamed`` are the keys that stand in the document under another name (``source``: ``cidr``).
         """
-        inner = self.place
+        inner = self.place.lstrip(".")
         for key, written in (renamed or {}).items():
             if inner == key or inner.startswith((key + "[", key + ".")):
                 inner = written + inner[len(key) :]
                 break
-        return PolicyError("%s%s%s" % (place, "" if inner.startswith("[") or not inner else ".", inner), self._shown(), self.allowed, self.hint)
+        return PolicyError(
+            "%s%s%s" % (place, "" if inner.startswith("[") or not inner else ".", inner), self._shown(), self.allowed, self.hint
+        )
 
     def _shown(self) -> _Shown:
         return _Shown(self.details["found"])

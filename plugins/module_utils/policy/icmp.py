@@ -41,7 +41,9 @@ def parse_icmp_types(values: t.Sequence[t.Any], protocol: int, place: str) -> t.
     :raises PolicyError: for a number outside 0 to 255 or a name that this family does not have.
     """
     return tuple(
-        sorted({_parse_one(value, protocol, "%s[%d]" % (place, number) if len(values) > 1 else place) for number, value in enumerate(values)})
+        sorted(
+            {_parse_one(value, protocol, "%s[%d]" % (place, number) if len(values) > 1 else place) for number, value in enumerate(values)}
+        )
     )
 
 

@@ -61,9 +61,9 @@ class Policy:
 
     rules: t.Tuple[Rule, ...] = ()
     defaults: t.Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS))
-    labels: t.Tuple[str, ...] = ()
+    labels: t.Tuple[str, ...] = field(default=(), compare=False)
     nat: t.Tuple[NatRule, ...] = ()
-    nat_labels: t.Tuple[str, ...] = ()
+    nat_labels: t.Tuple[str, ...] = field(default=(), compare=False)
     native: t.Mapping[str, NativeLines] = field(default_factory=dict)
     management: ManagementAccess = ManagementAccess()
     log_denied: t.Optional[Log] = None

@@ -63,7 +63,10 @@ class PortSets:
                 return (parse_port_range(word, place),)
             if not word.isdigit():
                 raise PolicyError(
-                    place, value, ALLOWED, "for the ports of a service write service: %s" % word if word.isalpha() and len(word) < 32 else ""
+                    place,
+                    value,
+                    ALLOWED,
+                    "for the ports of a service write service: %s" % word if word.isalpha() and len(word) < 32 else "",
                 )
         return (parse_port(value, place),)
 

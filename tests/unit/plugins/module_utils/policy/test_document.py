@@ -28,7 +28,7 @@ def test_a_bad_port_is_named_with_its_place_in_the_document():
         ({"defaults": {"in": "dney"}}, "policy.defaults.in"),
         ({"address_sets": ["a"]}, "policy.address_sets"),
         ({"address_sets": {"a b": ["10.0.0.1"]}}, "policy.address_sets.a b"),
-        ([], "policy"),
+        ("allow", "policy"),
     ],
     ids=[
         "unknown key",
