@@ -13,17 +13,23 @@ import typing as t
 
 from ...host import Result
 from ...policy.errors import HoldfastError
+from ...policy.policy import Policy
 from ...policy.rule import Rule
 from ..base import Backend, Sighting, Snapshot, Transaction, Unsupported
 from ..ruleset import Chain, Edit, Entry, Ruleset
 from .flush import plan_flush
-from .listing import TableKey, parse_listing
+from .listing import Table, TableKey, parse_listing
 from .names import DIRECTION_OF, FAMILIES_OF, HOOK_OF, OWN_TABLE, chain_name
 from .namespace import listed_forms
 from .native import match_native
 from .owners import owner_by_names
 from .parse import Document, NftRuleset, build, own_chain, parse_text
 from .persist import PATHS, loader_facts, persist
+from .policy_build import build_program
+from .policy_plan import plan_policy
+from .policy_read import holds_policy, policy_of_table, policy_of_text
+from .policy_supported import policy_unsupported
+from .policy_text import program_text
 from .render import limit_sets, statements, unsupported
 from .restore import restore_files, restore_script
 from .transaction import plan
@@ -34,6 +40,7 @@ class Nftables(Backend):
 
     NAME = "nftables"
     REPLY_RULES = True
+    ACCEPT_IS_FINAL = False
 
     # -- pure ---------------------------------------------------------------------------------------------------------------
 
@@ -103,6 +110,33 @@ class Nftables(Backend):
         read = _ours(ruleset)
         return plan_flush(read, keep, lambda lines, sets: listed_forms(self.host, read.tables, lines, sets))
 
+    # -- whole policies -----------------------------------------------------------------------------------------------------
+
+    def policy_unsupported(self, policy: Policy, layout: str = "auto") -> t.Tuple[Unsupported, ...]:
+        return policy_unsupported(policy)
+
+    def render_policy(self, policy: Policy, layout: str = "auto") -> str:
+        return program_text(build_program(policy, layout))
+
+    def parse_policy(self, text: str) -> Policy:
+        return policy_of_text(text)
+
+    def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
+        table = _ours(ruleset).tables.table(OWN_TABLE)
+        return policy_of_table(table) if table is not None and holds_policy(table) else None
+
+    def own_listing(self, ruleset: Ruleset) -> str:
+        return _text(_ours(ruleset).tables.table(OWN_TABLE))
+
+    def live_text(self, whole: bool = False) -> str:
+        if whole:
+            return parse_listing(self._list("-s")).text()
+        result = self.host.run(["nft", "-s", "list", "table", *OWN_TABLE])
+        return _text(parse_listing(result.out).table(OWN_TABLE)) if result.ok else ""
+
+    def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
+        return plan_policy(self.host, _ours(ruleset), wanted, layout, alone)
+
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         files = restore_files(_ours(ruleset).tables, parse_listing(transaction.after))
         return Snapshot(files=files, script=restore_script(files), paths=PATHS)
@@ -125,6 +159,10 @@ def _ours(ruleset: Ruleset) -> NftRuleset:
     if not isinstance(ruleset, NftRuleset):
         raise HoldfastError("These rules were not read by the nftables backend")
     return ruleset
+
+
+def _text(table: t.Optional[Table]) -> str:
+    return "" if table is None or not table.blocks else "\n".join(table.lines()) + "\n"
 
 
 def _said(result: Result) -> str:

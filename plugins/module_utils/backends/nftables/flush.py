@@ -44,11 +44,15 @@ def plan_flush(ruleset: NftRuleset, keep: t.Mapping[str, t.Sequence[Rule]], ask:
         new.setdefault(edit.chain.ref, []).append((line.typed, next(forms)))
     for table in script.after.tables:
         if ruleset.owners.get(table.key, "holdfast" if table.key == OWN_TABLE else None) in (None, "holdfast"):
-            _flush_table(script, table, new)
+            flush_table(script, table, new)
     return script.transaction(ruleset.listing)
 
 
-def _flush_table(script: Script, table: Table, new: t.Mapping[ChainRef, t.Sequence[t.Tuple[str, str]]]) -> None:
+def flush_table(script: Script, table: Table, new: t.Mapping[ChainRef, t.Sequence[t.Tuple[str, str]]]) -> None:
+    """Add to the script what flushes one table; ``new`` are the lines (typed and listed) that its chains hold afterwards.
+
+    :raises HoldfastError: see ``plan_flush``.
+    """
     kept_chains = {one.name for one in table.blocks if keeps(one)}
     kept_rules = {
         block.name: [rule for rule in block.rules if referred(rule.text) & kept_chains]

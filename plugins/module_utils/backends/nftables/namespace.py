@@ -16,7 +16,8 @@ from .listing import Block, Listing, Table, TableKey, parse_listing
 
 #: The chain that takes the lines; in the namespace only.
 _CHAIN = "hf_lines"
-_LOAD_AND_LIST = ("unshare", "--net", "--", "sh", "-c", "nft -f - && nft -s list ruleset")
+#: Loads its input in a namespace of its own and lists what came of it.
+LOAD_AND_LIST = ("unshare", "--net", "--", "sh", "-c", "nft -f - && nft -s list ruleset")
 
 
 def listed_forms(
@@ -34,7 +35,7 @@ def listed_forms(
         script += _skeleton(tables.table(key), key)
     script += ["add set %s %s %s %s" % (*key, name, definition) for key, name, definition in sets]
     script += ["add rule %s %s %s %s" % (*key, _CHAIN, line) for key, line in lines]
-    result = host.run(_LOAD_AND_LIST, "\n".join(script) + "\n")
+    result = host.run(LOAD_AND_LIST, "\n".join(script) + "\n")
     if not result.ok:
         return None
     try:

@@ -12,10 +12,8 @@ import typing as t
 
 from ...policy.rule import Rule
 from .listing import Table
-from .names import OWN_TABLE
-from .policy_lines import rules_of_lines
-from .policy_program import Laid, NamedSet
-from .render import limit_sets, statements
+from .policy_lines import lines_of_rules, rules_of_lines
+from .policy_program import Laid
 
 
 def lay_out(direction: str, rules: t.Sequence[Rule], layout: str) -> Laid:
@@ -23,8 +21,8 @@ def lay_out(direction: str, rules: t.Sequence[Rule], layout: str) -> Laid:
 
     :param layout: ``rules``, ``compiled`` or ``auto`` (see ``Backend.render_policy``).
     """
-    lines = tuple(line for rule in rules for line in statements(rule, OWN_TABLE[0]))
-    return Laid(lines, sets=tuple(NamedSet.counting(one) for rule in rules for one in limit_sets(rule)))
+    lines, sets = lines_of_rules(rules)
+    return Laid(lines, sets=sets)
 
 
 def read_laid(direction: str, lines: t.Sequence[str], table: Table) -> t.List[Rule]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading listed lines of our own table, in the ``inet`` family, into rules.
+"""Rules as plain lines of our own table, in the ``inet`` family, and listed lines as rules.
 
 Pure: touches nothing.
 """
@@ -9,6 +9,7 @@ Pure: touches nothing.
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 
 from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
@@ -17,6 +18,33 @@ from .grammar import read_rule
 from .listing import RuleLine
 from .meaning import Unread, understand
 from .names import OWN_TABLE
+from .policy_program import NamedSet
+from .render import Statement, limit_sets, statements
+
+
+def lines_of_rules(rules: t.Sequence[Rule]) -> t.Tuple[t.Tuple[Statement, ...], t.Tuple[NamedSet, ...]]:
+    """Return the lines of rules, one after the other, and the dynamic sets that they name."""
+    lines: t.List[Statement] = []
+    sets: t.List[NamedSet] = []
+    for rule, turn in zip(rules, turns(rules)):
+        lines += statements(rule, OWN_TABLE[0], turn)
+        if rule.limit is not None:
+            sets += [NamedSet.counting(one) for one in limit_sets(rule, turn)]
+    return tuple(lines), tuple(sets)
+
+
+def turns(rules: t.Sequence[Rule]) -> t.List[int]:
+    """Return for each rule how many times the same rule with a limit per source stands before it (see ``render.limit_sets``)."""
+    seen: t.Counter[Rule] = Counter()
+    found = []
+    for rule in rules:
+        turn = 0
+        if rule.limit is not None and rule.limit.per_source:
+            key = rule.identity()
+            turn = seen[key]
+            seen[key] += 1
+        found.append(turn)
+    return found
 
 
 def rules_of_lines(lines: t.Sequence[str], direction: str) -> t.List[Rule]:

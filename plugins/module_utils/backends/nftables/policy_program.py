@@ -1,9 +1,15 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole policy as what stands in our table: base chains, other chains, sets and maps, before it becomes text.
+"""A whole policy as what stands in our table, before it becomes text: base chains, and one bundle of chains, sets and maps for each.
 
-Pure: touches nothing. The order of ``sets`` and ``chains`` is the order in which they are made; a line may name what comes later.
+Pure: touches nothing.
+
+A base chain only jumps to the main chain of its bundle and then says the default; everything else is in the bundle, whose names hold a
+digest of its content. So a new policy is prepared beside the old one, where no packet comes by, and comes into force by the change of
+one line in each base chain. That is what makes a swap exact: the kernel changes all rules at one instant, but fills new interval sets
+(the nameless ones inside of rules too) and sets the policies of base chains some microseconds later; measured with kernel 6.18, denied
+packets pass in between when a transaction brings both.
 """
 
 from __future__ import annotations
@@ -11,9 +17,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .names import LIMIT_SET
 from .render import LimitSet, Statement
 
-#: What the names of all objects start with that a layout adds to the base chains.
+#: What the names of all objects in a bundle start with.
 LAID = "hf_"
 
 
@@ -53,9 +60,10 @@ class NamedSet:
         """Return the dynamic set of a limit per source."""
         return cls("set", one.name, one.listed())
 
-    def definition(self) -> str:
-        """Return the declaration on one line, as it is typed."""
-        return "{ %s; }" % "; ".join(self.body)
+    @property
+    def shared(self) -> bool:
+        """Whether it keeps its name, and its counts, from one bundle to the next."""
+        return self.name.startswith(LIMIT_SET)
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,8 @@ class Hook:
     priority: str
     policy: str = "accept"
 
-    def typed(self) -> str:
-        """Return the line of the chain that says so; nft lists it in the same words."""
+    def line(self) -> str:
+        """Return the line of the chain that says so, as nft takes and lists it."""
         return "type %s hook %s priority %s; policy %s;" % (self.kind, self.hook, self.priority, self.policy)
 
 
@@ -83,11 +91,11 @@ class ProgramChain:
 
 @dataclass(frozen=True)
 class Laid:
-    """How the rules of one direction are laid out.
+    """How the rules of one direction are laid out; names of chains, sets and maps start with LAID and need to be unique in it only.
 
-    :ivar lines: what stands in the base chain itself, between the guard and the default.
-    :ivar chains: chains that the lines, maps or other chains lead to; a packet that no rule decides must come back to the base chain or
-        leave its last chain without a verdict (``jump``, not ``goto``, from the base chain).
+    :ivar lines: what stands in the main chain of the bundle, between the guard and the lines after the rules.
+    :ivar chains: chains that the lines, maps or other chains lead to. A packet that no rule decides comes back to the main chain: from
+        ``lines`` and their maps only ``jump`` leads on, never ``goto``.
     :ivar sets: sets and maps, the dynamic ones of limits per source included.
     """
 
@@ -97,8 +105,29 @@ class Laid:
 
 
 @dataclass(frozen=True)
-class Program:
-    """Everything in our table: base chains first among the chains, in the order input, output, forward, then NAT."""
+class Bundle:
+    """All that packets of one base chain walk through: the first chain is the main one."""
 
     chains: t.Tuple[ProgramChain, ...]
     sets: t.Tuple[NamedSet, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of its main chain."""
+        return self.chains[0].name
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything in our table: base chains in the order input, output, forward, prerouting, postrouting, and the bundle of each."""
+
+    bases: t.Tuple[ProgramChain, ...]
+    bundles: t.Tuple[Bundle, ...]
+
+    def sets(self) -> t.List[NamedSet]:
+        """Return all sets and maps, each once."""
+        return list({one.name: one for bundle in self.bundles for one in bundle.sets}.values())
+
+    def chains(self) -> t.List[ProgramChain]:
+        """Return all chains, base chains first."""
+        return [*self.bases, *(chain for bundle in self.bundles for chain in bundle.chains)]

@@ -20,7 +20,7 @@ from ...policy.addresses import Addresses, Network, network_text
 from ...policy.ports import PortRange
 from ...policy.protocols import ICMP, ICMPV6, TCP, WITH_PORTS, protocol_name
 from ...policy.rates import DEFAULT_BURST, Limit
-from ...policy.rule import Rule
+from ...policy.rule import Log, Rule
 from ..base import Unsupported
 from .names import ICMP_NAMES, LIMIT_SET, LIMIT_SIZE, MAX_COMMENT, MAX_INTERFACE, MAX_PREFIX, PRINTED
 
@@ -61,41 +61,62 @@ class LimitSet:
 
 def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
     """Return what nft cannot carry of a rule."""
-    found = []
+    found: t.List[Unsupported] = []
     for word, name in (("interface", rule.interface), ("out_interface", rule.out_interface)):
-        if name is not None and (not name or re.search(r'[\s"*;{}\\]', name) or not name.isprintable()):
-            found.append(Unsupported(word, name, "nftables names one interface by its plain name"))
-        elif name is not None and len(name.encode("utf-8")) > MAX_INTERFACE:
-            found.append(Unsupported(word, name, "interface names of Linux have at most %d bytes" % MAX_INTERFACE))
-    if rule.comment is not None:
-        if len(rule.comment.encode("utf-8")) > MAX_COMMENT:
-            found.append(Unsupported("comment", rule.comment, "nftables keeps comments of at most %d bytes" % MAX_COMMENT))
-        if '"' in rule.comment or not rule.comment.isprintable():
-            found.append(Unsupported("comment", rule.comment, "nftables has no way to write a double quote or a line break in a comment"))
-    if rule.log is not None and rule.log.prefix is not None:
-        prefix = rule.log.prefix
-        if len(prefix.encode("utf-8")) > MAX_PREFIX:
-            found.append(Unsupported("log_prefix", prefix, "nftables takes log prefixes of at most %d bytes" % MAX_PREFIX))
-        if any(c in prefix for c in '"$\\') or not prefix.isprintable():
-            found.append(Unsupported("log_prefix", prefix, 'nftables gives ", $ and \\ in a log prefix a meaning of its own'))
+        found += unsupported_interface(word, name)
+    found += unsupported_comment(rule.comment)
+    found += unsupported_prefix(rule.log)
     if rule.limit is not None and rule.limit.per_source and rule.log is not None and rule.log.rate is not None:
         found.append(Unsupported("log_limit", str(rule.log.rate), "nftables would count each source twice; use log without log_limit here"))
     return tuple(found)
 
 
-def statements(rule: Rule, table_family: str) -> t.Tuple[Statement, ...]:
-    """Return the lines of a rule in a chain of a table of that family (inet, ip, ip6), in order."""
+def unsupported_interface(word: str, name: t.Optional[str]) -> t.List[Unsupported]:
+    """Return why nft cannot name an interface; ``word`` is the field it stands in."""
+    if name is None:
+        return []
+    if not name or re.search(r'[\s"*;{}\\]', name) or not name.isprintable():
+        return [Unsupported(word, name, "nftables names one interface by its plain name")]
+    if len(name.encode("utf-8")) > MAX_INTERFACE:
+        return [Unsupported(word, name, "interface names of Linux have at most %d bytes" % MAX_INTERFACE)]
+    return []
+
+
+def unsupported_comment(comment: t.Optional[str]) -> t.List[Unsupported]:
+    """Return why nft cannot keep a comment."""
+    if comment is None:
+        return []
+    if len(comment.encode("utf-8")) > MAX_COMMENT:
+        return [Unsupported("comment", comment, "nftables keeps comments of at most %d bytes" % MAX_COMMENT)]
+    if '"' in comment or not comment.isprintable():
+        return [Unsupported("comment", comment, "nftables has no way to write a double quote or a line break in a comment")]
+    return []
+
+
+def unsupported_prefix(log: t.Optional[Log]) -> t.List[Unsupported]:
+    """Return why nft cannot write a log's prefix."""
+    if log is None or log.prefix is None:
+        return []
+    if len(log.prefix.encode("utf-8")) > MAX_PREFIX:
+        return [Unsupported("log_prefix", log.prefix, "nftables takes log prefixes of at most %d bytes" % MAX_PREFIX)]
+    if any(c in log.prefix for c in '"$\\') or not log.prefix.isprintable():
+        return [Unsupported("log_prefix", log.prefix, 'nftables gives ", $ and \\ in a log prefix a meaning of its own')]
+    return []
+
+
+def statements(rule: Rule, table_family: str, turn: int = 0) -> t.Tuple[Statement, ...]:
+    """Return the lines of a rule in a chain of a table of that family (inet, ip, ip6), in order; ``turn``: see ``limit_sets``."""
     comment = [] if rule.comment is None else ['comment "%s"' % rule.comment]
     if rule.limit is not None and rule.limit.per_source:
-        log = [] if rule.log is None else [_log(rule)]
+        log = [] if rule.log is None else [log_text(rule.log)]
         lines = []
-        for one in limit_sets(rule):
-            matches = _matches(replace(rule, family=one.family), table_family)
+        for one in limit_sets(rule, turn):
+            matches = matches_of(replace(rule, family=one.family), table_family)
             count = "update @%s { %s saddr %s }" % (one.name, _ADDRESS_WORD[one.family], _limit(rule.limit))
             typed, listed = _verdict(rule, table_family, one.family)
             lines.append(_statement(matches + [count] + log, typed, listed, comment))
         return tuple(lines)
-    matches = _matches(rule, table_family)
+    matches = matches_of(rule, table_family)
     if rule.limit is not None:
         matches.append(_limit(rule.limit))
     named = bool(rule.icmp_types) or not (rule.source.any and rule.destination.any)
@@ -104,19 +125,22 @@ def statements(rule: Rule, table_family: str) -> t.Tuple[Statement, ...]:
         known = 4
     typed, listed = _verdict(rule, table_family, known)
     if rule.log is not None and rule.log.rate is not None:
-        line = " ".join(matches + [_limit(Limit(rule.log.rate)), _log(rule)] + comment)
+        line = " ".join(matches + [_limit(Limit(rule.log.rate)), log_text(rule.log)] + comment)
         return Statement(line, line), _statement(matches, typed, listed, comment, "inet" if rule.limit else table_family)
     if rule.log is not None:
-        matches.append(_log(rule))
+        matches.append(log_text(rule.log))
     # A statement between the match and the verdict keeps nft from leaving the match out.
     return (_statement(matches, typed, listed, comment, "inet" if rule.limit or rule.log else table_family),)
 
 
-def limit_sets(rule: Rule) -> t.Tuple[LimitSet, ...]:
-    """Return the sets that a rule with a limit per source needs, one for each family; none for other rules."""
+def limit_sets(rule: Rule, turn: int = 0) -> t.Tuple[LimitSet, ...]:
+    """Return the sets that a rule with a limit per source needs, one for each family; none for other rules.
+
+    :param turn: how many times the same rule stands before this one in the policy: each has counts of its own.
+    """
     if rule.limit is None or not rule.limit.per_source:
         return ()
-    words = json.dumps(rule.identity().as_dict(), sort_keys=True)
+    words = json.dumps(rule.identity().as_dict(), sort_keys=True) + "+" * turn
     stem = LIMIT_SET + hashlib.sha256(words.encode("utf-8")).hexdigest()[:8]
     timeout = max(HOUR, rule.limit.rate.seconds * rule.limit.burst)
     return tuple(LimitSet("%s_v%d" % (stem, family), family, timeout) for family in sorted(rule.families()))
@@ -139,7 +163,8 @@ def _statement(matches: t.List[str], typed: str, listed: str, comment: t.List[st
     return Statement(" ".join(matches + [typed] + comment), " ".join(shown + [listed] + comment))
 
 
-def _matches(rule: Rule, table_family: str) -> t.List[str]:
+def matches_of(rule: Rule, table_family: str) -> t.List[str]:
+    """Return what a rule's line matches, limits left out, in the order in which nft takes it."""
     parts = []
     if rule.interface is not None:
         parts.append('%s "%s"' % ("oifname" if rule.direction == "out" else "iifname", rule.interface))
@@ -217,8 +242,16 @@ def _limit(limit: Limit) -> str:
     return text
 
 
-def _log(rule: Rule) -> str:
-    return "log" if rule.log is None or rule.log.prefix is None else 'log prefix "%s"' % rule.log.prefix
+def log_text(log: Log) -> str:
+    """Return the words that log a packet, without the rate."""
+    return "log" if log.prefix is None else 'log prefix "%s"' % log.prefix
+
+
+def log_line(log: Log, comment: str) -> Statement:
+    """Return a line that logs every packet that comes to it, at most at the log's rate, and decides nothing."""
+    parts = [] if log.rate is None else [_limit(Limit(log.rate))]
+    line = " ".join([*parts, log_text(log), 'comment "%s"' % comment])
+    return Statement(line, line)
 
 
 def _verdict(rule: Rule, table_family: str, known_family: t.Optional[int]) -> t.Tuple[str, str]:
