@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 from bisect import bisect_left
 
-from .boxes import DIMENSIONS
+from .boxes import DIMENSIONS, Work
 from .first_match import Entry, Item, entries_meet
 
 #: Up to so many entries are looked for in the other list one by one.
@@ -24,11 +24,14 @@ _FEW = 24
 _MANY = 20000
 
 
-def suspects(left: t.Sequence[Item], right: t.Sequence[Item], limited: t.AbstractSet[int]) -> t.List[Entry]:
+def suspects(left: t.Sequence[Item], right: t.Sequence[Item], limited: t.AbstractSet[int], work: Work) -> t.List[Entry]:
     """Return entries outside of which two lists of one cell are equal; an empty list: they are equal.
 
-    The time grows with the length of the lists, and with its square (in steps of 64) where many entries have changed their order.
+    The time grows with the length of the lists, and with its square where many entries have changed their order.
+
+    :raises TooComplex: when the work is used up.
     """
+    work.spend(len(left) + len(right))
     start, end_left, end_right = _common_ends(left, right)
     if start == end_left and start == end_right:
         return []
@@ -53,7 +56,7 @@ def suspects(left: t.Sequence[Item], right: t.Sequence[Item], limited: t.Abstrac
             order.append(place)
     found.extend(left[place][0] for place in places.values())
     if any(order[i] > order[i + 1] for i in range(len(order) - 1)):
-        found.extend(left[place][0] for place in _conflicting(left, order))
+        found.extend(left[place][0] for place in _conflicting(left, order, work))
     return found
 
 
@@ -98,7 +101,7 @@ def _places(items: t.Sequence[Item], start: int, end: int, limited: t.AbstractSe
     return places
 
 
-def _conflicting(left: t.Sequence[Item], order: t.Sequence[int]) -> t.List[int]:
+def _conflicting(left: t.Sequence[Item], order: t.Sequence[int], work: Work) -> t.List[int]:
     """Return places in ``left`` such that each pair of entries that changed its order, meets and does not do the same has one of them.
 
     ``order`` are the places of the same entries as the other list has them.
@@ -109,6 +112,7 @@ def _conflicting(left: t.Sequence[Item], order: t.Sequence[int]) -> t.List[int]:
     if len(order) > _MANY:
         return [order[one] for one in movers]
     if len(order) > _FEW:
+        work.spend(len(movers) * (3 + len(order) // 4000))
         return _conflicting_by_bits(left, order, movers)
     found = []
     for one in movers:

@@ -13,11 +13,12 @@ import typing as t
 from dataclasses import dataclass
 
 from .alignment import suspects
-from .boxes import DIMENSIONS, Box, Interval, TooComplex
+from .boxes import DIMENSIONS, Box, Interval, Work
 from .first_match import Entry, Item, Outcome, Tokens, clip, trim
+from .pieces import fitted
 
-#: How many entries are looked at, over all cells, before a question is given up: some seconds of time.
-BUDGET = 4000000
+#: How many entries are looked at, over all cells, before a question is given up; and how many more for each rule.
+_STEPS, _STEPS_EACH = 300000, 60
 #: So many suspects have their common hull cut out at once.
 _HULL = 64
 #: In lists of so few entries the next best cut is good enough.
@@ -42,25 +43,28 @@ class Leaf:
     right_outcome: Outcome
 
 
+def comparing(*lists: t.Sequence[t.Any]) -> Work:
+    """Return the work that may be done to compare lists."""
+    return Work(_STEPS + _STEPS_EACH * sum(len(one) for one in lists), "comparing %d rules" % sum(len(one) for one in lists))
+
+
 def differing_boxes(
-    left: t.Sequence[Item], right: t.Sequence[Item], cell: Box, tokens: Tokens, budget: int = BUDGET
+    left: t.Sequence[Item], right: t.Sequence[Item], cell: Box, tokens: Tokens, work: t.Optional[Work] = None
 ) -> t.Iterator[Leaf]:  # fmt: skip
     """Yield the boxes in a cell in which two lists of that cell differ.
 
-    :raises TooComplex: when ``budget`` is used up; what was yielded until then is true, but not all.
+    :raises TooComplex: when the work is used up; what was yielded until then is true, but not all.
     """
-    stack: t.List[t.Tuple[Box, t.List[Item], t.List[Item]]] = [(cell, list(left), list(right))]
+    work = work or comparing(left, right)
+    stack: t.List[t.Tuple[Box, t.List[Item], t.List[Item]]] = [(cell, *fitted(list(left), list(right), cell))]
     limited = tokens.limited
     while stack:
         box, mine, theirs = stack.pop()
-        budget -= len(mine) + len(theirs)
-        if budget < 0:
-            raise TooComplex("the rules overlap in too many ways to be compared packet by packet within the bounds on time")
         trim(mine, tokens)
         trim(theirs, tokens)
         if _decided_alike(mine, theirs, box) or _decided_alike(theirs, mine, box):
             continue
-        found = suspects(mine, theirs, limited)
+        found = suspects(mine, theirs, limited, work)
         if not found:
             continue
         if len(found) <= _HULL:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..policy.policy import Policy
 from ..policy.rule import DIRECTIONS
 from .boxes import Interfaces
-from .differences import BUDGET, differing_boxes
+from .differences import differing_boxes
 from .first_match import DEFAULT, Tokens, policy_list, translation_list, whole_cell
 from .packets import Packet, likely_point
 from .trace import Trace, trace
@@ -51,7 +51,7 @@ class Difference:
         return words
 
 
-def differ(left: Policy, right: Policy, logs: bool = True, budget: int = BUDGET) -> t.Optional[Difference]:
+def differ(left: Policy, right: Policy, logs: bool = True) -> t.Optional[Difference]:
     """Return one difference between two policies, or None when every packet meets the same in both.
 
     ``logs`` says whether it counts how packets are logged.
@@ -64,7 +64,7 @@ def differ(left: Policy, right: Policy, logs: bool = True, budget: int = BUDGET)
     for direction in DIRECTIONS:
         mine = policy_list(left, direction, interfaces, tokens)
         theirs = policy_list(right, direction, interfaces, tokens)
-        for leaf in differing_boxes(mine, theirs, whole_cell(interfaces, direction), tokens, budget):
+        for leaf in differing_boxes(mine, theirs, whole_cell(interfaces, direction), tokens):
             packet = Packet.at_point(likely_point([(one,) for one in leaf.box]), interfaces)
             here, there = trace(left, packet), trace(right, packet)
             what = "%s: %s by %s, but %s by %s" % (
@@ -75,10 +75,10 @@ def differ(left: Policy, right: Policy, logs: bool = True, budget: int = BUDGET)
                 there.decided.label,
             )
             return Difference(what, packet, here, there)
-    return _translations_differ(left, right, budget) or _native_differs(left, right)
+    return _translations_differ(left, right) or _native_differs(left, right)
 
 
-def _translations_differ(left: Policy, right: Policy, budget: int) -> t.Optional[Difference]:
+def _translations_differ(left: Policy, right: Policy) -> t.Optional[Difference]:
     if not left.nat and not right.nat:
         return None
     interfaces = Interfaces.of((), left.nat + right.nat)
@@ -88,7 +88,7 @@ def _translations_differ(left: Policy, right: Policy, budget: int) -> t.Optional
         theirs = translation_list(right.nat, destination, interfaces, tokens)
         cell = list(whole_cell(interfaces))
         cell[0] = (0, 0) if destination else (1, 1)
-        for leaf in differing_boxes(mine, theirs, tuple(cell), tokens, budget):
+        for leaf in differing_boxes(mine, theirs, tuple(cell), tokens):
             packet = Packet.at_point(likely_point([(one,) for one in leaf.box]), interfaces)
             what = "%s: %s by %s, but %s by %s" % (
                 packet.describe(),
