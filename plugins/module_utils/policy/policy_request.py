@@ -12,6 +12,7 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
+from .bounds import check_bounds
 from .document import parse_policy_document
 from .errors import PolicyError
 from .parse import check_keys, parse_bool, parse_choice, parse_list
@@ -97,8 +98,11 @@ def parse_policy_request(args: t.Any) -> PolicyRequest:
 def _document(value: t.Any) -> t.Any:
     """Return the document; text (an ad-hoc task has nothing else) is read as JSON."""
     if not isinstance(value, str):
+        check_bounds(value, "policy")
         return value
     try:
-        return json.loads(value)
+        document = json.loads(value)
     except ValueError as exc:
         raise PolicyError("policy", value, "a mapping, a list of rules, or the same as JSON text", "this text is no JSON: %s" % exc) from None
+    check_bounds(document, "policy")
+    return document
