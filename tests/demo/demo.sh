@@ -3,7 +3,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The main job on real hosts: one rule on four kinds of firewall, a lockout that is survived, and what is in force at the end.
+# The main job on real hosts: one rule and one policy on four kinds of firewall, a lockout that is survived, and what is in force at the end.
 # Makes its own hosts and ends them. Where the lab cannot run, it shows the same rules as dry runs on every backend instead.
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -32,6 +32,7 @@ dry_runs() {
     inside=(env)
     for backend in pf ipfw nftables iptables; do
         run localhost -m holdfast.firewall.rule -a "port_range=8000-8080 action=deny dry_run=true backend=$backend"
+        run localhost -m holdfast.firewall.policy -a "state=rendered backend=$backend policy='[{\"action\": \"allow\", \"port\": 443}]'"
     done
 }
 
@@ -60,6 +61,29 @@ say "What it would read like elsewhere"
 for backend in pf ipfw; do
     run web1 -o -m holdfast.firewall.rule -a "port_range=8000-8080 action=deny dry_run=true backend=$backend"
 done
+
+say "A whole policy: what it would change, as packets"
+cat >"$folder/web.yml" <<'EOF'
+address_sets:
+  admins: [192.0.2.0/24, "2001:db8:1::/48"]
+rules:
+  - {name: web, action: allow, port: [80, 443]}
+  - {name: metrics, action: allow, port: 9100, source: "@admins"}
+  - {name: ping, action: allow, service: ping}
+EOF
+run web1 -m holdfast.firewall.policy -a "src=$folder/web.yml" --check --diff
+
+say "The same document on every host, and again"
+run all -o -m holdfast.firewall.policy -a "src=$folder/web.yml"
+run all -o -m holdfast.firewall.policy -a "src=$folder/web.yml"
+
+say "A policy that would lock you out is refused, with the packet that proves it"
+sed 's/^rules:/management: {sources: [192.0.2.0\/24]}\n&/' "$folder/web.yml" >"$folder/shut.yml"
+if run linux -o -m holdfast.firewall.policy -a "src=$folder/shut.yml"; then
+    echo "the task should have failed" >&2
+    exit 1
+fi
+run all -o -m holdfast.firewall.policy -a "state=deleted"
 
 say "A lockout, survived: deny SSH, and watch the host take it back"
 if run linux -m holdfast.firewall.rule -a "action=deny port=22 confirm_within=10"; then
