@@ -12,7 +12,6 @@ import typing as t
 from dataclasses import replace
 
 from ...host import Host
-from ...policy.addresses import Network
 from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
@@ -27,11 +26,11 @@ from .native import NativeRule, Normaliser, native_lines, parse_native
 from .owners import is_foreign, rule_owner
 from .persistence import Persistence, persistent_paths
 from .saved import HEADINGS, Tables, is_builtin, make_listing, split_listing
-from .sets import parse_sets, references, restore_text, set_lines
+from .sets import KernelSet, list_set, parse_sets, references, restore_text, set_lines
 from .tools import TOOLS, Tools
 
 Facts = t.Dict[str, t.Any]
-Sets = t.Dict[str, t.Tuple[Network, ...]]
+Sets = t.Dict[str, KernelSet]
 
 
 class Iptables(Backend):
@@ -78,7 +77,7 @@ class Iptables(Backend):
         if not any(line.startswith("*") or line in HEADINGS.values() for line in text.splitlines()):
             return parse_commands(text, names)
         saved, sets = split_listing(text)
-        return build_ruleset(saved, text, names, parse_sets(sets))
+        return build_ruleset(saved, text, names, parse_sets(sets, names))
 
     # -- reading ------------------------------------------------------------------------------------------------------------
 
@@ -177,7 +176,7 @@ class Iptables(Backend):
             for rule in keep.get(chain.name, ()):
                 key = (place.family, place.table, place.chain)
                 lines.setdefault(key, []).extend(render.rule_lines(rule, place.family, self.tools.abilities(), place.chain))
-                wanted.update({name: one.networks for name, one in render.rule_sets(rule).items()})
+                wanted.update({name: list_set(one) for name, one in render.rule_sets(rule).items()})
         flush(draft, lines)
         kept = [[list(key), texts] for key, texts in sorted(lines.items())]
         return self._transaction(draft, parse_sets(sets), wanted, {"flush": True, "keep": kept})
@@ -202,8 +201,8 @@ class Iptables(Backend):
             return Transaction((), listing)
         return Transaction(tuple(commands), listing, dict(facts, touched=touched), tuple(checks))
 
-    def _must_make(self, name: str, members: t.Tuple[Network, ...], live: Sets) -> bool:
-        there = live.get(name) or self.tools.set_members(name)
+    def _must_make(self, name: str, members: KernelSet, live: Sets) -> bool:
+        there = live.get(name) or self.tools.live_set(name)
         if there is not None and there != members:
             raise HoldfastError(
                 "The address set %s was changed by somebody else: its name stands for its members, so it is not reused. "

@@ -18,7 +18,7 @@ from .meaning import build_ruleset
 from .protocols import ProtocolNames
 from .render import Abilities, rule_lines, rule_sets
 from .saved import Tables, parse_saved
-from .sets import parse_sets, set_lines
+from .sets import list_set, parse_sets, set_lines
 
 _TOOLS = {4: "iptables", 6: "ip6tables"}
 _COMMAND = re.compile(r"(ip6?tables) (.*)\Z")
@@ -28,7 +28,7 @@ def command_lines(rule: Rule, can: Abilities) -> t.List[str]:
     """Return the commands of a rule: its address sets, then its lines for each family."""
     lines: t.List[str] = []
     for name, addresses in sorted(rule_sets(rule).items()):
-        lines.extend("ipset " + line for line in set_lines(name, addresses.networks))
+        lines.extend("ipset " + line for line in set_lines(name, list_set(addresses)))
     for family in sorted(rule.families()):
         lines.extend("%s %s" % (_TOOLS[family], line) for line in rule_lines(rule, family, can))
     return lines
@@ -50,7 +50,7 @@ def parse_commands(text: str, names: ProtocolNames) -> Ruleset:
     saved: t.Dict[int, Tables] = {
         family: parse_saved("\n".join(["*filter"] + found + ["COMMIT"])).tables for family, found in lines.items() if found
     }
-    ruleset = build_ruleset(saved, text, names, parse_sets(sets))
+    ruleset = build_ruleset(saved, text, names, parse_sets(sets, names))
     chains = [one for one in ruleset.chains if one.entries]
     merged: t.List[Chain] = []
     for chain in chains:

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import typing as t
 
-from ...policy.addresses import Network
 from ..ruleset import Edit, Entry
 from .draft import Draft
 from .meaning import Place
 from .render import Abilities, rule_lines, rule_sets
+from .sets import KernelSet, list_set
 
 Change = t.Dict[str, t.Any]
 
 
-def edit_rule(draft: Draft, edit: Edit, can: Abilities, sets: t.Dict[str, t.Tuple[Network, ...]]) -> t.List[Change]:
+def edit_rule(draft: Draft, edit: Edit, can: Abilities, sets: t.Dict[str, KernelSet]) -> t.List[Change]:
     """Remove, put or replace a rule of the language.
 
     :param sets: is given the address sets that the rule's lines name.
@@ -30,7 +30,7 @@ def edit_rule(draft: Draft, edit: Edit, can: Abilities, sets: t.Dict[str, t.Tupl
     place = t.cast(Place, edit.chain.ref)
     key = (place.family, place.table, place.chain)
     lines = rule_lines(edit.rule, place.family, can, place.chain)
-    sets.update({name: one.networks for name, one in rule_sets(edit.rule).items()})
+    sets.update({name: list_set(one) for name, one in rule_sets(edit.rule).items()})
     beside = edit.remove or edit.before
     draft.insert(key, lines, beside.ref[0].first if beside is not None else None)
     return changes + [{"family": key[0], "table": key[1], "chain": key[2], "put": lines}]

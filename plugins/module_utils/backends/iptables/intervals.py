@@ -13,11 +13,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 import typing as t
+from functools import lru_cache
 
-from ...policy.addresses import ANY, Addresses, Network, make_addresses
+from ...policy.addresses import ANY, Addresses, Interval, Network, common, intervals_of, joined, networks_of, without
 from ...policy.ports import MAX_PORT, MIN_PORT, PortRange
 
-Interval = t.Tuple[int, int]
 #: One condition: whether it is negated, and the intervals that it names.
 Condition = t.Tuple[bool, t.Tuple[Interval, ...]]
 
@@ -27,52 +27,23 @@ def top(family: int) -> int:
     return 2 ** (32 if family == 4 else 128) - 1
 
 
-def merged(intervals: t.Iterable[Interval]) -> t.List[Interval]:
-    """Return the same numbers as sorted intervals that neither overlap nor touch."""
-    result: t.List[Interval] = []
-    for low, high in sorted(intervals):
-        if result and low <= result[-1][1] + 1:
-            result[-1] = (result[-1][0], max(result[-1][1], high))
-        else:
-            result.append((low, high))
-    return result
-
-
 def gaps(intervals: t.Sequence[Interval]) -> t.List[Interval]:
     """Return what lies between sorted, disjoint intervals."""
     return [(one[1] + 1, other[0] - 1) for one, other in zip(intervals, intervals[1:])]
-
-
-def _meet(one: t.Sequence[Interval], other: t.Sequence[Interval]) -> t.List[Interval]:
-    both = [(max(a, c), min(b, d)) for a, b in one for c, d in other]
-    return merged((low, high) for low, high in both if low <= high)
-
-
-def _less(one: t.Sequence[Interval], other: t.Sequence[Interval], last: int) -> t.List[Interval]:
-    outside = merged(other)
-    edges = [(-1, -1)] + list(outside) + [(last + 1, last + 1)]
-    return _meet(one, [(low, high) for low, high in gaps(edges) if low <= high])
 
 
 def combine(conditions: t.Sequence[Condition], last: int) -> t.List[Interval]:
     """Return the numbers from 0 to ``last`` for which all conditions hold."""
     result: t.List[Interval] = [(0, last)]
     for negated, intervals in conditions:
-        result = _less(result, intervals, last) if negated else _meet(result, merged(intervals))
+        apart = joined(intervals)
+        result = without(result, apart) if negated else common(result, apart)
     return result
 
 
 def network_intervals(networks: t.Iterable[Network]) -> t.Tuple[Interval, ...]:
     """Return networks as merged intervals."""
-    return tuple(merged((int(one.network_address), int(one.broadcast_address)) for one in networks))
-
-
-def _networks(intervals: t.Iterable[Interval], family: int) -> t.List[Network]:
-    kind: t.Any = ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address
-    found: t.List[Network] = []
-    for low, high in intervals:
-        found.extend(ipaddress.summarize_address_range(kind(low), kind(high)))
-    return found
+    return tuple(joined(intervals_of(networks)))
 
 
 def addresses_of(conditions: t.Sequence[Condition], family: int) -> t.Optional[Addresses]:
@@ -82,6 +53,10 @@ def addresses_of(conditions: t.Sequence[Condition], family: int) -> t.Optional[A
     """
     if not conditions:
         return ANY
+    if len(conditions) == 1 and len(conditions[0][1]) == 1:
+        network = _network(conditions[0][1][0], family)
+        if network is not None:
+            return Addresses((network,), conditions[0][0])
     last = top(family)
     left = combine(conditions, last)
     if not left:
@@ -89,17 +64,64 @@ def addresses_of(conditions: t.Sequence[Condition], family: int) -> t.Optional[A
     if left == [(0, last)]:
         return ANY
     if all(negated for negated, _intervals in conditions):
-        excluded = merged(one for _negated, intervals in conditions for one in intervals)
-        return make_addresses(_networks(excluded, family), negated=True)
-    return make_addresses(_networks(left, family))
+        excluded = joined(one for _negated, intervals in conditions for one in intervals)
+        return Addresses(networks_of(excluded, family), negated=True)
+    return Addresses(networks_of(left, family))
+
+
+@lru_cache(maxsize=32768)
+def _network(interval: Interval, family: int) -> t.Optional[Network]:
+    """Return the interval as a network where it is one (and not every address)."""
+    low, high = interval
+    size = high - low + 1
+    if size & (size - 1) or low & (size - 1) or not low <= high:
+        return None
+    bits = 32 if family == 4 else 128
+    length = bits + 1 - size.bit_length()
+    if not length:
+        return None
+    return ipaddress.IPv4Network((low, length)) if family == 4 else ipaddress.IPv6Network((low, length))
 
 
 def ports_of(conditions: t.Sequence[Condition]) -> t.Optional[t.Tuple[PortRange, ...]]:
     """Return what port conditions mean, or None when no port meets them. Port 0 is never on the wire, so it does not count."""
     if not conditions:
         return ()
-    left = _meet(combine(conditions, MAX_PORT), [(MIN_PORT, MAX_PORT)])
+    if len(conditions) == 1 and not conditions[0][0]:
+        return _port_ranges(conditions[0][1]) or None
+    left = common(combine(conditions, MAX_PORT), [(MIN_PORT, MAX_PORT)])
     return tuple(PortRange(low, high) for low, high in left) or None
+
+
+@lru_cache(maxsize=8192)
+def _port_ranges(intervals: t.Tuple[Interval, ...]) -> t.Tuple[PortRange, ...]:
+    return tuple(PortRange(max(low, MIN_PORT), high) for low, high in joined(intervals) if high >= MIN_PORT)
+
+
+def address_number(text: str, family: int) -> t.Optional[int]:
+    """Return an address as a number, or None when it is none of this family."""
+    try:
+        return int.from_bytes(socket.inet_pton(socket.AF_INET if family == 4 else socket.AF_INET6, text), "big")
+    except (OSError, ValueError):
+        return None
+
+
+def network_interval(text: str, family: int) -> t.Optional[Interval]:
+    """Return the addresses of a network as iptables prints it, or None when it is none of this family."""
+    address, slash, length = text.partition("/")
+    number = address_number(address, family)
+    bits = 32 if family == 4 else 128
+    if number is not None and (not slash or (len(length) < 4 and length.isascii() and length.isdigit() and int(length) <= bits)):
+        size = 1 << (bits - int(length) if slash else 0)
+        first = number & ~(size - 1)
+        return first, first + size - 1
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    if network.version != family:
+        return None
+    return int(network.network_address), int(network.broadcast_address)
 
 
 def address_text(number: int, family: int) -> str:

@@ -34,7 +34,7 @@ _CHAINS: t.Tuple[t.Tuple[str, str], ...] = (
     (r"(?:(?:INPUT|FORWARD|OUTPUT|PREROUTING|POSTROUTING)_(?:direct|ZONES|IN_ZONES|OUT_ZONES|POLICIES))", "firewalld"),
     (r"(?:IN|FWDI|FWDO|FWD|PRE|POST)_[A-Za-z0-9_-]+_?(?:log|deny|allow|pre|post)\Z", "firewalld"),
     (r"(?:net|fw|loc|dmz)(?:2|-)(?:net|fw|loc|dmz)\Z", "shorewall"),
-    (r"hf-", "holdfast"),
+    (r"hf-|holdfast-", "holdfast"),
 )
 _BRIDGE = r"(?:docker0|docker_gwbridge|br-[0-9a-f]{12})"
 #: Rules that Docker keeps in the built-in chains; two interfaces in one rule, so no rule of ours looks like one.

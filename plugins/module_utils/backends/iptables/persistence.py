@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ...policy.addresses import Network
 from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
 from ..base import Backend
@@ -37,7 +36,7 @@ from .filetext import edited_text, own_text
 from .flush import flush
 from .meaning import Place, build_ruleset, chain_title
 from .saved import Tables, parse_saved, table_order
-from .sets import OWN, references, restore_text
+from .sets import OWN, KernelSet, references, restore_text
 from .tools import Tools
 from .words import same_words
 
@@ -58,7 +57,7 @@ class Persistence:
         self._tools = tools
         self._host = tools.host
         self._live: t.Dict[int, Tables] = {}
-        self._sets: t.Dict[str, t.Tuple[Network, ...]] = {}
+        self._sets: t.Dict[str, KernelSet] = {}
         self._report: t.List[str] = []
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
@@ -82,7 +81,7 @@ class Persistence:
         self._destroy_unused()
         return self._report
 
-    def _known_sets(self, facts: t.Mapping[str, t.Any]) -> t.Dict[str, t.Tuple[Network, ...]]:
+    def _known_sets(self, facts: t.Mapping[str, t.Any]) -> t.Dict[str, KernelSet]:
         lines = [line for change in facts.get("changes", ()) for line in change.get("put", change.get("remove", ()))]
         lines += [line for _key, kept in facts.get("keep", ()) for line in kept]
         return self._tools.referenced_sets("\n".join(lines + self._live_rules()))
@@ -130,7 +129,7 @@ class Persistence:
             self._remove(draft, chain, change)
         else:
             rule = self._rule(change, change["put"])
-            if rule is not None and not rule.reply:
+            if rule is not None and not rule.reply and "position" not in change:
                 for edit in place_present(self._backend, ruleset, rule).edits:
                     edit_rule(draft, edit, self._tools.abilities(), self._sets)
             else:
@@ -188,7 +187,7 @@ class Persistence:
         self._write(path, HEADER + own_text(self._live[family], tables, flush=True))
 
     def _write_sets(self, names: t.Sequence[str]) -> None:
-        sets = {name: self._sets.get(name) or self._tools.set_members(name) for name in names}
+        sets = {name: self._sets.get(name) or self._tools.live_set(name) for name in names}
         known = {name: members for name, members in sets.items() if members}
         for name in sorted(set(sets) - set(known)):
             self._report.append("warning: a rule that is loaded at boot names the address set %s, which does not exist" % name)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import typing as t
 from dataclasses import dataclass, replace
 
 from ...policy.addresses import Addresses
 from ...policy.ports import PortRange
-from ...policy.protocols import AH, TCP, protocol_name
+from ...policy.protocols import AH, ICMP, TCP, protocol_name
 from ...policy.rates import Limit
 from ...policy.rule import Rule
 from ..base import Unsupported
@@ -32,6 +33,8 @@ MAX_PORT_MATCHES = 8
 #: The kernel's field has 30 bytes with its closing NUL.
 MAX_PREFIX = 29
 MAX_COMMENT = 255
+MAX_INTERFACE = 15
+_BARE = re.compile(r"[^\s\"'\\!/][^\s\"'\\/]*\Z").match
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,17 @@ def unsupported(rule: Rule, can: Abilities) -> t.List[Unsupported]:
         if needs_set(addresses) and not can.sets:
             count = len(range_conditions(addresses))
             refuse(field, "%d ranges" % count, "more than %d separate ranges need ipset; install the package ipset" % MAX_RANGES)
-    if _port_matches(rule.ports) is None:
-        refuse("port", "%d ranges" % len(rule.ports), "too many separate ports for one rule of iptables; write several rules")
+    for field, ports in (("port", rule.ports), ("source_port", rule.source_ports)):
+        if _port_matches(ports) is None:
+            refuse(field, "%d ranges" % len(ports), "too many separate ports for one rule of iptables; write several rules")
+    for field, name in (("interface", rule.interface), ("out_interface", rule.out_interface)):
+        if name is not None and (not name or name.endswith("+") or len(name.encode("utf-8", "replace")) > MAX_INTERFACE or not _BARE(name)):
+            refuse(field, name, "iptables needs a plain name of at most %d bytes; with + at its end it is a wildcard" % MAX_INTERFACE)
+    if rule.protocol == ICMP and 255 in rule.icmp_types:
+        refuse("icmp_type", 255, "iptables reads ICMP type 255 as any type")
+    if len(rule.icmp_types) > 1 and (rule.limit is not None or (rule.log is not None and rule.log.rate is not None)):
+        types = ",".join(str(one) for one in rule.icmp_types)
+        refuse("icmp_type", types, "iptables takes one type in a line and each line counts for itself; write one rule for each type")
     if rule.limit is not None:
         _check_limit(rule.limit, can, refuse)
     if rule.log is not None:
@@ -93,10 +105,13 @@ def _check_rate(field: str, limit: Limit, scale: int, bounded: bool, refuse: t.C
 
 
 def rule_lines(rule: Rule, family: int, can: Abilities, chain: t.Optional[str] = None) -> t.List[str]:
-    """Return the lines of a supported rule for one family.
+    """Return the lines of a supported rule for one family; one for each ICMP type, since a line takes only one.
 
     :param chain: the chain to name; by default the built-in one of the direction.
     """
+    if len(rule.icmp_types) > 1:
+        single = [replace(rule, icmp_types=(one,)) for one in rule.icmp_types]
+        return [line for one in single for line in rule_lines(one, family, can, chain)]
     start = "-A %s" % (chain or CHAINS[rule.direction])
     match = _match_words(rule, family, can)
     comment = ["-m", "comment", "--comment", quote(rule.comment)] if rule.comment is not None else []
@@ -131,6 +146,8 @@ def _match_words(rule: Rule, family: int, can: Abilities) -> t.List[str]:
                 matches += ["-m", "iprange"] + (["!"] if negated else []) + ["--%s-range" % side, text]
     if rule.interface is not None:
         words += ["-o" if rule.direction == "out" else "-i", rule.interface]
+    if rule.out_interface is not None:
+        words += ["-o", rule.out_interface]
     if rule.protocol == AH and family == 6:
         words += ["-m", "ah"]  # -p looks behind this header
     elif rule.protocol is not None:
@@ -139,16 +156,23 @@ def _match_words(rule: Rule, family: int, can: Abilities) -> t.List[str]:
 
 
 def _port_words(rule: Rule) -> t.List[str]:
-    if not rule.ports:
+    if rule.icmp_types:
+        flag = ["-m", "icmp", "--icmp-type"] if rule.protocol == ICMP else ["-m", "icmp6", "--icmpv6-type"]
+        return flag + [str(rule.icmp_types[0])]
+    if not (rule.ports or rule.source_ports):
         return []
-    side = "--sport" if rule.reply else "--dport"
-    matches = _port_matches(rule.ports) or []
-    if len(rule.ports) == 1:
-        return ["-m", protocol_name(rule.protocol), side, matches[0][1]]
+    sides = ((rule.ports, "--sport"), (rule.source_ports, "--dport")) if rule.reply else (
+        (rule.source_ports, "--sport"), (rule.ports, "--dport")
+    )  # fmt: skip
     words: t.List[str] = []
-    for negated, text in matches:
-        words += ["-m", "multiport"] + (["!"] if negated else []) + [side + "s", text]
-    return words
+    lists: t.List[str] = []
+    for ports, flag in sides:
+        if len(ports) == 1:
+            words += [flag, _port_text(ports[0])]
+        else:
+            for negated, text in _port_matches(ports) or []:
+                lists += ["-m", "multiport"] + (["!"] if negated else []) + [flag + "s", text]
+    return (["-m", protocol_name(rule.protocol)] + words if words else []) + lists
 
 
 def _port_matches(ports: t.Sequence[PortRange]) -> t.Optional[t.List[t.Tuple[bool, str]]]:
@@ -185,6 +209,8 @@ def _port_text(one: PortRange) -> str:
 def _state_words(rule: Rule) -> t.List[str]:
     if rule.reply:
         return ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "--ctdir", "REPLY"]
+    if rule.established:
+        return ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"]
     if rule.stateful:
         return ["-m", "conntrack", "--ctstate", "NEW,ESTABLISHED" if rule.action == "allow" else "NEW"]
     return []
@@ -197,7 +223,7 @@ def _limit_words(rule: Rule, use: str) -> t.List[str]:
     if not rule.limit.per_source:
         return limit_words(rule.limit)
     # Rules with one hashlimit name share one table of counts, and the limits of the first: so each use has a name of its own.
-    facts = json.dumps([replace(rule, family=None).identity().as_dict(), rule.reply, use], sort_keys=True)
+    facts = json.dumps([replace(rule, family=None).identity().as_dict(), rule.reply, use] + [True] * rule.established, sort_keys=True)
     return hashlimit_words(rule.limit, "hf" + hashlib.sha256(facts.encode()).hexdigest()[:8])
 
 

@@ -14,17 +14,18 @@ import typing as t
 from dataclasses import dataclass
 
 from ...host import Host
-from ...policy.addresses import Network
 from ...policy.errors import HoldfastError
 from .protocols import PATH, ProtocolNames
 from .render import Abilities
 from .saved import FAMILIES, HEADINGS, Saved, Tables, parse_saved
-from .sets import parse_sets, references
+from .sets import KernelSet, parse_sets, references
 
 TOOLS = {4: "iptables", 6: "ip6tables"}
 #: The release from which on iptables-restore knows -w.
 WAIT_SINCE = (1, 6, 2)
 WAIT_SECONDS = 5
+#: So many sets are asked for one by one, more with all that other programs have.
+FEW_SETS = 4
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,20 @@ class Tools:
         self.require()
         return {family: self.save(family).tables for family in self.families()}
 
-    def set_members(self, name: str) -> t.Optional[t.Tuple[Network, ...]]:
-        """Return the members of one live set of ours, or None when there is no such set."""
-        result = self.host.run(["ipset", "save", name])
-        return parse_sets(result.out.splitlines()).get(name) if result.ok else None
+    def live_set(self, name: str) -> t.Optional[KernelSet]:
+        """Return one live set of ours, or None when there is no such set."""
+        return self._saved_sets([name]).get(name)
 
-    def referenced_sets(self, text: str) -> t.Dict[str, t.Tuple[Network, ...]]:
+    def referenced_sets(self, text: str) -> t.Dict[str, KernelSet]:
         """Return the live sets of ours that rules in this text refer to."""
-        found = {name: self.set_members(name) for name in references(text)}
-        return {name: members for name, members in found.items() if members}
+        names = references(text)
+        if len(names) <= FEW_SETS:
+            return {found: one for name in names for found, one in self._saved_sets([name]).items()}
+        return {found: one for found, one in self._saved_sets([]).items() if found in set(names)}
+
+    def _saved_sets(self, name: t.Sequence[str]) -> t.Dict[str, KernelSet]:
+        result = self.host.run(["ipset", "save", *name])
+        return parse_sets(result.out.splitlines(), self.abilities().names) if result.ok else {}
 
     def other_variant(self) -> t.Optional[str]:
         """Return a sentence about rules in the variant that is not the default, or None. Both filter at the same time."""

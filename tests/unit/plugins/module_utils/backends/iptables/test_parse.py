@@ -11,6 +11,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptable
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.saved import make_listing, parse_saved, split_listing
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import RETURN
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Rule
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.namespace import paper
 
 BACKEND = paper()
@@ -39,6 +40,9 @@ def meaning(line, **words):
     [
         ("-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT", {"port": 22}),
         ("-A INPUT -p tcp -m tcp --dport 0:1023 -j ACCEPT", {"port_range": "1-1023"}),
+        ("-A INPUT -p tcp -m tcp --sport 22 -j ACCEPT", {"source_port": 22}),
+        ("-A INPUT -p tcp -m tcp --sport 22 -m multiport --dports 80,443 -j ACCEPT", {"source_port": 22, "port": [80, 443]}),
+        ("-A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT", {"protocol": "icmp", "icmp_type": 8}),
         ("-A INPUT -p tcp -m tcp ! --dport 53 -j ACCEPT", {"port_range": ["1-52", "54-65535"]}),
         ("-A INPUT -p udp -m multiport --dports 53,5000:5005 -j ACCEPT", {"protocol": "udp", "port_range": ["53-53", "5000-5005"]}),
         ("-A INPUT -s 192.0.2.0/255.255.255.0 -p tcp -j ACCEPT", {"source": "192.0.2.0/24"}),
@@ -58,9 +62,14 @@ def test_a_line_that_the_language_can_say_is_that_rule(line, expected):
 @pytest.mark.parametrize(
     "line",
     [
-        "-A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT",
+        "-A INPUT -p icmp -m icmp --icmp-type any -j ACCEPT",
+        "-A INPUT -p icmp -m icmp --icmp-type 255 -j ACCEPT",
+        "-A INPUT -p icmp -m icmp --icmp-type 3/4 -j ACCEPT",
+        "-A INPUT -p icmp -m icmp ! --icmp-type 8 -j ACCEPT",
+        "-A INPUT -p icmp -m icmp -j ACCEPT",
+        "-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 128 -j ACCEPT",
+        "-A INPUT -i eth0 -o eth1 -j ACCEPT",
         "-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT",
-        "-A INPUT -p tcp -m tcp --sport 22 -j ACCEPT",
         "-A INPUT -m conntrack --ctstate INVALID -j DROP",
         "-A INPUT -p tcp -m conntrack --ctstate NEW -j ACCEPT",
         "-A INPUT -p tcp -m conntrack ! --ctstate NEW -j DROP",
@@ -89,12 +98,35 @@ def test_a_line_with_a_condition_that_the_language_lacks_is_native(line):
 
 def test_a_line_that_accepts_tracked_connections_is_marked():
     (entry,) = entries("-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
-    assert entry.established and entry.rule is None
+    assert entry.established and entry.rule == Rule("allow", family=4, protocol=None, established=True)
 
 
 def test_tracked_connections_of_one_interface_are_not_all_of_them():
     (entry,) = entries("-A INPUT -i eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
     assert not entry.established
+
+
+def test_both_interfaces_of_a_forwarded_packet_are_read():
+    (entry,) = entries("-A FORWARD -i eth0 -o eth1 -p tcp -j ACCEPT", chain="FORWARD")
+    assert entry.rule == rule(direction="forward", family="ipv4", interface="eth0", out_interface="eth1")
+    (entry,) = entries("-A FORWARD -o eth1 -p tcp -j ACCEPT", chain="FORWARD")
+    assert entry.rule == rule(direction="forward", family="ipv4", out_interface="eth1")
+
+
+def test_lines_of_one_type_each_are_one_rule_of_all_types():
+    lines = ["-A INPUT -p icmp -m icmp --icmp-type %d -j ACCEPT" % number for number in (0, 3, 8)]
+    (entry,) = entries(*lines)
+    assert entry.rule == rule(protocol="icmp", icmp_type=[0, 3, 8])
+    assert (len(entry.native), entry.ref[0].count) == (3, 3)
+
+
+def test_lines_of_types_with_limits_are_rules_of_their_own():
+    lines = ["-A INPUT -p icmp -m icmp --icmp-type %d -m limit --limit 5/sec -j ACCEPT" % number for number in (0, 8)]
+    assert [one.rule.icmp_types for one in entries(*lines)] == [(0,), (8,)]
+
+
+def test_the_highest_icmpv6_type_is_a_type_like_any_other():
+    assert meaning("-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 255 -j ACCEPT", family=6) == rule(protocol="icmpv6", icmp_type=255)
 
 
 def test_log_and_verdict_with_the_same_conditions_are_one_entry():

@@ -18,6 +18,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.ports imp
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rates import Limit, Rate
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Log, Rule
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.namespace import paper
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.policy_strategies import any_rules
 from ansible_collections.holdfast.firewall.tests.unit.rule_strategies import rules
 
 BACKEND = paper()
@@ -39,7 +40,7 @@ def refused(one, backend=BACKEND):
     return [(found.field, found.reason) for found in backend.unsupported(one)]
 
 
-@given(rules())
+@given(any_rules())
 def test_a_rendered_rule_is_read_back_as_the_same_rule(one):
     if not BACKEND.unsupported(one):
         assert [entry.rule for entry in read_back(one)] == [one]
@@ -75,8 +76,37 @@ def test_any_list_of_addresses_is_read_back(numbers, negated):
 
 
 @pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ({"protocol": "icmp", "icmp_type": 255}, "icmp_type"),
+        ({"protocol": "icmp", "icmp_type": [8, 13], "limit": "5/second"}, "icmp_type"),
+        ({"protocol": "icmp", "icmp_type": [8, 13], "log": True, "log_limit": "5/second"}, "icmp_type"),
+        ({"source_port": [str(port) for port in range(1, 400, 2)]}, "source_port"),
+    ],
+)
+def test_what_a_line_cannot_say_is_refused(words, field):
+    assert [one.field for one in BACKEND.unsupported(rule(**words))] == [field]
+
+
+def test_a_line_has_one_icmp_type():
+    start, types = "iptables -A INPUT -p icmp -m icmp --icmp-type ", (0, 8)
+    assert lines(protocol="icmp", icmp_type=[8, 0]) == [start + "%d -j ACCEPT" % number for number in types]
+    assert lines(protocol="icmpv6", icmp_type=255) == ["ip6tables -A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 255 -j ACCEPT"]
+
+
+@pytest.mark.parametrize("name", ["eth+", "+", "a b", "", "x" * 16, "!eth0"])
+def test_an_interface_that_would_be_read_as_another_is_refused(name):
+    assert [one.field for one in BACKEND.unsupported(Rule("allow", interface=name))] == ["interface"]
+    forward = Rule("allow", "forward", out_interface=name)
+    assert [one.field for one in BACKEND.unsupported(forward)] == ["out_interface"]
+
+
+@pytest.mark.parametrize(
     ("words", "expected"),
     [
+        ({"source_port": 53, "port": 53}, "-A INPUT -p tcp -m tcp --sport 53 --dport 53 -j ACCEPT"),
+        ({"source_port": [1, 3], "port": 53}, "-A INPUT -p tcp -m tcp --dport 53 -m multiport --sports 1,3 -j ACCEPT"),
+        ({"direction": "forward", "interface": "a", "out_interface": "b"}, "-A FORWARD -i a -o b -p tcp -j ACCEPT"),
         ({"port": 22}, "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"),
         ({"port": [80, 443]}, "-A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT"),
         ({"port_range": "60000-61000", "protocol": "udp"}, "-A INPUT -p udp -m udp --dport 60000:61000 -j ACCEPT"),
