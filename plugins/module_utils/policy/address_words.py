@@ -122,6 +122,7 @@ def parse_by_family(values: t.Sequence[t.Any], place: str, sets: AddressSets) ->
     if len(values) == 1 and type(values[0]) is str and values[0][:1].isdigit():
         networks = parse_network(values[0].strip(), place)
         if len(networks) == 1 and networks[0].prefixlen:
+            sets.budget.spend(1, place)
             return {networks[0].version: Addresses(networks)}
     found = _read(values, place, sets)
     if found is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import typing as t
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ ALLOWED = (
 )
 BITS = {4: 32, 6: 128}
 _PLAIN_IPV4 = re.compile(r"(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})(?:/(0|[1-9]\d?))?\Z", re.ASCII)
+_PLAIN_IPV6 = re.compile(r"([0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})(?:/(0|[1-9]\d{0,2}))?\Z", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,18 @@ def parse_network(word: str, place: str) -> t.Tuple[Network, ...]:
         value = (parts[0] << 24) + (parts[1] << 16) + (parts[2] << 8) + parts[3]
         if max(parts) < 256 and size <= 32 and not value & ((1 << 32 - size) - 1):
             return (ipaddress.IPv4Network((value, size)),)
+    else:
+        plain = _PLAIN_IPV6.match(word)
+        if plain is not None:
+            host, length = plain.groups()
+            size = 128 if length is None else int(length)
+            try:
+                # Several times as fast as ipaddress, for the same texts.
+                value = int.from_bytes(socket.inet_pton(socket.AF_INET6, host), "big")
+            except OSError:
+                value = -1
+            if size <= 128 and value >= 0 and not value & ((1 << 128 - size) - 1):
+                return (ipaddress.IPv6Network((value, size)),)
     return _parse_carefully(word, place)
 
 

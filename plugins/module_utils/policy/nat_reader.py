@@ -14,13 +14,14 @@ from .address_words import AddressSets, ByFamily
 from .addresses import ANY, parse_host
 from .bounds import MAX_RULES
 from .errors import PolicyError
+from .families import nothing_matches
 from .nat import DESTINATION_KINDS, KINDS, Address, NatRule
 from .parse import MAX_COMMENT, check_keys, no_ports, parse_choice, parse_list, parse_text
 from .ports import PortRange, parse_port
 from .protocols import FAMILY_OF, WITH_PORTS
-from .rule_reader import RESERVED_COMMENT, Fields, RuleReader, less_aliases, nothing_matches, parse_comment
+from .rule_reader import RESERVED_COMMENT, Fields, RuleReader, less_aliases, parse_comment
 from .services import ServiceEntry
-from .zones import Zone, Zones, narrowed
+from .zones import Sides, Zones, narrowed
 
 ALIASES = {"description": "comment", "source_cidr": "source", "source_ip": "source", "cidr": "source"}
 KEYS = (
@@ -75,9 +76,11 @@ class NatReader:
         destination: t.Optional[ByFamily] = self._rules.addresses(given["destination"], "destination") if "destination" in given else None
         targets = _parse_targets(given["to"], "to") if "to" in given else None
         found = []
-        for interface, zone in self._sides(given, kind):
-            inner = narrowed(source, zone if kind in DESTINATION_KINDS else None, self._sets, "source")
-            outer = narrowed(destination, None if kind in DESTINATION_KINDS else zone, self._sets, "destination")
+        sides = self._sides(given, kind)
+        nowhere: Sides = [(one, None) for one, zone in sides]
+        arriving, leaving = (sides, nowhere) if kind in DESTINATION_KINDS else (nowhere, sides)
+        sources, destinations = narrowed(source, arriving, self._sets, "source"), narrowed(destination, leaving, self._sets, "destination")
+        for (interface, inner), (_same, outer) in zip(sources, destinations):
             for protocol in protocols:
                 for fits in _families(protocol, family, inner, outer, targets):
                     found.append(
@@ -126,13 +129,13 @@ class NatReader:
                 raise no_ports(with_ports[0], given[with_ports[0]], protocol)
         return protocols
 
-    def _sides(self, given: Fields, kind: str) -> t.List[t.Tuple[t.Optional[str], t.Optional[Zone]]]:
+    def _sides(self, given: Fields, kind: str) -> Sides:
         interfaces: t.Sequence[t.Optional[str]] = (
             self._rules.interfaces(given["interface"], "interface") if "interface" in given else (None,)
         )
         if "zone" not in given:
             return [(one, None) for one in interfaces]
-        pairs: t.List[t.Tuple[t.Optional[str], t.Optional[Zone]]] = []
+        pairs: Sides = []
         for zone in self._zones.named(parse_list(given["zone"], "zone"), "zone"):
             if zone.interfaces != (None,) and interfaces[0] is not None:
                 raise PolicyError("interface", given["interface"], "interface or zone, not both", "the zone names its interfaces")

@@ -9,11 +9,12 @@ Pure: touches nothing. Values that many rules share are worked out once.
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
 
-from .address_words import AddressSets, ByFamily, parse_by_family
-from .addresses import ANY
+from .address_words import AddressSets, parse_by_family
 from .bounds import MAX_RULES
 from .errors import PolicyError
+from .families import flat_families, nothing_matches
 from .icmp import TYPES
 from .parse import (
     FIELDS,
@@ -31,11 +32,13 @@ from .parse import (
 )
 from .port_words import PortSets
 from .ports import PortRange, merge_ports, parse_port_range
-from .protocols import FAMILY_OF, WITH_PORTS
-from .rule import ACTIONS, DIRECTIONS, FAMILIES, FAMILY_NAMES, Rule
+from .protocols import WITH_PORTS
+from .rule import ACTIONS, DIRECTIONS, FAMILIES, Rule
 from .services import Service, ServiceEntry, Services, parse_protocols
-from .zones import Zone, Zones, narrowed
+from .zones import Sides, Zone, Zones, narrowed
 
+Fields = t.Mapping[str, t.Any]
+_Interfaces = t.Sequence[t.Optional[str]]
 #: Other names of a field, for rules that were written for other tools.
 ALIASES = {"description": "comment", "source_cidr": "source", "source_ip": "source", "cidr": "source", "services": "service"}
 DIRECTION_WORDS = {"inbound": "in", "ingress": "in", "outbound": "out", "egress": "out"}
@@ -46,31 +49,49 @@ RESERVED_COMMENT = "holdfast: "
 _KNOWN_KEYS = frozenset(KEYS)
 _ALIAS_KEYS = frozenset(ALIASES)
 _PROTOCOL_KEYS = ("protocol", "port", "port_range", "source_port", "icmp_type")
-_RARE_KEYS = frozenset(
-    "zone from_zone to_zone service out_interface icmp_type source_port limit limit_burst limit_per log_prefix log_limit".split()
-)
+_ZONE_KEYS = frozenset({"zone", "from_zone", "to_zone"})
+_LOG_KEYS = frozenset({"log_prefix", "log_limit"})
+_LIMIT_KEYS = frozenset({"limit", "limit_burst", "limit_per"})
+_OFF = (None, False)
+_ANY_INTERFACE: _Interfaces = (None,)
 _ANY_ZONE = (Zone(),)
-Fields = t.Mapping[str, t.Any]
 _Parse = t.Callable[[t.Any, str], t.Any]
 
 
 class Memo:
-    """A parser that remembers what it made of a text, a number, or a list of one of these."""
+    """A parser that remembers what it made of a text."""
 
     def __init__(self, parse: _Parse) -> None:
         self._parse = parse
-        self._known: t.Dict[t.Any, t.Any] = {}
+        self._known: t.Dict[str, t.Any] = {}
+
+    def __call__(self, value: t.Any, place: str) -> t.Any:
+        if type(value) is not str:
+            return self._parse(value, place)
+        found = self._known.get(value, self)
+        if found is self:
+            found = self._known[value] = self._parse(value, place)
+        return found
+
+
+class ListMemo:
+    """A parser of a list of words that remembers what it made of a text, a number, or a list of one of these."""
+
+    def __init__(self, parse: t.Callable[[t.Sequence[t.Any], str], t.Any]) -> None:
+        self._parse = parse
+        self._known: t.Dict[t.Union[str, int], t.Any] = {}
 
     def __call__(self, value: t.Any, place: str) -> t.Any:
         one = value[0] if type(value) is list and len(value) == 1 else value
         # Exact types: True is equal to 1, and must not be taken for it.
-        if type(one) is not str and type(one) is not int:
-            return self._parse(value, place)
-        try:
-            return self._known[one]
-        except KeyError:
-            found = self._known[one] = self._parse(value, place)
-            return found
+        kind = type(one)
+        if kind is not str and kind is not int:
+            return self._parse(parse_list(value, place), place)
+        found = self._known.get(one, self)
+        if found is self:
+            plain = kind is int or (one and "," not in one)
+            found = self._known[one] = self._parse((one,) if plain else parse_list(value, place), place)
+        return found
 
 
 class RuleReader:
@@ -83,11 +104,11 @@ class RuleReader:
         self._defaults = defaults
         self._names: t.Dict[str, str] = {}
         self._made = 0
-        self.addresses = Memo(lambda value, place: parse_by_family(parse_list(value, place), place, sets))
-        self.ports = Memo(lambda value, place: ports.parse(parse_list(value, place), place))
-        self._ranges = Memo(_parse_ranges)
-        self.protocols = Memo(parse_protocols)
-        self.interfaces = Memo(parse_interfaces)
+        self.addresses = ListMemo(lambda values, place: parse_by_family(values, place, sets))
+        self.ports = ListMemo(ports.parse)
+        self._ranges = ListMemo(_parse_ranges)
+        self.protocols = ListMemo(parse_protocols)
+        self.interfaces = ListMemo(_parse_interfaces)
         self._action = Memo(lambda value, place: parse_choice(value, ACTIONS, place))
         self._direction = Memo(parse_direction)
         self.family = Memo(lambda value, place: FAMILIES[parse_choice(value, tuple(FAMILIES), place)])
@@ -99,7 +120,7 @@ class RuleReader:
         """
         renamed: t.Dict[str, str] = {}
         try:
-            if not isinstance(data, t.Mapping):
+            if not isinstance(data, Mapping):
                 raise PolicyError("", data, "a rule: a mapping with the keys " + ", ".join(KEYS))
             if not data.keys() <= _KNOWN_KEYS:
                 check_keys(data, KEYS, "")
@@ -145,30 +166,37 @@ class RuleReader:
         value = get("stateful")
         stateful = False if value is None else value if value is True or value is False else parse_bool(value, "stateful")
         value = get("interface")
-        interfaces = (None,) if value is None else self.interfaces(value, "interface")
-        rare = not given.keys().isdisjoint(_RARE_KEYS)
-        log = parse_log(_less_none(given), "") if rare or get("log") not in (None, False) else None
+        interfaces = _ANY_INTERFACE if value is None else self.interfaces(value, "interface")
+        value = get("out_interface")
+        out_interfaces = _ANY_INTERFACE if value is None else self._out_interfaces(value, direction)
+        keys = given.keys()
+        log = limit = None
+        if get("log") not in _OFF or not keys.isdisjoint(_LOG_KEYS):
+            log = parse_log(_less_none(given), "")
+        if not keys.isdisjoint(_LIMIT_KEYS):
+            limit = parse_limit(_less_none(given), "")
         entries = self._entries(given)
-        if not rare and len(entries) == 1 and len(interfaces) == 1:
+        if len(entries) == len(interfaces) == len(out_interfaces) == 1 and keys.isdisjoint(_ZONE_KEYS):
             entry = entries[0]
-            flat = _families(entry, family, source, destination)
+            flat = flat_families(entry, family, source, destination)
             if len(flat) == 1:
                 self._check_number(1)
                 self._made += 1
                 fits, inner, outer = flat[0]
                 return [
-                    Rule(action, direction, fits, entry.protocol, inner, outer, entry.ports, interfaces[0], stateful, None, log, comment)
-                ]
-        limit = parse_limit(_less_none(given), "") if rare else None
-        arriving, leaving = self._sides(given, direction, interfaces)
+                    Rule(
+                        action, direction, fits, entry.protocol, inner, outer, entry.ports, interfaces[0], stateful, limit, log, comment,
+                        False, entry.source_ports, entry.icmp_types, out_interfaces[0],
+                    )
+                ]  # fmt: skip
+        arriving, leaving = self._sides(given, direction, interfaces, out_interfaces)
         self._check_number(len(entries) * len(arriving) * len(leaving))
         flat_rules = []
-        for interface, zone in arriving:
-            inner_by = narrowed(source, zone, self._sets, "source")
-            for out_interface, to_zone in leaving:
-                outer_by = narrowed(destination, to_zone, self._sets, "destination")
+        sources, destinations = narrowed(source, arriving, self._sets, "source"), narrowed(destination, leaving, self._sets, "destination")
+        for interface, inner_by in sources:
+            for out_interface, outer_by in destinations:
                 for entry in entries:
-                    for fits, inner, outer in _families(entry, family, inner_by, outer_by):
+                    for fits, inner, outer in flat_families(entry, family, inner_by, outer_by):
                         flat_rules.append(
                             Rule(
                                 action, direction, fits, entry.protocol, inner, outer, entry.ports,
@@ -182,6 +210,12 @@ class RuleReader:
             raise nothing_matches(given, entries, family, source, destination)
         self._made += len(flat_rules)
         return flat_rules
+
+    def _out_interfaces(self, value: t.Any, direction: str) -> _Interfaces:
+        if direction != "forward":
+            hint = "the interface a packet leaves by is interface in a rule of direction out" if direction == "out" else ""
+            raise PolicyError("out_interface", value, "out_interface only with direction forward", hint)
+        return t.cast("t.Tuple[str, ...]", self.interfaces(value, "out_interface"))
 
     def _check_number(self, more: int) -> None:
         if self._made + more > MAX_RULES:
@@ -228,9 +262,7 @@ class RuleReader:
                     )
         return tuple(ServiceEntry(one, icmp_types=parse_types(values, one, "icmp_type")) for one in protocols)
 
-    def _sides(
-        self, given: Fields, direction: str, interfaces: t.Sequence[t.Optional[str]]
-    ) -> t.Tuple[t.List[t.Tuple[t.Optional[str], t.Optional[Zone]]], t.List[t.Tuple[t.Optional[str], t.Optional[Zone]]]]:
+    def _sides(self, given: Fields, direction: str, interfaces: _Interfaces, out_interfaces: _Interfaces) -> t.Tuple[Sides, Sides]:
         """Return where packets arrive from and where they leave to: pairs of an interface and a zone whose networks count."""
         words = {key: given[key] for key in ("zone", "from_zone", "to_zone") if given.get(key) is not None}
         if "zone" in words:
@@ -242,12 +274,6 @@ class RuleReader:
             raise PolicyError("to_zone", words["to_zone"], "zone or from_zone", "packets of direction in go to the host itself")
         if direction == "out" and "from_zone" in zones:
             raise PolicyError("from_zone", words["from_zone"], "zone or to_zone", "packets of direction out come from the host itself")
-        out_interfaces: t.Sequence[t.Optional[str]] = (None,)
-        if given.get("out_interface") is not None:
-            if direction != "forward":
-                hint = "the interface a packet leaves by is interface in a rule of direction out" if direction == "out" else ""
-                raise PolicyError("out_interface", given["out_interface"], "out_interface only with direction forward", hint)
-            out_interfaces = self.interfaces(given["out_interface"], "out_interface")
         if direction == "out":
             key = "zone" if "zone" in zones else "to_zone"
             return [(None, None)], _pairs(zones.get(key, _ANY_ZONE), interfaces, given, key, "interface")
@@ -256,27 +282,8 @@ class RuleReader:
         return arriving, _pairs(zones.get("to_zone", _ANY_ZONE), out_interfaces, given, "to_zone", "out_interface")
 
 
-def _families(
-    entry: ServiceEntry, family: t.Optional[int], source: t.Optional[ByFamily], destination: t.Optional[ByFamily]
-) -> t.List[t.Tuple[t.Optional[int], t.Any, t.Any]]:
-    """Return (family, source, destination) of each flat rule: one for both families where that says the same, none where nothing fits."""
-    fixed = entry.family if entry.family is not None else FAMILY_OF.get(entry.protocol) if entry.protocol is not None else None
-    if source is None and destination is None:
-        if fixed is None or family is None or fixed == family:
-            return [(fixed if family is None else family, ANY, ANY)]
-        return []
-    return [
-        (version, ANY if source is None else source[version], ANY if destination is None else destination[version])
-        for version in (4, 6)
-        if (family is None or version == family)
-        and (fixed is None or version == fixed)
-        and (source is None or version in source)
-        and (destination is None or version in destination)
-    ]
-
-
 def _pairs(
-    zones: t.Sequence[Zone], interfaces: t.Sequence[t.Optional[str]], given: Fields, key: str, own: str
+    zones: t.Sequence[Zone], interfaces: _Interfaces, given: Fields, key: str, own: str
 ) -> t.List[t.Tuple[t.Optional[str], t.Optional[Zone]]]:
     pairs: t.Dict[t.Tuple[t.Optional[str], int], t.Tuple[t.Optional[str], t.Optional[Zone]]] = {}
     for zone in zones:
@@ -318,51 +325,14 @@ def parse_direction(value: t.Any, place: str) -> str:
     return parse_choice(DIRECTION_WORDS.get(word, word) if isinstance(word, str) else value, DIRECTIONS, place)
 
 
-def parse_interfaces(value: t.Any, place: str) -> t.Tuple[str, ...]:
-    """Read one interface or several; equal ones count once."""
-    values = parse_list(value, place)
+def _parse_interfaces(values: t.Sequence[t.Any], place: str) -> t.Tuple[str, ...]:
+    """Read interfaces; equal ones count once."""
     return tuple(dict.fromkeys(parse_interface(one, "%s[%d]" % (place, i) if len(values) > 1 else place) for i, one in enumerate(values)))
 
 
-def _parse_ranges(value: t.Any, place: str) -> t.Tuple[PortRange, ...]:
-    values = parse_list(value, place)
+def _parse_ranges(values: t.Sequence[t.Any], place: str) -> t.Tuple[PortRange, ...]:
     return merge_ports(parse_port_range(one, "%s[%d]" % (place, i) if len(values) > 1 else place) for i, one in enumerate(values))
 
 
 def _less_none(given: Fields) -> t.Dict[str, t.Any]:
     return {key: value for key, value in given.items() if value is not None}
-
-
-def nothing_matches(
-    given: Fields,
-    entries: t.Sequence[ServiceEntry],
-    family: t.Optional[int],
-    source: t.Optional[ByFamily],
-    destination: t.Optional[ByFamily],
-) -> PolicyError:
-    """Return the error for conditions that no packet fulfils all of: they are of different families, or outside of the zone."""
-    of_entries = {one.family or FAMILY_OF.get(one.protocol or 0) for one in entries}
-    votes: t.List[t.Tuple[str, t.Set[int]]] = []
-    for key, found in (("source", source), ("destination", destination)):
-        if found is not None:
-            votes.append((key, set(found)))
-    if None not in of_entries:
-        votes.append(("service" if given.get("service") is not None else "protocol", t.cast("t.Set[int]", of_entries)))
-    if family is not None:
-        votes.append(("family", {family}))
-    allowed = "conditions that one packet can fulfil"
-    for number, (key, families) in enumerate(votes):
-        for other, others in votes[:number]:
-            if not families & others:
-                said = "%s is %s and %s is %s" % (other, _family_names(others), key, _family_names(families))
-                return PolicyError(key, "(%s)" % _family_names(families), allowed, said + ", so no packet matches")
-    for key in ("zone", "from_zone", "to_zone"):
-        if given.get(key) is not None:
-            return PolicyError(
-                key, given[key], allowed, "the addresses or the family of the rule are not in the zone, so no packet matches"
-            )
-    return PolicyError("", "(conditions of different families)", allowed, "no packet matches")
-
-
-def _family_names(families: t.Iterable[int]) -> str:
-    return " and ".join(FAMILY_NAMES[one] for one in sorted(families))

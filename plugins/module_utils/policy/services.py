@@ -159,7 +159,7 @@ class Services:
         if "protocol" not in given and "port" not in given:
             raise PolicyError(place + ".protocol", "(nothing)", "a protocol, or a port (then the protocol is tcp)")
         found = []
-        for protocol in parse_protocols(given.get("protocol", "tcp"), place + ".protocol"):
+        for protocol in parse_protocols(parse_list(given.get("protocol", "tcp"), place + ".protocol"), place + ".protocol"):
             ports: t.Dict[str, t.Tuple[PortRange, ...]] = {}
             for key in ("port", "source_port"):
                 if key in given:
@@ -172,12 +172,11 @@ class Services:
         return tuple(found)
 
 
-def parse_protocols(value: t.Any, place: str) -> t.Tuple[t.Optional[int], ...]:
-    """Read one protocol, ``both`` (tcp and udp) or several as a list; equal ones count once.
+def parse_protocols(values: t.Sequence[t.Any], place: str) -> t.Tuple[t.Optional[int], ...]:
+    """Read protocols, among them ``both`` (tcp and udp); equal ones count once.
 
     :raises PolicyError: for an unknown protocol, or ``any`` beside others.
     """
-    values = parse_list(value, place)
     found: t.Dict[t.Optional[int], None] = {}
     for number, one in enumerate(values):
         if isinstance(one, str) and one.strip().lower() == "both":
@@ -185,7 +184,7 @@ def parse_protocols(value: t.Any, place: str) -> t.Tuple[t.Optional[int], ...]:
         else:
             found[parse_protocol(one, "%s[%d]" % (place, number) if len(values) > 1 else place)] = None
     if None in found and len(found) > 1:
-        raise PolicyError(place, values, "several protocols, or any", "any stands alone")
+        raise PolicyError(place, list(values), "several protocols, or any", "any stands alone")
     return tuple(found)
 
 

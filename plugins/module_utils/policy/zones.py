@@ -35,6 +35,10 @@ class Zone:
     intervals: t.Mapping[int, t.Sequence[Interval]] = field(default_factory=dict)
 
 
+#: Interfaces, each with the zone whose networks count.
+Sides = t.List[t.Tuple[t.Optional[str], t.Optional[Zone]]]
+
+
 class Zones:
     """The zones of a document.
 
@@ -96,8 +100,20 @@ def _parse_zone(given: t.Any, where: str, sets: AddressSets) -> Zone:
     return Zone(tuple(dict.fromkeys(interfaces)) or (None,), networks, intervals)
 
 
-def narrowed(addresses: t.Optional[ByFamily], zone: t.Optional[Zone], sets: AddressSets, place: str) -> t.Optional[ByFamily]:
-    """Return the addresses that are also in a zone, which may be none; None stands for any address."""
+def narrowed(
+    addresses: t.Optional[ByFamily], sides: Sides, sets: AddressSets, place: str
+) -> t.List[t.Tuple[t.Optional[str], t.Optional[ByFamily]]]:
+    """Return each interface with the addresses that are also in its zone, which may be none; None stands for any address."""
+    known: t.Dict[int, t.Optional[ByFamily]] = {}
+    found = []
+    for interface, zone in sides:
+        if id(zone) not in known:
+            known[id(zone)] = _in_zone(addresses, zone, sets, place)
+        found.append((interface, known[id(zone)]))
+    return found
+
+
+def _in_zone(addresses: t.Optional[ByFamily], zone: t.Optional[Zone], sets: AddressSets, place: str) -> t.Optional[ByFamily]:
     if zone is None or zone.networks is None:
         return addresses
     if addresses is None:
