@@ -198,8 +198,7 @@ class Document:
 
 def dry(line: Line) -> t.Tuple[str, ...]:
     """Return the call by which ipfw reads a rule and shows its form, and nothing else happens."""
-    words = line.argv()
-    return ("ipfw", "-n", "-S", *words[2:])
+    return line.argv("-n -S")
 
 
 def table_commands(name: str, networks: t.Sequence[t.Any]) -> t.List[Command]:

@@ -49,16 +49,23 @@ class Line:
         """Return the line as ``ipfw -S list`` prints it."""
         return "%s%05d set %d %s" % ("# DISABLED " if self.disabled else "", self.number, self.set, self.body)
 
-    def argv(self) -> t.Tuple[str, ...]:
-        """Return the call that adds this rule; a comment is one word, so that its blanks are kept."""
+    def argv(self, option: str = "-q") -> t.Tuple[str, ...]:
+        """Return the call that adds this rule; a comment is one word, so that its blanks are kept.
+
+        A last word that begins with / would be taken for the name of a file, so such a rule is one word as a whole.
+        """
         match, comment = split_comment(self.body)
-        words: t.Tuple[str, ...] = ("ipfw", "-q", "add")
+        words: t.Tuple[str, ...] = ("ipfw", *option.split(), "add")
         if self.number:
             words += (str(self.number),)
         if self.set:
             words += ("set", str(self.set))
         words += tuple(match.split())
-        return words + (("//", comment) if comment is not None else ())
+        if comment is None:
+            return words
+        if comment.startswith("/") or not comment:
+            return (words[0], " ".join((*words[1:], "//", comment)))
+        return (*words, "//", comment)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import re
 import sys
 
 from . import ipfw_tables, sysctl_tree
+from .ipfw_command_line import join_lists, lines_of_file, split_line
 from .ipfw_kernel import IpfwKernel
 from .ipfw_listing import rule_text
 from .ipfw_nat import nat_configuration
@@ -56,7 +57,7 @@ class Ipfw:
         if any(name in ("-p", "-N") for name, _value in pairs):
             return self.out.fail("ipfw: stand-in: option -p and -N are not implemented", USAGE)
         self.options = {name: True for name, _value in pairs}
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(lines_of_file(text, self.strict), 1):
             try:
                 self._line([line])
             except IpfwError as error:
@@ -64,7 +65,7 @@ class Ipfw:
         return self.out
 
     def _line(self, argv: list[str]) -> None:
-        words = _split(argv[0]) if len(argv) == 1 else _join_lists(argv)
+        words = split_line(argv[0]) if len(argv) == 1 else join_lists(argv)
         if (not words and len(argv) == 1 and argv[0].strip() in ("",)) or not words:
             if len(argv) == 1:
                 return
@@ -158,7 +159,8 @@ class Ipfw:
             if rule.action[0] == "nat" and "ipfw_nat" not in self.kernel["modules"]:
                 raise IpfwError(UNAVAILABLE, "getsockopt(IP_FW_XADD): Invalid argument")
             step = int(sysctl_tree.read(self.kernel, "net.inet.ip.fw.autoinc_step") or 100)
-            rule = fw.add(rule, step)
+            most = int(sysctl_tree.read(self.kernel, "net.inet.ip.fw.tables_max") or 128)
+            rule = fw.add(rule, step, most)
         if not self._quiet:
             self.out.stdout.append(rule_text(rule, "-S" in self.options))
 
@@ -312,7 +314,8 @@ class Ipfw:
         fw = self.fw if self.fw is not None else IpfwKernel({})
         if self.fw is None and not self._dry:
             raise IpfwError(OSERR, "%s: %s" % ("Table creation failed" if "create" in words else "failed to request table info", _ABSENT))
-        ipfw_tables.run(fw, list(words), self.out, self._quiet, self._dry, self.strict)
+        most = int(sysctl_tree.read(self.kernel, "net.inet.ip.fw.tables_max") or 128)
+        ipfw_tables.run(fw, list(words), self.out, self._quiet, self._dry, self.strict, most)
 
     def _switch(self, words: list[str]) -> None:
         names = {
@@ -359,29 +362,14 @@ class Ipfw:
             self.out.stdout.append("ipfw nat %s config %s" % (number, text))
 
 
-def _split(text: str) -> list[str]:
-    """One string into words: a comment starts at ``#``, blanks after a comma vanish."""
-    return re.sub(r",\s+", ",", text.split("#")[0].strip()).split()
-
-
-def _join_lists(argv: list[str]) -> list[str]:
-    """Words of which one ends with a comma become one word."""
-    words: list[str] = []
-    pending = ""
-    for index, word in enumerate(argv):
-        pending += word
-        if not word.endswith(",") or index == len(argv) - 1:
-            words.append(pending)
-            pending = ""
-    return words
-
-
 def main(host: Host, argv: list[str]) -> int:
     """Entry of the command."""
     if not argv:
         return Outcome().fail("ipfw: " + _USAGE_TEXT, USAGE).emit()
     text: str | None = None
-    if argv[-1].startswith("/"):
+    if argv[-1] == "/dev/stdin":
+        text = sys.stdin.read()
+    elif argv[-1].startswith("/"):
         text = host.read_file(argv[-1])
         if text is None:
             return Outcome().fail("ipfw: pathname: %s: No such file or directory" % argv[-1], USAGE).emit()

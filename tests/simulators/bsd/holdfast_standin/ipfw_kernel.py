@@ -22,6 +22,10 @@ from .ipfw_rule import (
 )
 
 
+#: The fields of a flow table, in the order in which its keys name them.
+FLOW_FIELDS = ("src-ip", "proto", "src-port", "dst-ip", "dst-port")
+
+
 class IpfwKernel:
     """Operations on the ``ipfw`` part of the kernel's state."""
 
@@ -47,7 +51,7 @@ class IpfwKernel:
         """Whether the rule's set is on."""
         return rule.set not in self.state["disabled"]
 
-    def add(self, rule: IpfwRule, step: int) -> IpfwRule:
+    def add(self, rule: IpfwRule, step: int, most_tables: int = 128) -> IpfwRule:
         """Insert a rule behind those with the same number; without a number it goes ``step`` behind the last."""
         if rule.number == DEFAULT_RULE:
             raise IpfwError(UNAVAILABLE, "getsockopt(IP_FW_XADD): Invalid argument")
@@ -57,9 +61,14 @@ class IpfwKernel:
             rule.number = last + step if last + step < DEFAULT_RULE else last
             if rule.number == 0:
                 rule.number = step
-        for name in referenced_tables(rule):
-            self.state["tables"].setdefault(name, self._new_table("iface" if _is_interface_table(rule, name) else "addr"))
-        at = sum(1 for each in known if each["number"] <= rule.number)
+        for name in referenced_tables(rule) - set(self.state["tables"]):
+            if len(self.state["tables"]) >= most_tables:
+                raise IpfwError(UNAVAILABLE, "getsockopt(IP_FW_XADD): Device busy")
+            self.state["tables"][name] = self._new_table(_table_kind(rule, name))
+        self.state["last_id"] = rule.identity = self.state.get("last_id", 0) + 1
+        at = len(known)
+        while at and known[at - 1]["number"] > rule.number:
+            at -= 1
         known.insert(at, rule_to_json(rule))
         return rule
 
@@ -100,13 +109,16 @@ class IpfwKernel:
 
     def _new_table(self, kind: str) -> dict:
         self.state["kindex"] += 1
-        algorithm = {"addr": "addr:radix", "iface": "iface:array", "number": "number:array"}[kind]
+        kinds = {"addr": "addr:radix", "iface": "iface:array", "number": "number:array", "flow": "flow:hash"}
+        algorithm = kinds[kind.partition(":")[0]]
         return {"type": kind, "algorithm": algorithm, "index": self.state["kindex"], "entries": {}, "limit": 0, "locked": False}
 
-    def create_table(self, name: str, kind: str, limit: int, locked: bool, missing: bool, flush: bool) -> None:
-        """``table NAME create``."""
+    def create_table(self, name: str, kind: str, limit: int, locked: bool, missing: bool, flush: bool, most: int = 128) -> None:
+        """``table NAME create``; ``most`` is how many tables there may be."""
         known = self.state["tables"].get(name)
         if known is None:
+            if len(self.state["tables"]) >= most:
+                raise IpfwError(OSERR, "Table creation failed: Device busy")
             self.state["tables"][name] = dict(self._new_table(kind), limit=limit, locked=locked)
             return
         if not missing:
@@ -133,13 +145,30 @@ class IpfwKernel:
             tables[one][field], tables[other][field] = tables[other][field], tables[one][field]
 
 
-def _is_interface_table(rule: IpfwRule, name: str) -> bool:
-    return any(insn.op in ("via", "recv", "xmit") and insn.args[:2] == ("table", name) for insn in rule.body)
+def _table_kind(rule: IpfwRule, name: str) -> str:
+    """The type of the table that the kernel makes for a rule which names one that is not there."""
+    ops = {insn.op for insn in rule.body if insn.args[:2] == ("table", name)}
+    return "iface" if ops & {"via", "recv", "xmit"} else "flow" if "flow" in ops else "addr"
 
 
 def referenced_tables(rule: IpfwRule) -> set[str]:
     """Names of the tables that a rule mentions."""
-    return {insn.args[1] for insn in rule.body if insn.op in ("src", "dst", "via", "recv", "xmit") and insn.args[0] == "table"}
+    with_tables = ("src", "dst", "via", "recv", "xmit", "flow")
+    return {insn.args[1] for insn in rule.body if insn.op in with_tables and insn.args[0] == "table"}
+
+
+def flow_lookup(table: dict, packet: dict) -> str | None:
+    """The value of a flow, exact in every field of the table's type; ``None`` if there is no such entry."""
+    fields = table["type"].partition(":")[2].split(",")
+    plain = packet["proto"] in (6, 17, 132, 136)
+    values = {
+        "src-ip": str(ipaddress.ip_address(packet["src"])),
+        "dst-ip": str(ipaddress.ip_address(packet["dst"])),
+        "proto": str(packet["proto"]),
+        "src-port": str(packet["sport"] if plain else 0),
+        "dst-port": str(packet["dport"] if plain else 0),
+    }
+    return table["entries"].get(",".join(values[name] for name in FLOW_FIELDS if name in fields)) if any(fields) else None
 
 
 def table_lookup(entries: dict[str, str], address: str) -> str | None:
@@ -153,4 +182,4 @@ def table_lookup(entries: dict[str, str], address: str) -> str | None:
     return value
 
 
-__all__ = ["Insn", "IpfwKernel", "referenced_tables", "table_lookup"]
+__all__ = ["FLOW_FIELDS", "Insn", "IpfwKernel", "flow_lookup", "referenced_tables", "table_lookup"]

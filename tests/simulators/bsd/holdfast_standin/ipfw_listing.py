@@ -67,6 +67,8 @@ class _Printer:
             return " %s :%s" % ("record-state" if self.rule.record_only else "keep-state", args[0])
         if op == "limit":
             return " %s %s %d :%s" % ("set-limit" if self.rule.record_only else "limit", ",".join(args[1]), args[2], args[0])
+        if op == "flow":
+            return " flow " + _address(args)
         if op == "tagged":
             return " tagged %d" % args[0]
         return " " + op

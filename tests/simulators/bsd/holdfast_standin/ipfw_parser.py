@@ -303,9 +303,19 @@ class RuleCompiler:
         elif word in ("icmptypes", "icmptype", "icmp6types", "icmp6type"):
             family = 6 if "6" in word else 4
             types = words.icmp_types(self._next("icmptypes requires list of types"), family)
+            if family == 6 and self._negated:
+                # The real tool clears the instruction, its sign with it, when it fills in the types.
+                if self._strict:
+                    raise IpfwError(DATAERR, "strict: the sign before icmp6types is lost")
+                self._negated = False
             self._emit(Insn("icmp6types" if family == 6 else "icmptypes", types))
         elif word in ("tcpflags", "tcpflgs"):
             self._emit(Insn("tcpflags", words.tcp_flags(self._next("missing argument for tcpflags"))))
+        elif word == "flow":
+            text = self._next("missing table name")
+            if not text.startswith("table("):
+                raise IpfwError(DATAERR, 'enclose table name into "table()"')
+            self._emit(Insn("flow", words.table_reference(text)))
         elif word in ("uid", "gid"):
             self._emit(Insn(word, (self._id(word, self._next("%s requires argument" % word)),)))
         elif word in ("keep-state", "record-state", "limit", "set-limit"):

@@ -26,7 +26,7 @@ class Insn:
     """One match instruction.
 
     ``op``: proto, ip4, ip6, src, dst, sport, dport, in, via, recv, xmit, icmptypes, icmp6types, established, tcpflags, frag, uid, gid,
-    tagged, verrevpath, versrcreach, antispoof, keep, limit.  ``either`` joins it with the next one in an ``or`` block.
+    tagged, verrevpath, versrcreach, antispoof, flow, keep, limit.  ``either`` joins it with the next one in an ``or`` block.
     """
 
     op: str
@@ -51,6 +51,7 @@ class IpfwRule:
     record_only: bool = False
     packets: int = 0
     octets: int = 0
+    identity: int = 0
 
 
 def rule_to_json(rule: IpfwRule) -> dict:

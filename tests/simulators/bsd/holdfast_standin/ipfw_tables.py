@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from .ipfw_kernel import IpfwKernel, table_lookup
+from .ipfw_kernel import FLOW_FIELDS, IpfwKernel, table_lookup
 from .ipfw_rule import DATAERR, NOHOST, OSERR, UNAVAILABLE, USAGE, IpfwError
 from .ipfw_words import c_number, good_name
+from .net_names import protocol_number
 from .outcome import Outcome
 
 _COMMANDS = (
@@ -40,8 +41,8 @@ def _token(known: tuple, word: str, what: str) -> str:
     return found[0]
 
 
-def run(kernel: IpfwKernel, argv: list[str], out: Outcome, quiet: bool, test_only: bool, strict: bool) -> None:
-    """``argv`` without ``table``."""
+def run(kernel: IpfwKernel, argv: list[str], out: Outcome, quiet: bool, test_only: bool, strict: bool, most: int = 128) -> None:
+    """``argv`` without ``table``; ``most`` is how many tables there may be."""
     if not argv:
         raise IpfwError(USAGE, "table needs name")
     name, *rest = argv
@@ -65,7 +66,7 @@ def run(kernel: IpfwKernel, argv: list[str], out: Outcome, quiet: bool, test_onl
     if command in ("modify", "lock", "unlock"):
         raise IpfwError(USAGE, "stand-in: table %s is not implemented" % command)
     if command == "create":
-        _create(kernel, name, rest, test_only)
+        _create(kernel, name, rest, test_only, most)
     elif command in ("add", "delete"):
         _modify(kernel, name, rest, command == "add", atomic, out, quiet, test_only)
     elif command == "swap":
@@ -79,7 +80,7 @@ def run(kernel: IpfwKernel, argv: list[str], out: Outcome, quiet: bool, test_onl
         _whole(kernel, name, command, rest, out, quiet, every)
 
 
-def _create(kernel: IpfwKernel, name: str, rest: list[str], test_only: bool) -> None:
+def _create(kernel: IpfwKernel, name: str, rest: list[str], test_only: bool, most: int) -> None:
     kind, limit, locked, missing, flush = "addr", 0, False, False, False
     while rest:
         option = _token(_OPTIONS, rest.pop(0), "option")
@@ -96,9 +97,11 @@ def _create(kernel: IpfwKernel, name: str, rest: list[str], test_only: bool) -> 
                 )
             value = rest.pop(0)
             if option == "type":
-                kind = value
-                if kind not in ("addr", "iface", "number"):
+                kind, colon, fields = value.partition(":")
+                if kind not in ("addr", "iface", "number", "flow"):
                     raise IpfwError(USAGE, "Unknown tabletype: %s. Supported: addr, mac, iface, number, flow" % value)
+                if colon:
+                    kind = _flow_type(kind, fields)
             elif option == "limit":
                 limit = c_number(value)[0]
             else:
@@ -106,7 +109,14 @@ def _create(kernel: IpfwKernel, name: str, rest: list[str], test_only: bool) -> 
         else:
             locked, missing, flush = locked or option == "locked", missing or option != "locked", flush or option == "or-flush"
     if not test_only:
-        kernel.create_table(name, kind, limit, locked, missing, flush)
+        kernel.create_table(name, kind, limit, locked, missing, flush, most)
+
+
+def _flow_type(kind: str, fields: str) -> str:
+    words = fields.split(",")
+    if kind != "flow" or not all(word in FLOW_FIELDS for word in words):
+        raise IpfwError(USAGE, "Unsupported suboptions: %s" % fields if kind != "flow" else "unable to parse flow option %s" % fields)
+    return "flow:" + ",".join(word for word in FLOW_FIELDS if word in words)
 
 
 def _guess(key: str) -> str:
@@ -126,6 +136,8 @@ def _guess(key: str) -> str:
 def _key(text: str, kind: str) -> str:
     if kind == "iface":
         return text[:15]
+    if kind.startswith("flow"):
+        return _flow(text, kind.partition(":")[2].split(","))
     if kind == "number":
         number, rest = c_number(text)
         if rest:
@@ -141,6 +153,29 @@ def _key(text: str, kind: str) -> str:
     if bits > full or bits < 0:
         raise IpfwError(DATAERR, "bad IPv%d mask width: %s" % (address.version, width))
     return str(ipaddress.ip_network("%s/%d" % (host, bits), strict=False))
+
+
+def _flow(text: str, fields: list[str]) -> str:
+    """A flow's key: exact addresses, one protocol, exact ports, in the order of the fields."""
+    words = text.split(",")
+    if len(words) < len(fields):
+        raise IpfwError(DATAERR, "invalid key: %s missing" % fields[len(words)].replace("-", " "))
+    found = []
+    for name, word in zip(fields, words):
+        if name.endswith("ip"):
+            try:
+                found.append(str(ipaddress.ip_address(word)))
+            except ValueError:
+                raise IpfwError(OSERR, "Adding record failed: Invalid argument") from None
+            continue
+        number, rest = c_number(word)
+        known = protocol_number(word) if name == "proto" and rest else number
+        if known is None or (rest and name != "proto"):
+            raise IpfwError(DATAERR, "Unknown %s: %s" % ("proto" if name == "proto" else "service", word))
+        if known > (255 if name == "proto" else 65535):
+            raise IpfwError(DATAERR, "Bad protocol number: %d" % known)
+        found.append(str(known))
+    return ",".join(found)
 
 
 def _modify(kernel: IpfwKernel, name: str, rest: list[str], add: bool, atomic: bool, out: Outcome, quiet: bool, test_only: bool) -> None:

@@ -4,7 +4,9 @@
 """What ipfw does with a packet: ``ipfw_verdict`` evaluates rules as the kernel would.
 
 The first matching rule decides; disabled sets are passed over.  A packet of a known dynamic state takes the action of the rule that made
-the state, at the first ``check-state``, ``keep-state`` or ``limit`` it comes to: give the packets that came before as ``earlier``.
+the state, at the first ``check-state``, ``keep-state`` or ``limit`` it comes to: give the packets that came before as ``earlier``, or
+keep ``IpfwConnections`` from packet to packet, also while the rules change.  A packet through the host is evaluated twice: once ``in``,
+once ``out`` with its ``recv_interface``.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 
 from .interfaces import Interfaces, from_mapping
 from .ipfw import Ipfw
-from .ipfw_kernel import IpfwKernel, table_lookup
+from .ipfw_kernel import IpfwKernel, flow_lookup, table_lookup
 from .ipfw_rule import Insn, IpfwRule
 from .ipfw_sense import blocks_of
 from .outcome import Outcome
@@ -29,12 +31,16 @@ _ACK_OR_RST = 0x14
 
 @dataclass
 class IpfwRules:
-    """What is in force: rules in order, tables, disabled sets, and the addresses that are ``me``."""
+    """What is in force: rules in order, tables, disabled sets, and the addresses that are ``me``.
+
+    ``keep_states``: states outlive the rule that made them (net.inet.ip.fw.dyn_keep_states).
+    """
 
     rules: list[IpfwRule]
-    tables: dict[str, dict[str, str]] = field(default_factory=dict)
+    tables: dict[str, dict] = field(default_factory=dict)
     disabled: tuple = ()
     interfaces: Interfaces = field(default_factory=Interfaces)
+    keep_states: bool = False
 
 
 @dataclass
@@ -42,7 +48,7 @@ class _State:
     name: str
     proto: int
     ends: frozenset
-    rule: int
+    rule: IpfwRule
     opener: dict
 
 
@@ -60,13 +66,13 @@ def ipfw_rules(
     return rules_in_force(kernel["ipfw"], interfaces), outcome
 
 
-def rules_in_force(state: dict, interfaces: Interfaces | dict | None = None) -> IpfwRules:
+def rules_in_force(state: dict, interfaces: Interfaces | dict | None = None, keep_states: bool = False) -> IpfwRules:
     """The ``ipfw`` part of a kernel's state in the form that the evaluator takes."""
     if not isinstance(interfaces, Interfaces):
         interfaces = from_mapping(interfaces or {"lo0": ["127.0.0.1/8", "::1/128"]})
     fw = IpfwKernel(state)
-    tables = {name: dict(table["entries"]) for name, table in fw.state["tables"].items()}
-    return IpfwRules(fw.rules(), tables, tuple(fw.state["disabled"]), interfaces)
+    tables = {name: dict(table) for name, table in fw.state["tables"].items()}
+    return IpfwRules(fw.rules(), tables, tuple(fw.state["disabled"]), interfaces, keep_states)
 
 
 def ipfw_verdict(rules: IpfwRules, packet: dict, earlier: Iterable[dict] = ()) -> Verdict:
@@ -74,10 +80,25 @@ def ipfw_verdict(rules: IpfwRules, packet: dict, earlier: Iterable[dict] = ()) -
 
     ``Verdict.rule`` is the ``IpfwRule`` that decided.
     """
-    states: list[_State] = []
+    connections = IpfwConnections()
     for before in earlier:
-        _Run(rules, normal_packet(before), states).verdict()
-    return _Run(rules, normal_packet(packet), states).verdict()
+        connections.verdict(rules, before)
+    return connections.verdict(rules, packet)
+
+
+class IpfwConnections:
+    """The dynamic states, from packet to packet; a state ends with the rule that made it, unless states are kept."""
+
+    def __init__(self) -> None:
+        """No connection is known yet."""
+        self._states: list[_State] = []
+
+    def verdict(self, rules: IpfwRules, packet: dict) -> Verdict:
+        """The fate of a packet under the rules of now."""
+        if not rules.keep_states:
+            there = {rule.identity for rule in rules.rules}
+            self._states = [state for state in self._states if state.rule.identity in there]
+        return _Run(rules, normal_packet(packet), self._states).verdict()
 
 
 class _Run:
@@ -104,7 +125,7 @@ class _Run:
                 probed.add(name)
                 state = self._find_state(name)
                 if state is not None:
-                    found = self._act(self.rules.rules[state.rule], state.rule, by_state=True)
+                    found = self._act(state.rule, self._position(state.rule), by_state=True)
                     if isinstance(found, Verdict):
                         return found
                     at = found
@@ -112,7 +133,7 @@ class _Run:
             if rule.action[0] == "check-state" or not self._matches(rule):
                 at += 1
                 continue
-            made = self._keep(rule, at)
+            made = self._keep(rule)
             if made is None:
                 return Verdict("block", "drop", rule, self.log)  # type: ignore[arg-type]
             found = self._act(rule, at, by_state=False, made=made)
@@ -120,6 +141,10 @@ class _Run:
                 return found
             at = found
         raise AssertionError("the default rule matches everything")
+
+    def _position(self, rule: IpfwRule) -> int:
+        """Where a rule stands; one that is gone counts as standing just before the default."""
+        return next((at for at, one in enumerate(self.rules.rules) if one.identity == rule.identity), len(self.rules.rules) - 2)
 
     @staticmethod
     def _probes(rule: IpfwRule) -> str | None:
@@ -140,7 +165,7 @@ class _Run:
             None,
         )
 
-    def _keep(self, rule: IpfwRule, at: int) -> bool | None:
+    def _keep(self, rule: IpfwRule) -> bool | None:
         """Make the state that a rule asks for; false if it asks for none, ``None`` if its limit is reached."""
         insn = next((insn for insn in rule.body if insn.op in ("keep", "limit")), None)
         if insn is None:
@@ -148,11 +173,15 @@ class _Run:
         if insn.op == "limit":
             masks, most = insn.args[1], insn.args[2]
             keys = [_KEYS[mask] for mask in masks]
-            same = [state for state in self.states if state.rule == at and all(state.opener[key] == self.packet[key] for key in keys)]
+            same = [
+                state
+                for state in self.states
+                if state.rule.identity == rule.identity and all(state.opener[key] == self.packet[key] for key in keys)
+            ]
             if len(same) >= most and self._find_state(insn.args[0]) is None:
                 return None
         if self._find_state(insn.args[0]) is None:
-            self.states.append(_State(insn.args[0], self.packet["proto"], _ends(self.packet), at, self.packet))
+            self.states.append(_State(insn.args[0], self.packet["proto"], _ends(self.packet), rule, self.packet))
         return True
 
     def _act(self, rule: IpfwRule, at: int, by_state: bool, made: bool = False) -> Verdict | int:
@@ -194,6 +223,9 @@ class _Run:
         if op == "tcpflags":
             needed, forbidden = args
             return packet["proto"] == _TCP and packet["flags"] & needed == needed and not packet["flags"] & forbidden
+        if op == "flow":
+            found = flow_lookup(self.rules.tables.get(args[1], {"type": "flow", "entries": {}}), packet)
+            return found is not None and (len(args) < 3 or found == str(args[2]))
         if op == "tagged":
             return args[0] in self.tags
         if op in ("uid", "gid"):
@@ -214,7 +246,7 @@ class _Run:
             own = {ipaddress.ip_address(text) for _family, text, _bits in self.rules.interfaces.lookup("self")}
             return wanted in own and (args[0] == "me" or wanted.version == 6)
         if args[0] == "table":
-            value = table_lookup(self.rules.tables.get(args[1], {}), address)
+            value = table_lookup(self.rules.tables.get(args[1], {}).get("entries", {}), address)
             return value is not None and (len(args) < 3 or value == str(args[2]))
         return any(wanted in ipaddress.ip_network("%s/%d" % (text, bits)) for text, bits in args[2]) if wanted.version == args[1] else False
 
@@ -226,7 +258,7 @@ class _Run:
         if name is None:
             return False
         if args[0] == "table":
-            return name in self.rules.tables.get(args[1], {})
+            return name in self.rules.tables.get(args[1], {}).get("entries", {})
         if args[0] == "address":
             return any(text == args[1] for _family, text, _bits in self.rules.interfaces.lookup(name))
         return fnmatch.fnmatchcase(name, args[1]) if any(char in args[1] for char in "*?[") else name == args[1]

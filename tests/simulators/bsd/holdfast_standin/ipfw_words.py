@@ -81,7 +81,7 @@ FLAGS_ONLY = {
 NOT_IMPLEMENTED_OPTIONS = frozenset(
     """jail bridged layer2 diverted diverted-loopback diverted-output fib ipoptions ipopts iplen ipid
     ipprecedence dscp iptos ipttl ipversion ipver sockarg tcpdatalen tcpoptions tcpopts tcpseq tcpack tcpwin tcpmss MAC mac mac-type ipsec
-    ext6hdr flow-id lookup flow defer-immediate-action defer-action mark""".split()
+    ext6hdr flow-id lookup defer-immediate-action defer-action mark""".split()
 )
 
 

@@ -44,6 +44,7 @@ _FREEBSD = {
     "net.inet.ip.fw.dyn_max": ("16384", True, "ipfw"),
     "net.inet.ip.fw.dyn_buckets": ("256", True, "ipfw"),
     "net.inet.ip.fw.dyn_keepalive": ("1", True, "ipfw"),
+    "net.inet.ip.fw.dyn_keep_states": ("0", True, "ipfw"),
     "net.inet.ip.fw.default_to_accept": ("0", False, "ipfw"),
     "net.inet6.ip6.fw.deny_unknown_exthdrs": ("1", True, "ipfw"),
     "net.pf.states_hashsize": ("32768", False, "pf"),

@@ -40,6 +40,16 @@ def only(text):
         ("00100 deny log logamount 100 ip from any to any in // the last, really",
          rule("deny", protocol="any", log=True, comment="the last, really")),
         ("00100 allow tcp from any to any 22 in ip6", rule(port=22, family="ipv6")),
+        ("00100 allow tcp from any 20,1024-65535 to any 22 in", rule(port=22, source_port="20,1024-65535")),
+        ("00100 allow tcp from any to any { src-port 20 or src-port 30-31 } in", rule(source_port="20,30-31")),
+        ("00100 deny icmp from any to any in icmptypes 5,8", rule("deny", protocol="icmp", icmp_type="5,8")),
+        ("00100 allow ipv6-icmp from any to any icmp6types 128 in", rule(protocol="icmpv6", icmp_type=128)),
+        ("00100 deny ip from any to any out recv em0", rule("deny", protocol="any", direction="forward", interface="em0")),
+        ("00100 deny ip from any to any out recv *", rule("deny", protocol="any", direction="forward")),
+        (
+            "00100 allow tcp from any to any 80 out recv em0 xmit em1",
+            rule(port=80, direction="forward", interface="em0", out_interface="em1"),
+        ),
     ],
 )  # fmt: skip
 def test_a_rule_that_the_language_can_say_is_that_rule(line, wanted):
@@ -49,15 +59,17 @@ def test_a_rule_that_the_language_can_say_is_that_rule(line, wanted):
 @pytest.mark.parametrize(
     "line",
     [
-        "00100 allow tcp from any 20 to any in",
         "00100 allow ip from table(friends) to any in",
         "00100 allow ip from { not 10.0.0.0/8 or not 192.0.2.0/24 } to any in",
         "00100 allow tcp from any to any established",
         "00100 allow tcp from any to any 22 in setup limit src-addr 6 :default",
-        "00100 allow icmp from any to any icmptypes 8",
+        "00100 allow ip from any to any icmptypes 8",
+        "00100 allow tcp from any to any icmp6types 128",
+        "00100 allow ip from any to any out recv em0 xmit *",
+        "00100 allow ip from any to any recv em0",
+        "00100 allow not tcp from any to any in",
         "00100 allow udp from any to me 53 in",
         "00100 allow ip from any to any in recv em*",
-        "00100 allow ip from any to any out recv em0",
         "00100 allow ip from any to any uid root",
         "00100 allow ip from 10.0.0.0/24{1,5} to any in",
         "00100 prob 0.500000 deny ip from any to any in",

@@ -107,6 +107,13 @@ def test_a_stateful_allow_passes_no_packet_from_the_middle_of_a_connection():
         ({"source": "!10.0.0.0/8,!192.0.2.0/24", "port": 80}, ["allow ip4 from not 10.0.0.0/8,192.0.2.0/24 to any 80 proto tcp in"]),
         ({"source": "2001:db8:1::/48,2001:db8:3::1", "protocol": "47"}, ["allow gre from 2001:db8:1::/48,2001:db8:3::1 to any in"]),
         ({"protocol": "41"}, ["allow 41 from any to any in"]),
+        ({"port": 22, "source_port": "1024-65535"}, ["allow tcp from any 1024-65535 to any 22 in"]),
+        ({"protocol": "icmp", "icmp_type": "echo-request,3"}, ["allow ip4 from any to any proto icmp in icmptypes 3,8"]),
+        (
+            {"protocol": "icmpv6", "icmp_type": 128, "source": "2001:db8::/32", "stateful": True},
+            ["allow ipv6-icmp from 2001:db8::/32 to any in icmp6types 128 keep-state :default"],
+        ),
+        ({"port": 80, "interface": "lo"}, ["allow tcp from any to any 80 in recv lo0"]),
     ],
 )  # fmt: skip
 def test_the_lines_are_those_that_ipfw_lists(words, lines):
@@ -131,6 +138,10 @@ def test_more_ports_than_one_list_takes_are_alternatives():
         ({"interface": "any"}, "interface"),
         ({"interface": "0ext"}, "interface"),
         ({"comment": "x" * 81}, "comment"),
+        ({"comment": "/etc/hosts"}, "comment"),
+        ({"comment": "// c"}, "comment"),
+        ({"protocol": "icmp", "icmp_type": 32}, "icmp_type"),
+        ({"protocol": "icmpv6", "icmp_type": 202}, "icmp_type"),
         ({"comment": "ü" * 41}, "comment"),
     ],
 )
@@ -141,7 +152,7 @@ def test_what_ipfw_cannot_carry_is_named_and_refused(words, field):
         render(one)
 
 
-@pytest.mark.parametrize("comment", ["a  b", "x, y", "a # b", "// c", "$(id) `id` ; & | > /x", 'it\'s "quoted"', "Büro", "\\n", "x" * 80])
+@pytest.mark.parametrize("comment", ["a  b", "x, y", "a # b", "c // d", "$(id) `id` ; & | > /x", 'it\'s "quoted"', "Büro", "\\n", "x" * 80])
 def test_a_comment_is_kept_to_the_letter(comment):
     one = rule(port=80, comment=comment)
     listed = Command(kernel(one), strict=True).run(["list"]).stdout[0]
