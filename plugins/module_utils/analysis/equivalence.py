@@ -16,9 +16,9 @@ from ..policy.policy import Policy
 from ..policy.rule import DIRECTIONS
 from .boxes import Interfaces
 from .differences import differing_boxes
-from .first_match import DEFAULT, Tokens, policy_list, translation_list, whole_cell
+from .first_match import Tokens, policy_list, translation_list, whole_cell
 from .packets import Packet, likely_point
-from .trace import Trace, trace
+from .trace import Trace, trace, translation_label
 
 NativeText = t.Dict[t.Tuple[str, str, str], t.Tuple[str, ...]]
 
@@ -93,18 +93,12 @@ def _translations_differ(left: Policy, right: Policy) -> t.Optional[Difference]:
             what = "%s: %s by %s, but %s by %s" % (
                 packet.describe(),
                 leaf.left_outcome.describe(),
-                _translation_label(left, leaf.left[-1]),
+                translation_label(left, leaf.left[-1]),
                 leaf.right_outcome.describe(),
-                _translation_label(right, leaf.right[-1]),
+                translation_label(right, leaf.right[-1]),
             )
             return Difference(what, packet)
     return None
-
-
-def _translation_label(policy: Policy, number: int) -> str:
-    if number == DEFAULT:
-        return "default"
-    return policy.nat_labels[number] if number < len(policy.nat_labels) else "nat[%d]" % number
 
 
 def _native_differs(left: Policy, right: Policy) -> t.Optional[Difference]:

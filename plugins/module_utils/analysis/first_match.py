@@ -18,7 +18,14 @@ from ..policy.policy import Policy
 from ..policy.rates import Limit
 from ..policy.rule import DIRECTIONS, Log, Rule
 from .boxes import (
+    ARRIVING,
+    DESTINATION,
     DIMENSIONS,
+    FAMILY,
+    LEAVING,
+    PORT,
+    PROTOCOL,
+    SOURCE,
     Box,
     Interfaces,
     Interval,
@@ -176,18 +183,24 @@ def translation_list(nat: t.Sequence[NatRule], destination: bool, interfaces: In
     for number, one in enumerate(nat):
         if (one.kind in DESTINATION_KINDS) != destination:
             continue
-        sides = list(whole)
-        sides[1 if destination else 2] = interfaces.side(one.interface)
-        if one.family is not None:
-            sides[3] = ((0, 0),) if one.family == 4 else ((1, 1),)
-        if one.protocol is not None:
-            sides[4] = ((one.protocol, one.protocol),)
-        sides[5], sides[6] = address_intervals(one.source), address_intervals(one.destination)
-        sides[8] = port_intervals(one.ports)
+        sides = translation_sides(one, interfaces)
         token = tokens.number(translation_words(one))
         items.append(((token, *[None if side == full else side for side, full in zip(sides, whole)]), number))
     items.append(((tokens.number("not translated"), *_EVERYTHING), DEFAULT))
     return items
+
+
+def translation_sides(one: NatRule, interfaces: Interfaces) -> Sides:
+    """Return which packets a translation matches, of any direction and state."""
+    sides = list(whole_sides(interfaces))
+    sides[ARRIVING if one.kind in DESTINATION_KINDS else LEAVING] = interfaces.side(one.interface)
+    if one.family is not None:
+        sides[FAMILY] = ((0, 0),) if one.family == 4 else ((1, 1),)
+    if one.protocol is not None:
+        sides[PROTOCOL] = ((one.protocol, one.protocol),)
+    sides[SOURCE], sides[DESTINATION] = address_intervals(one.source), address_intervals(one.destination)
+    sides[PORT] = port_intervals(one.ports)
+    return tuple(sides)
 
 
 def translation_words(one: NatRule) -> str:

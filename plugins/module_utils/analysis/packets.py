@@ -28,7 +28,6 @@ from .boxes import (
     FAMILY,
     IPV4_TOP,
     PORT,
-    PORT_TOP,
     PROTOCOL,
     SOURCE,
     SOURCE_PORT,
@@ -52,6 +51,11 @@ DESTINATIONS = {4: ipaddress.ip_address("198.51.100.10"), 6: ipaddress.ip_addres
 SOURCE_PORT_OF_CLIENTS = 40000
 ECHO_REQUEST = {ICMP: 8, ICMPV6: 128}
 _LIKELY_PORT = 443
+#: Where no address of documentation is in question: private ones, then the first that are not of a special network.
+_ORDINARY_ADDRESSES = {
+    family: tuple(int(ipaddress.ip_address(text)) for text in texts)
+    for family, texts in ((4, ("192.168.1.10", "172.16.1.10", "10.1.1.10", "1.0.0.1")), (6, ("fd00::10", "2000::1")))
+}
 _LIKELY_PROTOCOLS = {0: (TCP, UDP, ICMP, SCTP), 1: (TCP, UDP, ICMPV6, SCTP)}
 
 
@@ -275,8 +279,9 @@ def _ordinary(dimension: int, chosen: t.Sequence[int]) -> t.Sequence[int]:
     if dimension == PROTOCOL:
         return _LIKELY_PROTOCOLS[chosen[FAMILY]]
     if dimension in (SOURCE, DESTINATION):
-        addresses = SOURCES if dimension == SOURCE else DESTINATIONS
-        return (int(addresses[6 if chosen[FAMILY] else 4]),)
+        family = 6 if chosen[FAMILY] else 4
+        here, there = (SOURCES, DESTINATIONS) if dimension == SOURCE else (DESTINATIONS, SOURCES)
+        return (int(here[family]), int(there[family]), *_ORDINARY_ADDRESSES[family])
     if dimension == SOURCE_PORT and chosen[PROTOCOL] in CARRY_PORTS:
         return (SOURCE_PORT_OF_CLIENTS,)
     if dimension == PORT:
@@ -332,6 +337,3 @@ def _parse_type(value: t.Any, place: str) -> int:
     if isinstance(value, (bool, float)) or not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) > TYPE_TOP:
         raise PolicyError(place, value, "an ICMP type from 0 to 255", "8 is an echo request of IPv4, 128 one of IPv6")
     return int(text)
-
-
-__all__ = ["PORT_TOP", "Packet", "likely_number", "likely_point", "random_packet"]

@@ -34,7 +34,7 @@ class Step:
 
     def describe(self) -> str:
         """Return the step in one line."""
-        return "%s: %s" % (self.label, self.rule.describe() if self.rule is not None else past(self.effect.action))
+        return self.label if self.rule is None else "%s: %s" % (self.label, self.rule.describe())
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return it for a task's result."""
@@ -148,6 +148,13 @@ def step_of(policy: Policy, direction: str, number: int) -> Step:
         rule = policy.rules[number - guards]
         label = policy.label(number - guards)
     return Step(number, label, rule, effect_of(rule))
+
+
+def translation_label(policy: Policy, number: int) -> str:
+    """Return where a translation stands, or ``default`` for DEFAULT."""
+    if number == DEFAULT:
+        return "default"
+    return policy.nat_labels[number] if number < len(policy.nat_labels) else "nat[%d]" % number
 
 
 def effect_of(rule: Rule) -> Effect:

@@ -119,7 +119,7 @@ def test_reordered_rules_that_meet_and_act_alike_are_compared_fast():
 
 
 def test_what_cannot_be_compared_in_time_is_refused_in_time():
-    some = crossing(6000)
+    some = crossing(2000)
     other = []
     for rule in some:
         side = "source" if rule.source.networks else "destination"
@@ -130,4 +130,4 @@ def test_what_cannot_be_compared_in_time_is_refused_in_time():
     started = time.process_time()
     with pytest.raises(TooComplex, match="too many ways"):
         differ(Policy(tuple(some)), Policy(tuple(other)))
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 15
