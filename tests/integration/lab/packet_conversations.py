@@ -11,7 +11,7 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from .packet_oracle import ICMP, ICMPV6, OPPOSITE, SCTP, TCP, TRIAL, UDP, Entry, Firewall, Packet
 from .packet_testbed import PORTS, Side
-from .policy_oracle import PolicyFirewall
+from .policy_oracle import Decision, PolicyFirewall
 
 #: (who sends, who receives): the hook that its packets pass, the interface at the sender's end, and the one at the receiver's.
 ROUTES = {
@@ -70,7 +70,7 @@ class Expectation:
     hears: str | None = None
     goes_on: bool | None = None
     certain: bool = True
-    judged: list[tuple[Packet, list[Entry]]] = field(default_factory=list)
+    judged: list[tuple[Packet, list[Entry] | list[Decision]]] = field(default_factory=list)
 
     def judge(self, firewall: Firewall | PolicyFirewall, packet: Packet) -> str:
         """Return and note what becomes of a packet."""

@@ -10,26 +10,21 @@ matches; before them pass loopback and known connections, behind them stands the
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
-from .packet_oracle import ICMP, ICMPV6, PROTOCOLS, TCP, Entry, Packet
+from .packet_oracle import ICMP, ICMPV6, PROTOCOLS, TCP, Packet
 
 PORTED = (6, 17, 132)
 STATES = frozenset({"established", "related"})
 
 
 @dataclass(frozen=True)
-class Decision(Entry):
-    """The rule that decides a packet, with the interface of the one Entry that conversations need."""
+class Decision:
+    """What decides a packet: ``allow``, ``deny``, or how it is refused (``reset``, ``unreachable``), and why."""
 
-    how: str = "allow"
-    condition: Any = field(default=None, compare=False)
-
-    @property
-    def outcome(self) -> str:
-        """What a sender notices."""
-        return self.how
+    outcome: str
+    text: str
 
 
 class PolicyFirewall:
@@ -39,20 +34,20 @@ class PolicyFirewall:
         self.document, self.leaving = document, leaving
         self.defaults = {"in": "deny", "out": "allow", "forward": "deny", **(document.get("defaults") or {})}
 
-    def judge(self, packet: Packet) -> list[Entry]:
-        """Return the one entry that decides a packet."""
+    def judge(self, packet: Packet) -> list[Decision]:
+        """Return the one thing that decides a packet."""
         if packet.interface == "lo" and packet.hook != "forward":
-            return [_decision("allow", "loopback")]
+            return [Decision("allow", "loopback")]
         if packet.state in STATES:
-            return [_decision("allow", "known connections")]
+            return [Decision("allow", "known connections")]
         for number, words in enumerate(self.document["rules"]):
             for protocol in self._matching(words, packet):
                 verdict = words["action"]
                 if verdict == "reject":
                     verdict = "reset" if protocol == TCP else "unreachable"
-                return [_decision(verdict, "rules[%d]: %s" % (number, words))]
+                return [Decision(verdict, "rules[%d]: %s" % (number, words))]
         default = self.defaults[packet.hook]
-        return [_decision("unreachable" if default == "reject" else default, "the default")]
+        return [Decision("unreachable" if default == "reject" else default, "the default")]
 
     def task(self, words: Mapping[str, Any]) -> None:
         """Nothing: a policy is put in force whole."""
@@ -130,10 +125,6 @@ class PolicyFirewall:
                 protocol = PROTOCOLS[str(name)] if str(name) in PROTOCOLS else int(name)
                 ports = _list(row.get("port")) + _list(row.get("port_range"))
                 yield protocol, ports, _list(row.get("source_port")), [int(one) for one in _list(row.get("icmp_type"))]
-
-
-def _decision(how: str, text: str) -> Decision:
-    return Decision(None, "allow" if how == "allow" else "deny", text, limit=None, how=how)
 
 
 def _icmp_type(packet: Packet) -> int | None:

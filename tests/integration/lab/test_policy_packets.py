@@ -17,10 +17,10 @@ import pytest
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_bases import BASES
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_generator import random_document
 
-PAIRS = int(os.environ.get("HOLDFAST_POLICY_PAIRS", "1200"))
+PAIRS = int(os.environ.get("HOLDFAST_POLICY_PAIRS", "3000"))
 SEED = int(os.environ.get("HOLDFAST_PACKET_SEED", "1"))
 #: Probes for each policy.
-PROBES = 150
+PROBES = 80
 #: Rules of a policy; the last are enough for maps and trees.
 SIZES = (1, 5, 12, 30, 90)
 

@@ -30,9 +30,11 @@ BY_HAND = {
 #: The administrator keeps SSH out of connection tracking, so its answers are no known connections.
 UNTRACKED = {
     "nftables": (
-        "nft 'add table inet raw; add chain inet raw pre { type filter hook prerouting priority raw; }; "
-        "add chain inet raw out { type filter hook output priority raw; }; "
-        "add rule inet raw pre tcp dport 22 notrack; add rule inet raw out tcp sport 22 notrack'",
+        (
+            "nft 'add table inet raw; add chain inet raw pre { type filter hook prerouting priority raw; }; "
+            "add chain inet raw out { type filter hook output priority raw; }; "
+            "add rule inet raw pre tcp dport 22 notrack; add rule inet raw out tcp sport 22 notrack'"
+        ),
         "nft delete table inet raw",
     ),
     "iptables": (
