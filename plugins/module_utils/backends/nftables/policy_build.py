@@ -16,7 +16,7 @@ from dataclasses import replace
 from ...policy.policy import NativeLines, Policy
 from ...policy.rule import DIRECTIONS
 from ..base import GUARD_MARK
-from .names import HOOK_OF
+from .names import HOOK_OF, LIMIT_SET
 from .policy_layout import lay_out
 from .policy_lines import lines_of_rules
 from .policy_nat import HOOKS, nat_hook, nat_line
@@ -35,27 +35,54 @@ _PRIORITY = {"prerouting": "dstnat", "postrouting": "srcnat"}
 _NAME = re.compile(r'"[^"]*"|\b%s\w+' % LAID)
 
 
-def build_program(policy: Policy, layout: str = "auto", other: t.FrozenSet[str] = frozenset()) -> Program:
-    """Return what the table holds for a supported policy.
+class Draft(t.NamedTuple):
+    """A base chain and its bundle before the bundle has its names.
 
-    :param other: the hooks whose bundle takes its other name, because something else has the first one.
+    ``lines`` are those of the base chain behind the jump; the main chain of the bundle is called LAID.
     """
-    bases: t.List[ProgramChain] = []
-    bundles: t.List[Bundle] = []
+
+    hook: Hook
+    lines: t.Tuple[Statement, ...]
+    bundle: Bundle
+    digest: bytes
+
+    def name(self, turn: int) -> str:
+        """Return the name of the main chain: ``hf_input_1a2b3c4d``."""
+        return "%s%s_%s" % (LAID, self.hook.hook, hashlib.sha256(self.digest + b"%d" % turn).hexdigest()[:8])
+
+
+def draft_program(policy: Policy, layout: str = "auto") -> t.Tuple[Draft, ...]:
+    """Return what the table holds for a supported policy, by base chain."""
+    drafts = []
     for direction in DIRECTIONS:
-        if policy.defaults[direction] == "unmanaged":
-            continue
-        hook = HOOK_OF[direction]
-        bundle = _named(_filter_bundle(policy, direction, layout), hook, hook in other)
-        bases.append(_base(policy, direction, bundle.name))
-        bundles.append(bundle)
-    for hook in HOOKS:
-        lines = tuple(nat_line(rule) for rule in policy.nat if nat_hook(rule) == hook)
-        if lines:
-            bundle = _named(Bundle((ProgramChain(LAID, lines),)), hook, hook in other)
-            bases.append(ProgramChain(hook, (_plain("jump " + bundle.name),), Hook("nat", hook, _PRIORITY[hook])))
-            bundles.append(bundle)
+        if policy.defaults[direction] != "unmanaged":
+            hook, lines = _base(policy, direction)
+            bundle = _filter_bundle(policy, direction, layout)
+            drafts.append(Draft(hook, lines, bundle, _digest(bundle)))
+    for name in HOOKS:
+        translations = tuple(nat_line(rule) for rule in policy.nat if nat_hook(rule) == name)
+        if translations:
+            bundle = Bundle((ProgramChain(LAID, translations),))
+            drafts.append(Draft(Hook("nat", name, _PRIORITY[name]), (), bundle, _digest(bundle)))
+    return tuple(drafts)
+
+
+def name_program(drafts: t.Sequence[Draft], turns: t.Mapping[str, int]) -> Program:
+    """Return the program with all names.
+
+    :param turns: by hook, which of its possible names a bundle has; 0 where nothing else has the first one.
+    """
+    bases, bundles = [], []
+    for draft in drafts:
+        turn = turns.get(draft.hook.hook, 0)
+        bundles.append(_named(draft, turn))
+        bases.append(ProgramChain(draft.hook.hook, (_plain("jump " + draft.name(turn)), *draft.lines), draft.hook))
     return Program(tuple(bases), tuple(bundles))
+
+
+def build_program(policy: Policy, layout: str = "auto") -> Program:
+    """Return what the table of a fresh host holds for a supported policy."""
+    return name_program(draft_program(policy, layout), {})
 
 
 def native_lines(policy: Policy, direction: str) -> t.Tuple[t.Tuple[str, ...], t.Tuple[str, ...]]:
@@ -79,33 +106,42 @@ def _filter_bundle(policy: Policy, direction: str, layout: str) -> Bundle:
     return Bundle((ProgramChain(LAID, tuple(lines)), *chains, *laid.chains), (*counted, *laid.sets))
 
 
-def _base(policy: Policy, direction: str, bundle: str) -> ProgramChain:
-    """Return the base chain of a direction.
+def _base(policy: Policy, direction: str) -> t.Tuple[Hook, t.Tuple[Statement, ...]]:
+    """Return the hook of a direction and what stands in its base chain behind the jump.
 
-    Its last line always decides, so that its policy, which the kernel does not change at the same instant as its lines, never has to.
+    The last line always decides, so that the policy of the chain, which the kernel does not change at the same instant as the lines,
+    never has to.
     """
     default = policy.defaults[direction]
-    lines = [_plain("jump " + bundle)]
+    lines = []
     if default != "allow" and policy.log_denied is not None:
         lines.append(log_line(policy.log_denied, DENIED_COMMENT))
     lines.append(_plain('%s comment "%s"' % (_VERDICTS[default], DEFAULT_COMMENT)))
-    hook = HOOK_OF[direction]
-    return ProgramChain(hook, tuple(lines), Hook("filter", hook, "filter", "accept" if default == "allow" else "drop"))
+    return Hook("filter", HOOK_OF[direction], "filter", "accept" if default == "allow" else "drop"), tuple(lines)
 
 
-def _named(bundle: Bundle, hook: str, other: bool) -> Bundle:
-    """Return a bundle with its final names, which its content decides: ``hf_input_1a2b3c4d``, ``hf_input_1a2b3c4d_before``."""
-    digest = hashlib.sha256(b"2" if other else b"1")
+def _digest(bundle: Bundle) -> bytes:
+    digest = hashlib.sha256()
     for chain in bundle.chains:
         digest.update(("\n".join([chain.name, *(line.typed for line in chain.lines)]) + "\n\n").encode("utf-8", "surrogateescape"))
     for one in bundle.sets:
         digest.update(("\n".join([one.name, *one.body, *(element.typed() for element in one.elements)]) + "\n\n").encode("utf-8"))
-    stem = "%s%s_%s" % (LAID, hook, digest.hexdigest()[:8])
-    renamed = [one.name for one in bundle.chains[1:]] + [one.name for one in bundle.sets if not one.shared]
-    names = {name: "%s_%s" % (stem, name[len(LAID) :]) for name in renamed}
-    chains = [ProgramChain(names.get(one.name, stem), _renamed(one.lines, names)) for one in bundle.chains]
+    return digest.digest()
+
+
+def _named(draft: Draft, turn: int) -> Bundle:
+    """Return a bundle with its final names, which its content decides: ``hf_input_1a2b3c4d``, ``hf_input_1a2b3c4d_before``."""
+    stem = draft.name(turn)
+    names = {one.name: "%s_%s" % (stem, one.name[len(LAID) :]) for one in draft.bundle.chains[1:]}
+    for one in draft.bundle.sets:
+        if not one.shared:
+            names[one.name] = "%s_%s" % (stem, one.name[len(LAID) :])
+        elif turn % 2:
+            stem_of_set, family = one.name[:-3], one.name[-3:]
+            names[one.name] = LIMIT_SET + hashlib.sha256(b"%s %d" % (stem_of_set.encode(), turn)).hexdigest()[:8] + family
+    chains = [ProgramChain(names.get(one.name, stem), _renamed(one.lines, names)) for one in draft.bundle.chains]
     sets = []
-    for one in bundle.sets:
+    for one in draft.bundle.sets:
         elements = one.elements
         if one.kind == "map" and names:
             elements = tuple(

@@ -18,17 +18,22 @@ import typing as t
 from dataclasses import replace
 
 from ...host import Host
+from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ..base import Command, Transaction
 from .listing import Block, Table
 from .names import OWN_TABLE
 from .parse import NftRuleset
 from .policy_alone import empty_others
-from .policy_build import build_program
+from .policy_build import Draft, draft_program, name_program
 from .policy_predict import predict, pure_blocks
 from .policy_program import Bundle, NamedSet, Program, ProgramChain
 from .policy_text import TABLE, table_lines
+from .restore import standing
 
+#: The names that a bundle may have, by preference; all but the first are for bundles that were changed by hand. With an odd one the
+#: dynamic sets get other names too, which loses their counts.
+TURNS = (0, 2, 4, 6, 1, 3, 5, 7)
 Blocks = t.Dict[t.Tuple[str, str], Block]
 _EMPTY = Table(*OWN_TABLE, "table %s {" % TABLE)
 
@@ -82,9 +87,11 @@ def _remove(live: t.Optional[Table], last: bool, steps: Steps) -> t.Optional[Tab
 
 def _replace(host: Host, live: Table, new: bool, wanted: Policy, layout: str, steps: Steps) -> Table:
     """Put a policy into our table; returns the table as it will be."""
-    program = build_program(wanted, layout)
     have: Blocks = {(one.kind, one.name): one for one in live.blocks}
-    if _unchanged(pure_blocks(program), have):
+    drafts = draft_program(wanted, layout)
+    turns = {draft.hook.hook: _turn_in_use(draft, have) for draft in drafts}
+    program = name_program(drafts, turns)
+    if not live.dormant and _unchanged(pure_blocks(program), have):
         return live
     blocks = predict(host, program)
     altered = _altered(program, blocks, have)
@@ -92,16 +99,27 @@ def _replace(host: Host, live: Table, new: bool, wanted: Policy, layout: str, st
         # Either somebody changed a bundle by hand, or the prediction is not exact: be sure, then prepare it beside under another name.
         blocks = predict(host, program, whole=True)
         altered = _altered(program, blocks, have)
-    if altered:
-        program = build_program(wanted, layout, altered)
+    for turn in TURNS:
+        if not altered:
+            break
+        turns.update(dict.fromkeys(altered, turn))
+        program = name_program(drafts, turns)
         blocks = predict(host, program, whole=True)
-    if _unchanged(blocks, have):
+        altered = _altered(program, blocks, have)
+    if altered:
+        raise HoldfastError("The names of table %s are taken by other objects: %s" % (TABLE, ", ".join(sorted(altered))))
+    if not live.dormant and _unchanged(blocks, have):
         return live
-    if new:
-        steps.prepare.append("add table " + TABLE)
-    if live.dormant or _altered(program, blocks, have) or _clashes(program, blocks, have):
-        return _rebuild(live, program, blocks, steps)
+    if new or live.dormant:
+        steps.prepare.append("add table " + TABLE)  # which also switches a dormant table on
     return _exchange(live, program, blocks, have, steps)
+
+
+def _turn_in_use(draft: Draft, have: Blocks) -> int:
+    """Return which name of its bundle the live base chain jumps to, 0 when it is none of them."""
+    base = have.get(("chain", draft.hook.hook))
+    lines = {rule.text for rule in base.rules} if base is not None else set()
+    return next((turn for turn in TURNS if "jump " + draft.name(turn) in lines), 0)
 
 
 def _unchanged(blocks: t.Sequence[Block], have: Blocks) -> bool:
@@ -112,33 +130,17 @@ def _same(one: Block, other: t.Optional[Block]) -> bool:
     return other is not None and one.lines() == other.lines()
 
 
-def _altered(program: Program, blocks: t.Sequence[Block], have: Blocks) -> t.FrozenSet[str]:
+def _altered(program: Program, blocks: t.Sequence[Block], have: Blocks) -> t.Set[str]:
     """Return the hooks whose bundle is there in part, or not as it was made."""
     wanted = {(one.kind, one.name): one for one in blocks}
     found = set()
     for base, bundle in zip(program.bases, program.bundles):
-        keys = _keys(bundle)
-        if any(key in have for key in keys) and not all(_same(wanted[key], have.get(key)) for key in keys):
+        own = _keys(bundle)
+        shared = [(one.kind, one.name) for one in bundle.sets if one.shared]
+        there = [key for key in own + shared if key in have]
+        if not all(_same(wanted[key], have[key]) for key in there) or 0 < sum(key in have for key in own) < len(own):
             found.add(base.name)
-    return frozenset(found)
-
-
-def _clashes(program: Program, blocks: t.Sequence[Block], have: Blocks) -> bool:
-    """Return whether something has a name that is needed and cannot become what is needed."""
-    wanted = {(one.kind, one.name): one for one in blocks}
-    for base in program.bases:
-        there = have.get(("chain", base.name))
-        if there is not None and _standing(there) != _standing(wanted["chain", base.name]):
-            return True
-    return any(
-        one.shared and (one.kind, one.name) in have and not _same(wanted[one.kind, one.name], have[one.kind, one.name])
-        for one in program.sets()
-    )  # fmt: skip
-
-
-def _standing(base: Block) -> t.List[str]:
-    """Return what cannot be changed of a base chain while it stands: everything but its policy."""
-    return [line.partition(" policy ")[0] for line in base.body]
+    return found
 
 
 def _keys(bundle: Bundle) -> t.List[t.Tuple[str, str]]:
@@ -148,26 +150,27 @@ def _keys(bundle: Bundle) -> t.List[t.Tuple[str, str]]:
 def _exchange(live: Table, program: Program, blocks: t.Sequence[Block], have: Blocks, steps: Steps) -> Table:
     """Prepare what is not there, switch the base chains, and clear what is stale."""
     wanted = {(one.kind, one.name): one for one in blocks}
+    table = _awake(live)
     sets: t.Dict[str, NamedSet] = {}
     chains: t.List[ProgramChain] = []
     for bundle in program.bundles:
-        fresh = not all(key in have for key in _keys(bundle))
         sets.update((one.name, one) for one in bundle.sets if (one.kind, one.name) not in have)
-        chains += bundle.chains if fresh else ()
+        chains += bundle.chains if ("chain", bundle.name) not in have else ()
     for base in program.bases:
         if ("chain", base.name) not in have and base.hook is not None:
             steps.prepare.append("add chain %s %s { %s }" % (TABLE, base.name, replace(base.hook, policy="accept").line()))
     if sets or chains:
         steps.prepare.extend(table_lines(list(sets.values()), chains))
     for base in program.bases:
-        if not _same(wanted["chain", base.name], have.get(("chain", base.name))):
+        there = have.get(("chain", base.name))
+        if there is not None and standing(there) != standing(wanted["chain", base.name]):
+            steps.switch.extend(_cleared([there]))
+            table = table.drop("chain", base.name)
+        if not _same(wanted["chain", base.name], there):
             steps.switch.extend(_base_lines(base))
-    for block in live.chains():
-        if block.base and ("chain", block.name) not in wanted:
-            steps.switch.extend(["flush chain %s %s" % (TABLE, block.name), "delete chain %s %s" % (TABLE, block.name)])
     stale = [one for one in live.blocks if (one.kind, one.name) not in wanted]
+    steps.switch.extend(_cleared([one for one in stale if one.base]))
     steps.clear.extend(_cleared([one for one in stale if not one.base]))
-    table = live
     for one in stale:
         table = table.drop(one.kind, one.name)
     for block in blocks:
@@ -175,23 +178,12 @@ def _exchange(live: Table, program: Program, blocks: t.Sequence[Block], have: Bl
     return table
 
 
-def _rebuild(live: Table, program: Program, blocks: t.Sequence[Block], steps: Steps) -> Table:
-    """Take the content of the table away and make it anew in one load: for tables that were changed by hand in strange ways."""
-    names = {base.name for base in program.bases}
-    wanted = {(one.kind, one.name): one for one in blocks}
-    kept = [
-        one for one in live.blocks
-        if one.base and one.name in names and _standing(one) == _standing(wanted["chain", one.name]) and not live.dormant
-    ]  # fmt: skip
-    steps.switch.append("flush table " + TABLE)
-    steps.switch.extend(_cleared([one for one in live.blocks if one not in kept]))
-    if live.dormant:
-        steps.switch.extend(["delete table " + TABLE])
-    steps.switch.extend(table_lines(program.sets(), program.chains()))
-    table = replace(live, blocks=tuple(kept), preamble=() if live.dormant else live.preamble)
-    for block in blocks:
-        table = table.put(block)
-    return table
+def _awake(live: Table) -> Table:
+    """Return the table as it is listed once it is switched on."""
+    if not live.dormant:
+        return live
+    lines = tuple(line for line in live.preamble if not line.startswith("\tflags "))
+    return replace(live, preamble=lines if any(lines) else ())
 
 
 def _base_lines(base: ProgramChain) -> t.List[str]:

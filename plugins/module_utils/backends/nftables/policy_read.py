@@ -95,9 +95,7 @@ class _Reader:
         decided = False
         for line in (rule.text for rule in base.rules):
             if decided:
-                raise HoldfastError(
-                    "Behind the default of chain %s %s %s stands a line that decides nothing: %s" % (*OWN_TABLE, base.name, line)
-                )
+                raise HoldfastError("A line stands behind the default of chain %s %s %s: %s" % (*OWN_TABLE, base.name, line))
             bundle = _BUNDLE.match(line)
             if bundle is not None:
                 self._sort(rules_of_lines(plain, direction))

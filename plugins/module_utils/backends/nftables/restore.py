@@ -46,17 +46,33 @@ def restore_script(files: t.Iterable[str]) -> str:
     return "\n".join([*lines, '[ "$status" -eq 0 ]']) + "\n"
 
 
+def standing(base: Block) -> t.List[str]:
+    """Return what cannot be changed of a base chain while it stands: everything but its policy."""
+    return [line.partition(" policy ")[0] for line in base.body]
+
+
 def _undo(table: Table, now: Table) -> t.List[str]:
-    gone = [one for one in table.blocks if now.block(one.kind, one.name) is None]
+    lines = _undo_blocks(table, now)
+    if table.preamble != now.preamble and table.dormant:
+        lines += [*_head(table), *(line for line in table.preamble if line.startswith("\tflags ")), "}"]
+    return lines
+
+
+def _undo_blocks(table: Table, now: Table) -> t.List[str]:
+    moved = [one for one in table.chains() if one.base and standing(one) != standing(now.block("chain", one.name) or one)]
+    gone = [one for one in table.blocks if now.block(one.kind, one.name) is None or one in moved]
     new = [one for one in now.blocks if table.block(one.kind, one.name) is None]
     touched = [one for one in table.chains() if one in gone or _differs(one, now.block("chain", one.name))]
     if not _ends_with(table, gone):
-        return _rebuild(table, new)
+        return _rebuild(table, new, moved)
     lines = _head(table)
     for block in [*gone, *(one for one in touched if one not in gone), *new]:
         if block.kind == "chain" or block in new:
-            lines += replace(block, rules=()).without_elements().lines()
+            lines += _bare(block, moved).lines()
     lines.append("}")
+    lines += ["flush chain %s %s %s" % (*table.key, one.name) for one in moved]
+    lines += ["delete chain %s %s %s" % (*table.key, one.name) for one in moved]
+    touched = [one for one in touched if one not in moved]
     lines += ["flush chain %s %s %s" % (*table.key, one.name) for one in [*touched, *(one for one in new if one.kind == "chain")]]
     lines += ["delete %s %s %s %s" % (one.kind, *table.key, one.name) for one in sorted(new, key=lambda one: one.kind == "chain")]
     lines += _head(table)
@@ -67,12 +83,17 @@ def _undo(table: Table, now: Table) -> t.List[str]:
     return [*lines, "}"]
 
 
-def _rebuild(table: Table, new: t.Sequence[Block]) -> t.List[str]:
+def _bare(block: Block, moved: t.Sequence[Block]) -> Block:
+    """Return a block as it is declared so that it can be deleted, whether it is there or not, and as what."""
+    return replace(block, body=(), rules=()) if block in moved else replace(block, rules=()).without_elements()
+
+
+def _rebuild(table: Table, new: t.Sequence[Block], moved: t.Sequence[Block]) -> t.List[str]:
     """Build the content of a table anew, in its old order."""
     everything = [*table.blocks, *new]
     lines = _head(table)
     for block in everything:
-        lines += replace(block, rules=()).without_elements().lines()
+        lines += _bare(block, moved).lines()
     lines += ["}", "flush table %s %s" % table.key]
     lines += ["flush map %s %s %s" % (*table.key, one.name) for one in everything if one.kind == "map"]
     lines += ["delete %s %s %s %s" % (one.kind, *table.key, one.name) for one in everything if one.kind != "chain"]
