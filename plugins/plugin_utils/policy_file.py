@@ -12,7 +12,7 @@ import os
 import stat
 import typing as t
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import PolicyError
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_yaml import values_of

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.bounds import MAX_DEPTH, MAX_VALUES
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import PolicyError, key_text

@@ -11,19 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .addresses import (
-    ALLOWED,
-    ANY,
-    Addresses,
-    Interval,
-    Network,
-    intervals_of,
-    joined,
-    make_addresses,
-    networks_of,
-    parse_network,
-    without,
-)
+from .addresses import ALLOWED, ANY, BITS, Addresses, Interval, Network, intervals_of, joined, networks_of, parse_network, without
 from .bounds import Budget
 from .errors import PolicyError
 from .names import unknown_name
@@ -31,6 +19,7 @@ from .names import unknown_name
 MAX_NESTED = 50
 #: Addresses by family; a family that is missing does not match. ANY in both is the same as None: any address.
 ByFamily = t.Dict[int, Addresses]
+Parts = t.Dict[int, t.List[Interval]]
 
 
 class AddressSets:
@@ -42,7 +31,8 @@ class AddressSets:
     def __init__(self, sets: t.Mapping[str, t.Sequence[t.Any]], place: str = "address_sets", budget: t.Optional[Budget] = None) -> None:
         self._sets = sets
         self._place = place
-        self._known: t.Dict[str, t.Tuple[Network, ...]] = {}
+        self._known: t.Dict[str, Parts] = {}
+        self._addresses: t.Dict[str, ByFamily] = {}
         self.budget = budget or Budget()
         self.used: t.Set[str] = set()
 
@@ -54,15 +44,25 @@ class AddressSets:
         for name in self._sets:
             self._resolve(name, self._place, ())
 
-    def networks(self, name: str, place: str) -> t.Tuple[Network, ...]:
-        """Return the networks of a set, IPv4 first, each family canonical.
+    def parts(self, name: str, place: str) -> Parts:
+        """Return the intervals of a set by family, sorted and apart.
 
         :raises PolicyError: for an unknown set, a cycle, a set without addresses, or a member that is no address.
         """
         self.used.add(name)
         return self._resolve(name, place, ())
 
-    def _resolve(self, name: str, place: str, within: t.Tuple[str, ...]) -> t.Tuple[Network, ...]:
+    def addresses(self, name: str, place: str) -> ByFamily:
+        """Return the addresses of a set by family, the same objects each time.
+
+        :raises PolicyError: as ``parts``.
+        """
+        parts = self.parts(name, place)
+        if name not in self._addresses:
+            self._addresses[name] = _by_family(parts, {}, self.budget, place)
+        return self._addresses[name]
+
+    def _resolve(self, name: str, place: str, within: t.Tuple[str, ...]) -> Parts:
         known = self._known.get(name)
         if known is not None:
             return known
@@ -75,16 +75,15 @@ class AddressSets:
         where = "%s.%s" % (self._place, name)
         if not self._sets[name]:
             raise PolicyError(where, "(nothing)", "at least one address", "an empty set matches nothing")
-        members: t.List[Network] = []
+        members: Parts = {}
         for number, value in enumerate(self._sets[name]):
             at = "%s[%d]" % (where, number)
             negated, word = _word(value, at)
             if negated or not word:
                 raise PolicyError(at, value, "an address, a network, a range or @NAME", "any and ! have no place in a set")
-            found = self._resolve(word[1:], at, (*within, name)) if word[0] == "@" else parse_network(word, at)
-            self.budget.spend(len(found), at)
-            members.extend(found)
-        self._known[name] = _canonical(members)
+            found = self._resolve(word[1:], at, (*within, name)) if word[0] == "@" else _parts_of(parse_network(word, at))
+            _join(members, found, self.budget, at)
+        self._known[name] = {version: joined(members[version]) for version in sorted(members)}
         return self._known[name]
 
 
@@ -98,14 +97,14 @@ def parse_addresses(
 
     :raises PolicyError: for anything that is not an address, host bits, mixed families, an unknown set, or an empty result.
     """
-    found = _read(values, place, sets if isinstance(sets, AddressSets) else AddressSets(sets))
+    sets = sets if isinstance(sets, AddressSets) else AddressSets(sets)
+    found = _read(values, place, sets)
     if found is None:
         return ANY, None
-    included, excluded = found
-    families = sorted({network.version for network in included + excluded})
+    families = sorted({*found[0], *found[1]})
     if len(families) > 1:
         raise PolicyError(place, list(values), ALLOWED, "IPv4 and IPv6 are mixed in one rule; write one rule for each family")
-    result = _by_family(included, excluded)
+    result = _by_family(*found, sets.budget, place)
     if not result:
         raise PolicyError(place, list(values), ALLOWED, "the words with ! leave no address")
     return result[families[0]], families[0]
@@ -119,15 +118,18 @@ def parse_by_family(values: t.Sequence[t.Any], place: str, sets: AddressSets) ->
 
     :raises PolicyError: as ``parse_addresses``, but for mixed families.
     """
-    if len(values) == 1 and type(values[0]) is str and values[0][:1].isdigit():
-        networks = parse_network(values[0].strip(), place)
+    word = values[0].strip() if len(values) == 1 and isinstance(values[0], str) else ""
+    if word[:1].isdigit():
+        networks = parse_network(word, place)
         if len(networks) == 1 and networks[0].prefixlen:
             sets.budget.spend(1, place)
             return {networks[0].version: Addresses(networks)}
-    found = _read(values, place, sets)
-    if found is None:
-        return None
-    result = _by_family(*found)
+    result = sets.addresses(word[1:], place) if word[:1] == "@" else None
+    if result is None:
+        found = _read(values, place, sets)
+        if found is None:
+            return None
+        result = _by_family(*found, sets.budget, place)
     if not result:
         raise PolicyError(place, list(values), ALLOWED, "the words with ! leave no address")
     if len(result) == 2 and result[4].any and result[6].any:
@@ -135,12 +137,10 @@ def parse_by_family(values: t.Sequence[t.Any], place: str, sets: AddressSets) ->
     return result
 
 
-def _read(
-    values: t.Sequence[t.Any], place: str, sets: AddressSets
-) -> t.Optional[t.Tuple[t.List[Network], t.List[Network]]]:  # fmt: skip
-    """Return the included and the excluded networks; None where every address matches."""
-    included: t.List[Network] = []
-    excluded: t.List[Network] = []
+def _read(values: t.Sequence[t.Any], place: str, sets: AddressSets) -> t.Optional[t.Tuple[Parts, Parts]]:
+    """Return what is included and what is excluded; None where every address matches."""
+    included: Parts = {}
+    excluded: Parts = {}
     anything = False
     for number, value in enumerate(values):
         where = "%s[%d]" % (place, number) if len(values) > 1 else place
@@ -150,9 +150,8 @@ def _read(
                 raise PolicyError(where, value, ALLOWED, "everything but any address is nothing")
             anything = True
             continue
-        found = sets.networks(word[1:], where) if word[0] == "@" else parse_network(word, where)
-        sets.budget.spend(len(found), where)
-        (excluded if negated else included).extend(found)
+        found = sets.parts(word[1:], where) if word[0] == "@" else _parts_of(parse_network(word, where))
+        _join(excluded if negated else included, found, sets.budget, where)
     if anything and (included or excluded):
         raise PolicyError(place, list(values), ALLOWED, "any stands alone")
     return None if anything or not values else (included, excluded)
@@ -171,35 +170,33 @@ def _word(value: t.Any, place: str) -> t.Tuple[bool, str]:
     return negated, "" if word.lower() in ("any", "all") else word
 
 
-def _by_family(included: t.Sequence[Network], excluded: t.Sequence[Network]) -> ByFamily:
+def _by_family(included: Parts, excluded: Parts, budget: Budget, place: str) -> ByFamily:
     """Return what is left in each family that has something left."""
     result: ByFamily = {}
     for version in (4, 6):
-        inside = [network for network in included if network.version == version]
-        outside = [network for network in excluded if network.version == version]
-        if inside and outside:
-            inside = list(networks_of(without(_intervals(inside), _intervals(outside)), version))
-        if inside:
-            result[version] = _less_zero(make_addresses(inside))
-        elif outside and not included:
-            left = make_addresses(outside, negated=True)
-            if left.networks[0].prefixlen:
-                result[version] = left
+        if version in included:
+            left = joined(included[version])
+            if version in excluded:
+                left = without(left, joined(excluded[version]))
+            negated = False
+        elif version in excluded and not included:
+            left, negated = joined(excluded[version]), True
+        else:
+            continue
+        every = left == [(0, (1 << BITS[version]) - 1)]
+        if every and not negated:
+            result[version] = ANY
+        elif left and not every:
+            result[version] = Addresses(networks_of(left, version), negated)
+            budget.spend(len(result[version].networks), place)
     return result
 
 
-def _less_zero(addresses: Addresses) -> Addresses:
-    """Return ANY for every address of a family (``0.0.0.0/0``): its family then says the rest."""
-    return addresses if addresses.networks[0].prefixlen else ANY
+def _parts_of(networks: t.Sequence[Network]) -> Parts:
+    return {networks[0].version: intervals_of(networks)}
 
 
-def _intervals(networks: t.Iterable[Network]) -> t.List[Interval]:
-    return joined(intervals_of(networks))
-
-
-def _canonical(networks: t.Sequence[Network]) -> t.Tuple[Network, ...]:
-    return tuple(
-        network
-        for version in (4, 6)
-        for network in networks_of(_intervals(one for one in networks if one.version == version), version)
-    )  # fmt: skip
+def _join(parts: Parts, more: t.Mapping[int, t.Sequence[Interval]], budget: Budget, place: str) -> None:
+    for version, intervals in more.items():
+        budget.spend(len(intervals), place)
+        parts.setdefault(version, []).extend(intervals)

@@ -113,4 +113,4 @@ def _may_pass(entry: NatRule, rule: Rule) -> bool:
 def _overlap(left: Addresses, right: Addresses) -> bool:
     if left.any or right.any or left.negated or right.negated or left.family != right.family:
         return True
-    return any(one.overlaps(two) for one in left.networks for two in right.networks)  # type: ignore[arg-type]
+    return any(one.overlaps(two) for one in left.networks for two in right.networks)
