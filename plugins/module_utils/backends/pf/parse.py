@@ -15,9 +15,10 @@ import typing as t
 from dataclasses import replace
 
 from ..ruleset import ALL_DIRECTIONS, BOTH_FAMILIES, Chain, Entry, Ruleset
-from .filters import Unreadable, read_filter
+from .filters import read_filter
 from .statements import Statement, split
 from .tables import PREFIX, constant_tables, table_of, tables_used
+from .unreadable import Unreadable
 
 NAME = "pf"
 #: The first line of a listing when pf is off.

@@ -17,6 +17,7 @@ from ...policy.ports import PortRange
 from ...policy.protocols import ICMP, ICMPV6, TCP, UDP, protocol_name
 from ...policy.rule import Rule
 from ..base import Unsupported
+from .names import TYPE_TOP
 from .tables import needs_table, table_line, table_name
 
 #: Bytes that a label holds; the 64th ends it (PF_RULE_LABEL_SIZE).
@@ -37,6 +38,13 @@ def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
     if rule.ports and rule.protocol not in (TCP, UDP):
         reason = "pf has ports for tcp and udp only, not for %s" % protocol_name(rule.protocol)
         found.append(Unsupported("port", _ports(rule.ports), reason))
+    if rule.source_ports and rule.protocol not in (TCP, UDP):
+        reason = "pf has ports for tcp and udp only, not for %s" % protocol_name(rule.protocol)
+        found.append(Unsupported("source_port", _ports(rule.source_ports), reason))
+    found += _unsupported_types(rule)
+    if rule.out_interface is not None:
+        reason = "pf decides about a forwarded packet when it arrives, before it is known by which interface it leaves"
+        found.append(Unsupported("out_interface", rule.out_interface, reason))
     if rule.interface is not None and (rule.interface.isdigit() or rule.interface in ("any", "all")):
         found.append(Unsupported("interface", rule.interface, "pf does not take this for the name of one interface"))
     if rule.limit is not None:
@@ -51,7 +59,16 @@ def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
         found.append(Unsupported("comment", rule.comment, reason))
     if rule.reply:
         found.append(Unsupported("reply", "true", "pf passes replies by its states"))
+    if rule.established:
+        found.append(Unsupported("established", "true", "pf passes known connections by its states"))
     return tuple(found)
+
+
+def _unsupported_types(rule: Rule) -> t.List[Unsupported]:
+    if rule.icmp_types and rule.protocol not in (ICMP, ICMPV6):
+        return [Unsupported("icmp_type", ",".join(str(one) for one in rule.icmp_types), "only ICMP packets have a type")]
+    reason = "pf keeps the number of a type plus one in a byte, so that %d would become any type" % (TYPE_TOP + 1)
+    return [Unsupported("icmp_type", str(one), reason) for one in rule.icmp_types if one > TYPE_TOP]
 
 
 def normalise(rule: Rule) -> Rule:
@@ -85,15 +102,27 @@ def _rule_line(rule: Rule) -> str:
         words.append("inet" if rule.family == 4 else "inet6")
     if rule.protocol is not None:
         words.append("proto %s" % _PROTOCOLS.get(rule.protocol, rule.protocol))
-    words.append("from %s to %s" % (_addresses(rule, rule.source), _addresses(rule, rule.destination)))
-    if rule.ports:
-        words.append("port " + _ports(rule.ports))
+    words.append(hosts_text(rule))
+    if rule.icmp_types:
+        word = "icmp-type" if rule.protocol == ICMP else "icmp6-type"
+        words.append("%s %s" % (word, _list([str(one) for one in rule.icmp_types])))
     if rule.action == "allow":
         if rule.stateful and rule.protocol in (TCP, None):
             words.append("flags S/SA")
         words.append("keep state" if rule.stateful else "no state")
     if rule.comment is not None:
         words.append('label "%s"' % rule.comment)
+    return " ".join(words)
+
+
+def hosts_text(rule: Rule) -> str:
+    """Return the words about addresses and ports."""
+    words = ["from", _addresses(rule, rule.source)]
+    if rule.source_ports:
+        words.append("port " + _ports(rule.source_ports))
+    words += ["to", _addresses(rule, rule.destination)]
+    if rule.ports:
+        words.append("port " + _ports(rule.ports))
     return " ".join(words)
 
 

@@ -19,14 +19,20 @@ def packets_for(draw, rule):
     """A first packet that the rule matches, or misses in some of its fields."""
     family = draw(st.sampled_from([rule.family or 4, rule.family or 6, 4, 6]))
     protocol = draw(st.sampled_from([rule.protocol or 6, rule.protocol or 17, rule.protocol or 58, *NUMBERS.values(), 2]))
-    edges = {one for span in rule.ports for one in (span.first - 1, span.first, span.last, span.last + 1)} | {1, 80, 65535}
+    known = {1: 8, 58: 128}.get(protocol)
+    types = {one + step for one in rule.icmp_types for step in (-1, 0, 1) if 0 <= one + step <= 255} | {known}
     return {
         "direction": draw(st.sampled_from([rule.direction, rule.direction, "in", "out"])),
         "interface": draw(st.sampled_from([rule.interface or "em0", rule.interface or "em1", "em9"])),
         "family": family, "proto": protocol, "src": draw(_address(rule.source, family)), "dst": draw(_address(rule.destination, family)),
-        "sport": 40000, "dport": draw(st.sampled_from(sorted(one for one in edges if 1 <= one <= 65535))), "syn": True,
-        "icmp_type": 8 if protocol == 1 else 128 if protocol == 58 else None,
+        "sport": draw(_port(rule.source_ports)), "dport": draw(_port(rule.ports)), "syn": True,
+        "icmp_type": draw(st.sampled_from(sorted(types))) if known is not None else None,
     }  # fmt: skip
+
+
+def _port(ports):
+    edges = {one for span in ports for one in (span.first - 1, span.first, span.last, span.last + 1)} | {1, 80, 40000, 65535}
+    return st.sampled_from(sorted(one for one in edges if 1 <= one <= 65535))
 
 
 def _address(addresses, family):
@@ -48,7 +54,10 @@ def matches(rule, packet):
         return False
     if rule.interface is not None and packet["interface"] != rule.interface:
         return False
-    if rule.ports and not any(span.first <= packet["dport"] <= span.last for span in rule.ports):
+    for ports, port in ((rule.ports, packet["dport"]), (rule.source_ports, packet["sport"])):
+        if ports and not any(span.first <= port <= span.last for span in ports):
+            return False
+    if rule.icmp_types and packet["icmp_type"] not in rule.icmp_types:
         return False
     return _within(rule.source, packet["src"]) and _within(rule.destination, packet["dst"])
 

@@ -46,6 +46,12 @@ def only(text):
         ("pass in quick proto tcp to port != 25 no state", rule(port_range="1-24,26-65535")),
         ("pass in quick from 0.0.0.0/0 to any no state", rule(protocol="any", family="ipv4")),
         ('pass in quick proto icmp no state label "ping me"', rule(protocol="icmp", comment="ping me")),
+        ("pass in quick proto tcp from any port 20 to any", rule(source_port=20, stateful=True)),
+        ("pass in quick proto udp from 10.0.0.0/8 port { ntp, 1000:1009 } to any no state",
+         rule(protocol="udp", source="10.0.0.0/8", source_port=["123", "1000-1009"])),
+        ("pass in quick inet proto icmp icmp-type echoreq no state", rule(protocol="icmp", icmp_type=8)),
+        ("pass in quick inet6 proto icmp6 all icmp6-type { neighbrsol, 136, routeradv } no state",
+         rule(protocol="icmpv6", icmp_type=[134, 135, 136])),
         ("pass in quick on { em0 } proto { tcp } from { any } to any port { 80 } no state", rule(port=80, interface="em0")),
     ],
 )  # fmt: skip
@@ -57,7 +63,11 @@ def test_a_line_that_says_a_rule_of_the_language_is_that_rule(line, wanted):
     "line",
     [
         "pass in quick on ! em0 all",
-        "pass in quick proto tcp from any port 20 to any",
+        "pass in quick tag GOOD ! tagged BAD",
+        "pass in quick inet proto icmp icmp-type unreach code 4",
+        "pass in quick inet proto icmp icmp-type 255",
+        "pass in quick proto udp icmp-type echoreq",
+        "block in quick proto tcp flags S/SA",
         "pass in quick proto tcp from <friends> to any",
         "pass in quick proto tcp from (em0) to any",
         "pass in quick proto tcp from em0:network to any",
@@ -65,7 +75,6 @@ def test_a_line_that_says_a_rule_of_the_language_is_that_rule(line, wanted):
         "pass in quick proto tcp to port 22 keep state (max-src-conn 5)",
         "pass in quick proto tcp user root",
         "pass in quick route-to (em0 192.0.2.1) from any to any",
-        "pass in quick inet proto icmp icmp-type echoreq",
         "pass in quick proto tcp flags A/A no state",
         "pass in quick tagged GOOD",
         "pass in quick proto $nothing",
@@ -98,7 +107,13 @@ def test_a_line_that_takes_several_rules_is_their_sum(line, count):
 def test_wider_than_a_stateful_allow_is_not_taken_for_one():
     entry = only("pass in quick proto tcp to port 22 flags any keep state\n")
     assert entry.rule is None
-    assert entry.parts == (rule(port=22, stateful=True),)
+    assert entry.parts == (rule(port=22), rule(port=22, stateful=True))
+
+
+def test_a_pass_of_packets_with_options_is_more_than_its_rule():
+    entry = only("pass in quick proto 2 all allow-opts\n")
+    assert entry.rule is None
+    assert entry.parts == (rule(protocol="2", stateful=True),)
 
 
 def test_the_order_of_entries_is_that_in_which_they_decide():

@@ -14,7 +14,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.rend
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.packets import answer_to, matches, packets_for
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import rule
-from ansible_collections.holdfast.firewall.tests.unit.rule_strategies import rules
+from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policy_rules
 
 from holdfast_standin.pf_parser import parse_pf  # isort: skip  # on the path since standin_host
 from holdfast_standin.pf_verdict import pf_verdict  # isort: skip
@@ -25,6 +25,11 @@ INTERFACES = {"lo0": ["127.0.0.1/8"], "em0": ["192.0.2.10/24"]}
 
 def text_of(one):
     return "".join(line + "\n" for line in render(one))
+
+
+def rules(**words):
+    """A rule of a kind that pf may carry."""
+    return policy_rules(directions=("in", "out"), limits=False, protocols=(None, 6, 6, 17, 1, 58, 50, 47, 2), **words)
 
 
 @given(rules())
@@ -46,7 +51,7 @@ def test_every_system_takes_the_lines_without_a_word(one):
 @given(st.data())
 @settings(max_examples=200)
 def test_a_rule_decides_about_exactly_its_packets(data):
-    one = data.draw(rules(limits=False, logs=False, forward=False, comments=False))
+    one = data.draw(rules(log=False, comments=False))
     assume(not unsupported(one))
     packet = data.draw(packets_for(one))
     default = "block drop all\n" if one.action == "allow" else "pass all\n"
@@ -93,6 +98,15 @@ def test_a_stateful_allow_passes_no_packet_from_the_middle_of_a_connection():
             {"port_range": "8000-8080,9000-9001", "interface": "em0"},
             ["pass in quick on em0 proto tcp from any to any port { 8000:8080, 9000:9001 } no state"],
         ),
+        (
+            {"protocol": "udp", "source_port": 123, "destination": "192.0.2.1", "port": 123},
+            ["pass in quick inet proto udp from any port 123 to 192.0.2.1 port 123 no state"],
+        ),
+        ({"protocol": "icmp", "icmp_type": "echo-request"}, ["pass in quick inet proto icmp from any to any icmp-type 8 no state"]),
+        (
+            {"protocol": "icmpv6", "icmp_type": [135, 136], "stateful": True},
+            ["pass in quick inet6 proto ipv6-icmp from any to any icmp6-type { 135, 136 } keep state"],
+        ),
         ({"protocol": "any", "stateful": True}, ["pass in quick from any to any flags S/SA keep state"]),
         (
             {"source": "!10.0.0.0/8", "protocol": "udp", "stateful": True},
@@ -123,6 +137,8 @@ def test_an_interface_named_like_a_word_of_the_grammar_is_quoted():
         ({"log": True, "log_prefix": "hf "}, "log_prefix"),
         ({"log": True, "log_limit": "6/minute"}, "log_limit"),
         ({"protocol": "sctp", "port": 80}, "port"),
+        ({"protocol": "sctp", "source_port": 80}, "source_port"),
+        ({"protocol": "icmp", "icmp_type": 255}, "icmp_type"),
         ({"protocol": "0"}, "protocol"),
         ({"interface": "any"}, "interface"),
         ({"interface": "12"}, "interface"),
