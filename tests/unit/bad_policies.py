@@ -19,16 +19,18 @@ def nat(**words):
 def shared(depth, width):
     """One value that stands for width ** depth values, as YAML aliases make it."""
     value = ["10.0.0.1"] * width
-    for number in range(depth - 1):
+    while depth > 1:
         value = [value] * width
+        depth -= 1
     return value
 
 
 def nested(depth):
     """A list in a list in a list."""
     value = []
-    for number in range(depth):
+    while depth:
         value = [value]
+        depth -= 1
     return value
 
 
@@ -116,7 +118,9 @@ BAD_POLICIES = {
     "an empty service": ({"services": {"app": []}}, "policy.services.app", "matches nothing"),
     "a service of nothing": ({"services": {"app": {}}}, "policy.services.app", "matches nothing"),
     "a service with a bad port": ({"services": {"app": [{"port": 80}, {"port": 0}]}}, "policy.services.app[1].port", "out of range"),
-    "a service with ports of esp": ({"services": {"app": {"protocol": "esp", "port": 1}}}, "policy.services.app.port", "no port with protocol"),
+    "a service with ports of esp": (
+        {"services": {"app": {"protocol": "esp", "port": 1}}}, "policy.services.app.port", "no port with protocol"
+    ),
     "a cycle of services": ({"services": {"a": ["b"], "b": ["a"]}}, "policy.services.b[0]", "a -> b -> a"),
     "an unknown service": (rule(service="htps"), R0 + ".service", "did you mean https"),
     "a service that is a port": (rule(service=80), R0 + ".service", "write port: 80"),
@@ -154,8 +158,12 @@ BAD_POLICIES = {
     "a rule of an unmanaged direction": (
         {"defaults": {"forward": "unmanaged"}, **rule(direction="forward")}, R0 + ".direction", "defaults.forward is unmanaged"
     ),
-    "a port beyond": ({"rules": [{"action": "allow"}] * 3 + [{"action": "allow", "port": [80, 99999]}]}, "policy.rules[3].port[1]", "range"),
-    "a port that is true": ({"rules": [{"action": "allow", "port": 1}, {"action": "allow", "port": True}]}, "policy.rules[1].port", "1 to 65535"),
+    "a port beyond": (
+        {"rules": [{"action": "allow"}] * 3 + [{"action": "allow", "port": [80, 99999]}]}, "policy.rules[3].port[1]", "range"
+    ),
+    "a port that is true": (
+        {"rules": [{"action": "allow", "port": 1}, {"action": "allow", "port": True}]}, "policy.rules[1].port", "1 to 65535"
+    ),
     "a port that is a name": (rule(port="ssh"), R0 + ".port", "service: ssh"),
     "a port and a range": (rule(port=1, port_range="2-3"), R0 + ".port_range", "not both"),
     "an empty list of ports": (rule(port=[]), R0 + ".port", "leave the key out"),
@@ -200,7 +208,9 @@ BAD_POLICIES = {
     "redirect to an address": (nat(type="redirect", port=80, to="192.0.2.1", to_port=8080), N0 + ".to", "type: dnat"),
     "redirect to no port": (nat(type="redirect", port=80), N0 + ".to_port", "redirect needs the port"),
     "snat to a port": (nat(type="snat", to="192.0.2.1", to_port=80), N0 + ".to_port", "belongs to dnat and redirect"),
-    "ports of a translation without a protocol that has them": (nat(type="dnat", protocol="any", port=80, to="192.0.2.1"), N0 + ".port", "tcp, udp"),
+    "ports of a translation without a protocol that has them": (
+        nat(type="dnat", protocol="any", port=80, to="192.0.2.1"), N0 + ".port", "tcp, udp"
+    ),
     "dnat to a network": (nat(type="dnat", to="192.0.2.0/24"), N0 + ".to", "name one address"),
     "dnat to an address with its port": (nat(type="dnat", port=80, to="192.0.2.1:8080"), N0 + ".to", "write the port as to_port"),
     "dnat to a name": (nat(type="dnat", to="web.example"), N0 + ".to", "not looked up"),
@@ -221,10 +231,15 @@ BAD_POLICIES = {
     "management from half of everywhere": ({"management": {"sources": "0.0.0.0/0"}}, "policy.management.sources", "every IPv4 address"),
     "native of an unknown backend": ({"native": {"nft": {}}}, "policy.native.nft", "did you mean nftables"),
     "native without a side": ({"native": {"pf": ["pass"]}}, "policy.native.pf", "before, after"),
-    "native without a direction": ({"native": {"nftables": {"before": ["x"]}}}, "policy.native.nftables.before", "a list for each direction"),
-    "native with a direction too many": ({"native": {"pf": {"before": {"in": ["x"]}}}}, "policy.native.pf.before", "one list for all directions"),
+    "native without a direction": (
+        {"native": {"nftables": {"before": ["x"]}}}, "policy.native.nftables.before", "a list for each direction"
+    ),
+    "native with a direction too many": (
+        {"native": {"pf": {"before": {"in": ["x"]}}}}, "policy.native.pf.before", "one list for all directions"
+    ),
     "native of an unmanaged direction": (
-        {"defaults": {"in": "unmanaged"}, "native": {"nftables": {"after": {"in": ["x"]}}}}, "policy.native.nftables.after.in", "is unmanaged"
+        {"defaults": {"in": "unmanaged"}, "native": {"nftables": {"after": {"in": ["x"]}}}},
+        "policy.native.nftables.after.in", "is unmanaged"
     ),
     "native with a line break": ({"native": {"pf": {"before": ["a\nb"]}}}, "policy.native.pf.before[0]", "line breaks"),
     "native with a mapping": ({"native": {"pf": {"before": [{"pass": 1}]}}}, "policy.native.pf.before[0]", "put it in quotes"),
