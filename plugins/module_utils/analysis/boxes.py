@@ -152,6 +152,7 @@ def sides_of(rule: Rule, interfaces: Interfaces) -> t.Optional[Sides]:
     if (rule.out_interface is not None and rule.direction != "forward") or _families_clash(rule):
         return None
     arriving = leaving = interfaces.side(None)
+    protocols: t.Tuple[Interval, ...] = _ALL_PROTOCOLS if rule.protocol is None else _PROTOCOL[rule.protocol]
     if rule.direction == "out":
         leaving = interfaces.side(rule.interface)
     else:
@@ -162,11 +163,10 @@ def sides_of(rule: Rule, interfaces: Interfaces) -> t.Optional[Sides]:
     ports = port_intervals(rule.ports)
     if rule.reply:
         source_ports, ports = ports, source_ports
-    protocols = _ALL_PROTOCOLS if rule.protocol is None else _PROTOCOL[rule.protocol]
     if rule.icmp_types:
         if rule.protocol not in CARRY_TYPES:
             return None
-        ports = _merged([(one, one) for one in sorted(rule.icmp_types)])
+        ports = join_intervals([(one, one) for one in rule.icmp_types])
         if ports[-1][1] == TYPE_TOP:
             ports = ports[:-1] + ((ports[-1][0], PORT_TOP),)
     if rule.ports or rule.source_ports:
@@ -222,7 +222,7 @@ def port_intervals(ports: t.Sequence[PortRange]) -> t.Tuple[Interval, ...]:
         return _ALL_PORTS
     if len(ports) == 1:
         return ((ports[0].first, ports[0].last),)
-    return _merged(sorted((one.first, one.last) for one in ports))
+    return join_intervals([(one.first, one.last) for one in ports])
 
 
 def address_intervals(addresses: Addresses) -> t.Tuple[Interval, ...]:
@@ -235,9 +235,7 @@ def address_intervals(addresses: Addresses) -> t.Tuple[Interval, ...]:
     for network in networks:
         low = int(network.network_address)
         found.append((low, low + (1 << (bits - network.prefixlen)) - 1))
-    if len(found) > 1:
-        found.sort()
-    merged = _merged(found)
+    merged = join_intervals(found)
     if addresses.negated:
         return complement_of(merged, ADDRESS_TOP if merged[-1][1] < top else merged[-1][0] - 1)
     if merged[-1][1] == top:
@@ -287,12 +285,12 @@ def _families_clash(rule: Rule) -> bool:
     return False
 
 
-def _merged(intervals: t.Sequence[Interval]) -> t.Tuple[Interval, ...]:
-    """Return sorted intervals with those joined that overlap or touch."""
+def join_intervals(intervals: t.Sequence[Interval]) -> t.Tuple[Interval, ...]:
+    """Return intervals as sorted ones that neither overlap nor touch."""
     if len(intervals) == 1:
         return (intervals[0],)
     merged: t.List[Interval] = []
-    for low, high in intervals:
+    for low, high in sorted(intervals):
         if merged and low <= merged[-1][1] + 1:
             if high > merged[-1][1]:
                 merged[-1] = (merged[-1][0], high)

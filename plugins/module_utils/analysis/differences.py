@@ -49,9 +49,17 @@ def comparing(*lists: t.Sequence[t.Any]) -> Work:
 
 
 def differing_boxes(
-    left: t.Sequence[Item], right: t.Sequence[Item], cell: Box, tokens: Tokens, work: t.Optional[Work] = None
-) -> t.Iterator[Leaf]:  # fmt: skip
+    left: t.Sequence[Item],
+    right: t.Sequence[Item],
+    cell: Box,
+    tokens: Tokens,
+    work: t.Optional[Work] = None,
+    settled: t.AbstractSet[t.Tuple[int, int]] = frozenset(),
+) -> t.Iterator[Leaf]:
     """Yield the boxes in a cell in which two lists of that cell differ.
+
+    ``settled`` are pairs of rules (left, right) of which enough boxes have been seen: cells in which no other pair can decide differently
+    are left out. The caller may add to it on the way.
 
     :raises TooComplex: when the work is used up; what was yielded until then is true, but not all.
     """
@@ -66,6 +74,8 @@ def differing_boxes(
             continue
         found = suspects(mine, theirs, limited, work)
         if not found:
+            continue
+        if settled and _only_settled(mine, theirs, found, limited, settled):
             continue
         if len(found) <= _HULL:
             hull = _hull(found, box)
@@ -110,6 +120,24 @@ def _decided_alike(whole: t.Sequence[Item], parts: t.Sequence[Item], box: Box) -
         if low > high:
             return True
     return False
+
+
+def _only_settled(
+    left: t.Sequence[Item],
+    right: t.Sequence[Item],
+    found: t.Sequence[Entry],
+    limited: t.AbstractSet[int],
+    settled: t.AbstractSet[t.Tuple[int, int]],
+) -> bool:
+    """Return whether packets for which two lists differ can only be decided by a settled pair of rules."""
+    if any(item[0][0] in limited for items in (left, right) for item in items):
+        return False
+    if len(left) == 1:
+        return all((left[0][1], item[1]) in settled for item in right if item[0][0] != left[0][0][0])
+    if len(right) == 1:
+        return all((item[1], right[0][1]) in settled for item in left if item[0][0] != right[0][0][0])
+    # When only the last entries are not alike, a packet for which the lists differ met both of them.
+    return (left[-1][1], right[-1][1]) in settled and all(entry in (left[-1][0], right[-1][0]) for entry in found)
 
 
 def _leaf(box: Box, left: t.Sequence[Item], right: t.Sequence[Item], tokens: Tokens) -> t.Optional[Leaf]:

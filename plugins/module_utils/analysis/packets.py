@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..policy.errors import PolicyError
+from ..policy.icmp import parse_icmp_types
 from ..policy.nat import Address
 from ..policy.parse import check_keys, parse_choice, parse_interface
 from ..policy.ports import parse_port
@@ -125,7 +126,9 @@ class Packet:
                     raise PolicyError(at(key), given[key], "no port with protocol %s" % protocol_name(protocol))
         icmp_type = None
         if protocol in CARRY_TYPES:
-            icmp_type = _parse_type(given["icmp_type"], at("icmp_type")) if "icmp_type" in given else ECHO_REQUEST[protocol]
+            icmp_type = ECHO_REQUEST[protocol]
+            if "icmp_type" in given:
+                icmp_type = parse_icmp_types([given["icmp_type"]], protocol, at("icmp_type"))[0]
         elif "icmp_type" in given:
             raise PolicyError(at("icmp_type"), given["icmp_type"], "no ICMP type with protocol %s" % protocol_name(protocol))
         interface = parse_interface(given["interface"], at("interface")) if "interface" in given else None
@@ -297,7 +300,7 @@ def _parse_ends(given: t.Mapping[str, t.Any], protocol: int, place: str) -> t.Tu
     for key in ("source", "destination"):
         if key in given:
             found[key] = _parse_address(given[key], "%s.%s" % (place, key))
-    votes = [(key, address.version) for key, address in found.items()]
+    votes: t.List[t.Tuple[str, int]] = [(key, address.version) for key, address in found.items()]
     if protocol in FAMILY_OF:
         votes.append(("protocol", FAMILY_OF[protocol]))
     family = FAMILIES[parse_choice(given["family"], ("ipv4", "ipv6"), place + ".family")] if "family" in given else None
@@ -330,10 +333,3 @@ def _parse_address(value: t.Any, place: str) -> Address:
     if "%" in text or int(address) > ADDRESS_TOP:
         raise PolicyError(place, value, allowed, "an address with a zone (%) belongs to one machine; use interface instead")
     return address
-
-
-def _parse_type(value: t.Any, place: str) -> int:
-    text = str(value).strip()
-    if isinstance(value, (bool, float)) or not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) > TYPE_TOP:
-        raise PolicyError(place, value, "an ICMP type from 0 to 255", "8 is an echo request of IPv4, 128 one of IPv6")
-    return int(text)
