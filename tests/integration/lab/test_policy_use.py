@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.holdfast.firewall.tests.integration.lab.controller import BACKEND, CONFIRM, HOSTS, Controller
 
 POLICY = "holdfast.firewall.policy"
+#: A few lines that stand for a billion values.
+BOMB = "l0: &l0 [x, x]\n" + "".join("l%d: &l%d [%s]\n" % (n, n, ", ".join(["*l%d" % (n - 1)] * 9)) for n in range(1, 10))
 WEB = {
     "address_sets": {"admins": ["192.0.2.0/24", "2001:db8:a::/48"]},
     "rules": [
@@ -188,7 +190,7 @@ def test_an_ad_hoc_document_is_text(controller, host):
 
 
 def test_forwarding_is_left_to_a_program_that_decides_about_it(controller, host, apply):
-    table = "table ip docker-bridges { chain fwd { type filter hook forward priority 0; policy accept; ip daddr 172.17.0.2 accept; }; }"
+    table = "table ip docker-bridges { chain bridges { type filter hook forward priority 0; policy accept; ip daddr 172.17.0.2 accept; }; }"
     chains = "*filter\n:DOCKER-USER - [0:0]\n:DOCKER-FORWARD - [0:0]\n-A FORWARD -j DOCKER-USER\n-A FORWARD -j DOCKER-FORWARD\nCOMMIT\n"
     nft = BACKEND[host] == "nftables"
     load = ["nft", "-f", "-"] if nft else ["iptables-restore", "--noflush"]
@@ -228,7 +230,7 @@ def test_bad_documents_open_no_connection_and_name_the_place(controller):
         "rules: [{name: a, action: allow}, {name: a, action: deny}]": "a",
         "address_sets: {a: ['@b'], b: ['@a']}\nrules: [{action: allow, source: '@a'}]": "cycle",
         "rules: []\nrules: []": "rules",
-        "a: &a [x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c]": "alias",
+        BOMB: "alias",
     }
     for number, (text, sign) in enumerate(bad.items()):
         source = controller.folder / ("bad%d.yml" % number)
@@ -238,7 +240,7 @@ def test_bad_documents_open_no_connection_and_name_the_place(controller):
         said = done.stdout + done.stderr
         assert "FAILED!" in said, said
         assert "UNREACHABLE" not in said, said
-        assert sign in said, (text, said)
+        assert sign.lower() in said.lower(), (text, said)
         assert "Traceback" not in said
 
 
