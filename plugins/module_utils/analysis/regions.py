@@ -160,7 +160,7 @@ def region_dict(region: Sides, interfaces: Interfaces) -> t.Dict[str, t.Any]:
 
 def _words(region: Sides, interfaces: Interfaces) -> t.List[t.Tuple[str, str]]:
     families = region[FAMILY]
-    family = {((0, 0),): 4, ((1, 1),): 6}.get(families)
+    family = {(0, 0): 4, (1, 1): 6}.get(families[0])
     protocols = [number for low, high in region[PROTOCOL] for number in range(low, high + 1)]
     plain = region[SOURCE] == region[DESTINATION] == ((0, ADDRESS_TOP),)
     implied = not plain or protocols in ([ICMP], [ICMPV6])
@@ -192,13 +192,10 @@ def addresses_text(side: t.Sequence[Interval], family: t.Optional[int]) -> str:
 
 
 def _address_words(low: int, high: int, family: t.Optional[int]) -> str:
-    first: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
-    last: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
-    if family == 6:
-        first, last = ipaddress.IPv6Address(low), ipaddress.IPv6Address(high)
-    else:
-        first, last = ipaddress.IPv4Address(min(low, IPV4_TOP)), ipaddress.IPv4Address(min(high, IPV4_TOP))
-    networks = list(ipaddress.summarize_address_range(first, last))  # type: ignore[type-var]
+    kind: t.Any = ipaddress.IPv6Address if family == 6 else ipaddress.IPv4Address
+    top = ADDRESS_TOP if family == 6 else IPV4_TOP
+    first, last = kind(min(low, top)), kind(min(high, top))
+    networks = list(ipaddress.summarize_address_range(first, last))
     return network_text(networks[0]) if len(networks) == 1 else "%s-%s" % (first, last)
 
 
