@@ -8,12 +8,14 @@ A rule stands in the built-in chain where it takes effect, one line for each fam
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import replace
 
 from ...host import Host
 from ...policy.errors import HoldfastError
-from ...policy.rule import Rule
+from ...policy.policy import Policy
+from ...policy.rule import DIRECTIONS, Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
 from ..ruleset import Chain, Edit, Entry, Ruleset
 from . import render
@@ -25,7 +27,13 @@ from .meaning import Place, build_ruleset, chain_title
 from .native import NativeRule, Normaliser, native_lines, parse_native
 from .owners import is_foreign, rule_owner
 from .persistence import Persistence, persistent_paths
-from .saved import HEADINGS, Tables, is_builtin, make_listing, split_listing
+from .policy_build import build_own
+from .policy_chains import PREFIX, Own
+from .policy_plan import put_own
+from .policy_read import policy_of
+from .policy_supported import policy_unsupported
+from .policy_text import as_listed, own_listing, own_text
+from .saved import FAMILIES, HEADINGS, TOOL_HEADINGS, Tables, is_builtin, make_listing, split_listing
 from .sets import KernelSet, list_set, parse_sets, references, restore_text, set_lines
 from .tools import TOOLS, Tools
 
@@ -181,13 +189,57 @@ class Iptables(Backend):
         kept = [[list(key), texts] for key, texts in sorted(lines.items())]
         return self._transaction(draft, parse_sets(sets), wanted, {"flush": True, "keep": kept})
 
+    # -- whole policies -----------------------------------------------------------------------------------------------------
+
+    def policy_unsupported(self, policy: Policy, layout: str = "auto") -> t.Tuple[Unsupported, ...]:
+        return policy_unsupported(policy, self.tools)
+
+    def render_policy(self, policy: Policy, layout: str = "auto") -> str:
+        families = self.tools.families() if self.tools.installed() else FAMILIES
+        return own_text(build_own(policy, self.tools.abilities(), layout, families), families)
+
+    def parse_policy(self, text: str) -> Policy:
+        saved, sets = split_listing(text)
+        found = policy_of(saved, parse_sets(sets, self.tools.abilities().names), self.tools.abilities().names)
+        if found is None and not any(heading in text for heading in TOOL_HEADINGS):
+            raise HoldfastError("There is no chain %s* in this text, so there is no policy in it" % PREFIX)
+        return found or Policy(defaults=dict.fromkeys(DIRECTIONS, "unmanaged"))
+
+    def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
+        saved, sets = split_listing(ruleset.listing)
+        return policy_of(saved, parse_sets(sets, self.tools.abilities().names), self.tools.abilities().names)
+
+    def own_listing(self, ruleset: Ruleset) -> str:
+        saved, sets = split_listing(ruleset.listing)
+        return own_listing(saved, parse_sets(sets, self.tools.abilities().names))
+
+    def live_text(self, whole: bool = False) -> str:
+        saved = self.tools.live()
+        text = make_listing(saved, {})
+        sets = self.tools.referenced_sets(text)
+        return make_listing(saved, {name: set_lines(name, one) for name, one in sets.items()}) if whole else own_listing(saved, sets)
+
+    def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
+        saved, sets = split_listing(ruleset.listing)
+        live = parse_sets(sets, self.tools.abilities().names)
+        own = Own({}, {}, {})
+        if wanted is not None:
+            listed = functools.partial(self._listed, saved=saved)
+            own = as_listed(build_own(wanted, self.tools.abilities(), layout, sorted(saved), listed), saved)
+        draft = Draft(saved)
+        put_own(draft, own, alone)
+        return self._transaction(draft, live, dict(own.sets), {"policy": True, "alone": alone})
+
     def _transaction(self, draft: Draft, live: Sets, wanted: Sets, facts: Facts) -> Transaction:
         """Turn a finished draft into commands: sets that rules need first, then IPv4, then IPv6."""
         after = draft.after()
         text = make_listing(after, {})
-        missing = {name: members for name, members in wanted.items() if self._must_make(name, members, live)}
+        missing = self._missing_sets(wanted, live)
         known = dict(live, **wanted)
         listing = make_listing(after, {name: set_lines(name, known[name]) for name in references(text) if name in known})
+        touched = [list(key) for key in draft.touched()]
+        if not touched:
+            return Transaction((), listing)
         commands = [Command(("ipset", "restore", "-exist"), restore_text(missing))] if missing else []
         checks = []
         for family in sorted(draft.saved):
@@ -196,19 +248,21 @@ class Iptables(Backend):
                 commands.append(Command(self.tools.restore(family), given))
                 if not set(references(given)) & set(missing):  # the checker wants to see the sets
                     checks.append(Command(self.tools.restore(family, "--test"), given))
-        touched = [list(key) for key in draft.touched()]
-        if not touched:
-            return Transaction((), listing)
-        return Transaction(tuple(commands), listing, dict(facts, touched=touched), tuple(checks))
+        return Transaction(tuple(commands), listing, dict(facts, touched=touched, sets=sorted(missing)), tuple(checks))
 
-    def _must_make(self, name: str, members: KernelSet, live: Sets) -> bool:
-        there = live.get(name) or self.tools.live_set(name)
-        if there is not None and there != members:
-            raise HoldfastError(
-                "The address set %s was changed by somebody else: its name stands for its members, so it is not reused. "
-                "Remove the rules that name it and the set (ipset destroy %s), then run this again" % (name, name)
-            )
-        return there is None
+    def _missing_sets(self, wanted: Sets, live: Sets) -> Sets:
+        """Return the sets that must be made.
+
+        :raises HoldfastError: when one is there with other members.
+        """
+        there = {**self.tools.live_sets([name for name in wanted if name not in live]), **live}
+        for name in wanted:
+            if name in there and there[name] != wanted[name]:
+                raise HoldfastError(
+                    "The address set %s was changed by somebody else: its name stands for its members, so it is not reused. "
+                    "Remove the rules that name it and the set (ipset destroy %s), then run this again" % (name, name)
+                )
+        return {name: one for name, one in wanted.items() if name not in there}
 
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         """See the contract.
@@ -220,17 +274,17 @@ class Iptables(Backend):
         script = ["# Puts the chains that the change touched back; each table is one transaction.", "rules_status=0"]
         for family in sorted(saved):
             touched = [(key[1], key[2]) for key in transaction.persist.get("touched", ()) if key[0] == family]
-            for table, chain in touched:
-                line = self.tools.foreign_expressions(family, table, chain)
-                if line is not None:
-                    raise HoldfastError(
-                        "Chain %s has a rule that was added with nft, and iptables cannot put it back exactly, so nothing was changed: %s. "
-                        "Move that rule to a table of its own, or use backend: nftables" % (chain_title(family, table, chain), line)
-                    )
+            there = [one for one in touched if one[1] in saved[family].get(one[0], {})]
+            for table, chain, line in self.tools.foreign_expressions(family, there):
+                raise HoldfastError(
+                    "Chain %s has a rule that was added with nft, and iptables cannot put it back exactly, so nothing was changed: %s. "
+                    "Move that rule to a table of its own, or use backend: nftables" % (chain_title(family, table, chain), line)
+                )
             if touched:
                 name = "%s.rules" % TOOLS[family]
                 files[name] = rebuild_input(saved[family], touched)
                 script.append('%s < "$DIR/%s" || rules_status=$?' % (" ".join(self.tools.restore(family)), name))
+        script += ["ipset destroy %s 2>/dev/null || :" % name for name in transaction.persist.get("sets", ())]
         script.append('[ "$rules_status" -eq 0 ]')
         return Snapshot(files, "\n".join(script) + "\n", persistent_paths(self.tools))
 

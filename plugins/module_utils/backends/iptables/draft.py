@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from .saved import SavedChain, Tables, chain_order, empty_table, is_builtin, table_order
 
 Key = t.Tuple[int, str, str]
+#: With more lines than this to remove and to insert, a chain is written anew.
+FEW_EDITS = 64
 
 
 @dataclass
@@ -31,11 +33,17 @@ class Item:
 
 @dataclass
 class Draft:
-    """The tables of some families, with edits."""
+    """The tables of some families, with edits.
+
+    :ivar filled: chains that are written anew.
+    :ivar backwards: whether the tables are changed in the reverse of their usual order.
+    """
 
     saved: t.Mapping[int, Tables]
     items: t.Dict[Key, t.List[Item]] = field(default_factory=dict)
     dropped: t.Set[Key] = field(default_factory=set)
+    filled: t.Set[Key] = field(default_factory=set)
+    backwards: bool = False
 
     def chain(self, key: Key) -> t.List[Item]:
         """Return the lines of a chain for editing; a chain that does not exist yet is empty."""
@@ -71,6 +79,25 @@ class Draft:
             else:
                 item.removed = True
         items.extend(Item(line) for line in wanted)
+
+    def fill(self, key: Key, lines: t.Sequence[str]) -> None:
+        """Give a chain that is not built in this content. Where few lines differ only these are edited, so that all others keep their
+        counters and limits; else the chain is written anew.
+        """
+        items = self.chain(key)
+        old = [item.line for item in items]
+        head = 0
+        while head < len(old) and head < len(lines) and old[head] == lines[head]:
+            head += 1
+        tail = 0
+        while tail < len(old) - head and tail < len(lines) - head and old[-1 - tail] == lines[-1 - tail]:
+            tail += 1
+        new = list(lines[head : len(lines) - tail])
+        for item in items[head : len(items) - tail]:
+            item.removed = True
+        items[len(items) - tail : len(items) - tail] = [Item(line) for line in new]
+        if len(new) + len(old) - head - tail > FEW_EDITS or not head + tail:
+            self.filled.add(key)
 
     def drop(self, key: Key) -> None:
         """Remove a chain that is not built in."""
@@ -110,18 +137,21 @@ class Draft:
         """Return the input of ``iptables-restore --noflush`` that makes the edits of a family; empty when there are none."""
         touched = [key for key in self.touched() if key[0] == family]
         lines: t.List[str] = []
-        for table in table_order(key[1] for key in touched):
+        for table in sorted(table_order(key[1] for key in touched), key=lambda one: self.backwards and one == "filter"):
             names = chain_order(table, [key[2] for key in touched if key[1] == table])
             kept = [name for name in names if (family, table, name) not in self.dropped]
             gone = [name for name in names if name not in kept]
             lines.append("*" + table)
-            lines.extend(":%s - [0:0]" % name for name in kept if self.is_new((family, table, name)))
+            anew = {name for name in kept if self.is_new((family, table, name)) or (family, table, name) in self.filled}
+            lines.extend(":%s - [0:0]" % name for name in kept if name in anew)  # made, or emptied
             for name in kept:
-                lines.extend(self._removals(name, self.chain((family, table, name))))
+                if name not in anew:
+                    lines.extend(self._removals(name, self.chain((family, table, name))))
             lines.extend("-F %s" % name for name in gone)
             lines.extend("-X %s" % name for name in gone)
             for name in kept:
-                lines.extend(_insertions(name, self.chain((family, table, name))))
+                items = self.chain((family, table, name))
+                lines.extend([item.line for item in items if not item.removed] if name in anew else _insertions(name, items))
             lines.append("COMMIT")
         return "\n".join(lines) + "\n" if lines else ""
 

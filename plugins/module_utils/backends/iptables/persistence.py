@@ -35,6 +35,7 @@ from .edits import Change, edit_rule
 from .filetext import edited_text, own_text
 from .flush import flush
 from .meaning import Place, build_ruleset, chain_title
+from .policy_plan import own_of, put_own
 from .saved import Tables, parse_saved, table_order
 from .sets import OWN, KernelSet, references, restore_text
 from .tools import Tools
@@ -114,6 +115,11 @@ class Persistence:
             saved = parse_saved(text)
             draft = Draft({family: saved.tables})
             flush(draft, {t.cast(Key, tuple(key)): lines for key, lines in facts.get("keep", ()) if key[0] == family})
+            return edited_text(text, saved, draft)
+        if facts.get("policy"):
+            saved = parse_saved(text)
+            draft = Draft({family: saved.tables})
+            put_own(draft, own_of(family, self._live[family]), bool(facts.get("alone")))
             return edited_text(text, saved, draft)
         for change in facts.get("changes", ()):
             if change["family"] == family:

@@ -104,25 +104,29 @@ def _check_rate(field: str, limit: Limit, scale: int, bounded: bool, refuse: t.C
         refuse(field, shown, "the kernel counts at most a day ahead; lower limit_burst or raise the rate")
 
 
-def rule_lines(rule: Rule, family: int, can: Abilities, chain: t.Optional[str] = None) -> t.List[str]:
+def rule_lines(rule: Rule, family: int, can: Abilities, chain: t.Optional[str] = None, twin: int = 0) -> t.List[str]:
     """Return the lines of a supported rule for one family; one for each ICMP type, since a line takes only one.
 
     :param chain: the chain to name; by default the built-in one of the direction.
+    :param twin: how many rules like it stand before it in the chain, so that each counts for itself.
     """
     if len(rule.icmp_types) > 1:
         single = [replace(rule, icmp_types=(one,)) for one in rule.icmp_types]
-        return [line for one in single for line in rule_lines(one, family, can, chain)]
-    start = "-A %s" % (chain or CHAINS[rule.direction])
-    match = _match_words(rule, family, can)
+        return [line for one in single for line in rule_lines(one, family, can, chain, twin)]
+    return verdict_lines(rule, family, "-A %s" % (chain or CHAINS[rule.direction]), match_words(rule, family, can), twin)
+
+
+def verdict_lines(rule: Rule, family: int, start: str, match: t.List[str], twin: int = 0) -> t.List[str]:
+    """Return what a rule does to packets that its conditions, given as words, match: its log and its verdict, within its limit."""
     comment = ["-m", "comment", "--comment", quote(rule.comment)] if rule.comment is not None else []
     lines: t.List[str] = []
     if rule.log is not None:
-        words = match + _limit_words(rule, "log")
+        words = match + _limit_words(rule, "log", twin)
         if rule.log.rate is not None:
             words += limit_words(Limit(rule.log.rate))
         target = ["-j", "LOG"] + (["--log-prefix", quote(rule.log.prefix)] if rule.log.prefix is not None else [])
         lines.append(" ".join([start] + words + comment + target))
-    lines.append(" ".join([start] + match + _limit_words(rule, "") + comment + _target(rule, family)))
+    lines.append(" ".join([start] + match + _limit_words(rule, "", twin) + comment + _target(rule, family)))
     return lines
 
 
@@ -131,7 +135,8 @@ def rule_sets(rule: Rule) -> t.Dict[str, Addresses]:
     return {set_name(one): one for one in (rule.source, rule.destination) if needs_set(one)}
 
 
-def _match_words(rule: Rule, family: int, can: Abilities) -> t.List[str]:
+def match_words(rule: Rule, family: int, can: Abilities) -> t.List[str]:
+    """Return the conditions of a rule, its limit left out."""
     words: t.List[str] = []
     matches: t.List[str] = []
     for flag, side, addresses in (("-s", "src", rule.source), ("-d", "dst", rule.destination)):
@@ -216,15 +221,15 @@ def _state_words(rule: Rule) -> t.List[str]:
     return []
 
 
-def _limit_words(rule: Rule, use: str) -> t.List[str]:
+def _limit_words(rule: Rule, use: str, twin: int) -> t.List[str]:
     """Return the rule's limit. It comes last of all conditions, so that only packets of the rule are counted."""
     if rule.limit is None:
         return []
     if not rule.limit.per_source:
         return limit_words(rule.limit)
     # Rules with one hashlimit name share one table of counts, and the limits of the first: so each use has a name of its own.
-    facts = json.dumps([replace(rule, family=None).identity().as_dict(), rule.reply, use] + [True] * rule.established, sort_keys=True)
-    return hashlimit_words(rule.limit, "hf" + hashlib.sha256(facts.encode()).hexdigest()[:8])
+    facts = [replace(rule, family=None).identity().as_dict(), rule.reply, use] + [True] * rule.established + [twin] * bool(twin)
+    return hashlimit_words(rule.limit, "hf" + hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8])
 
 
 def _target(rule: Rule, family: int) -> t.List[str]:

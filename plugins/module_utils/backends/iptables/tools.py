@@ -24,8 +24,8 @@ TOOLS = {4: "iptables", 6: "ip6tables"}
 #: The release from which on iptables-restore knows -w.
 WAIT_SINCE = (1, 6, 2)
 WAIT_SECONDS = 5
-#: So many sets are asked for one by one, more with all that other programs have.
-FEW_SETS = 4
+#: So many sets are asked for one by one, more with all that other programs have; so it is with the chains of a table.
+FEW_SETS = FEW_CHAINS = 4
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,19 @@ class Tools:
 
     def live_set(self, name: str) -> t.Optional[KernelSet]:
         """Return one live set of ours, or None when there is no such set."""
-        return self._saved_sets([name]).get(name)
+        return self.live_sets([name]).get(name)
 
-    def referenced_sets(self, text: str) -> t.Dict[str, KernelSet]:
-        """Return the live sets of ours that rules in this text refer to."""
-        names = references(text)
+    def live_sets(self, names: t.Sequence[str]) -> t.Dict[str, KernelSet]:
+        """Return those of some sets of ours that there are."""
+        if not names:
+            return {}
         if len(names) <= FEW_SETS:
             return {found: one for name in names for found, one in self._saved_sets([name]).items()}
         return {found: one for found, one in self._saved_sets([]).items() if found in set(names)}
+
+    def referenced_sets(self, text: str) -> t.Dict[str, KernelSet]:
+        """Return the live sets of ours that rules in this text refer to."""
+        return self.live_sets(references(text))
 
     def _saved_sets(self, name: t.Sequence[str]) -> t.Dict[str, KernelSet]:
         result = self.host.run(["ipset", "save", *name])
@@ -140,14 +145,23 @@ class Tools:
                 return "the nft variant holds rules as well, and they decide too"
         return None
 
-    def foreign_expressions(self, family: int, table: str, chain: str) -> t.Optional[str]:
-        """Return a rule of a chain that was added with nft itself, so that iptables may show it wider than it is; None when there is none.
+    def foreign_expressions(self, family: int, chains: t.Sequence[t.Tuple[str, str]]) -> t.Iterator[t.Tuple[str, str, str]]:
+        """Yield the rules of some chains (table and name) that were added with nft itself, so that iptables may show them wider than they
+        are, each after its table and chain.
 
         The nft variant puts a counter into every rule that it makes; that tells its rules from others.
         """
         if self.variant().name != "nft" or self.host.which("nft") is None:
-            return None
-        result = self.host.run(["nft", "list", "chain", "ip" if family == 4 else "ip6", table, chain])
-        lines = [line.strip() for line in result.out.splitlines()] if result.ok else []
-        inner = [line for line in lines[2:] if line and line != "}" and not line.startswith("type ")]
-        return next((line for line in inner if "counter packets " not in line), None)
+            return
+        for table in sorted({table for table, _chain in chains}):
+            names = [chain for other, chain in chains if other == table]
+            what = ["chain", "ip" if family == 4 else "ip6", table]
+            calls = [[*what, name] for name in names] if len(names) <= FEW_CHAINS else [["table", *what[1:]]]
+            for call in calls:
+                chain = ""
+                result = self.host.run(["nft", "list", *call])
+                for line in (one.strip() for one in result.out.splitlines()) if result.ok else ():
+                    if line.endswith("{"):
+                        chain = line.split()[1] if line.startswith("chain ") else ""
+                    elif line not in ("", "}") and chain in names and not line.startswith("type ") and "counter packets " not in line:
+                        yield table, chain, line

@@ -1,0 +1,49 @@
+"""Rules, logging and the default of a policy as lines of one chain.
+
+Pure: touches nothing.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ...policy.rates import Limit
+from ...policy.rule import Log, Rule
+from .limits import limit_words
+from .policy_chains import DEFAULT_COMMENT, DENIED_COMMENT
+from .render import Abilities, rule_lines, rule_sets
+from .sets import KernelSet, list_set
+from .words import quote
+
+VERDICTS = {
+    4: {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT --reject-with icmp-port-unreachable"},
+    6: {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT --reject-with icmp6-port-unreachable"},
+}
+
+
+def lines_of_rules(rules: t.Iterable[Rule], family: int, can: Abilities, chain: str, sets: t.Dict[str, KernelSet]) -> t.List[str]:
+    """Return one line after the other for some rules; their address sets are added to ``sets``."""
+    lines: t.List[str] = []
+    twins: t.Dict[Rule, int] = {}
+    for rule in rules:
+        twin = 0
+        if rule.limit is not None and rule.limit.per_source:
+            same = replace(rule.identity(), family=None)
+            twin = twins[same] = twins.get(same, -1) + 1
+        lines += rule_lines(rule, family, can, chain, twin)
+        if len(rule.source.networks) > 1 or len(rule.destination.networks) > 1:
+            sets.update({name: list_set(one) for name, one in rule_sets(rule).items()})
+    return lines
+
+
+def log_line(chain: str, log: Log) -> str:
+    """Return the line that logs what the default stops."""
+    words = ["-A", chain] + (limit_words(Limit(log.rate)) if log.rate is not None else [])
+    words += ["-m", "comment", "--comment", quote(DENIED_COMMENT), "-j", "LOG"]
+    return " ".join(words + (["--log-prefix", quote(log.prefix)] if log.prefix is not None else []))
+
+
+def default_line(chain: str, default: str, family: int) -> str:
+    """Return the last line of a chain."""
+    return "-A %s -m comment --comment %s -j %s" % (chain, quote(DEFAULT_COMMENT), VERDICTS[family][default])
