@@ -9,6 +9,7 @@ and meet at the same boundary. ``random_policy`` is in ``policy_generator``; it 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 
 from hypothesis import strategies as st
@@ -50,16 +51,19 @@ NATIVE = {
 }
 
 
+@functools.lru_cache(maxsize=None)
 def rates():
     """A rate in canonical form."""
     return st.builds(lambda count, seconds: canonical(Rate(count, seconds)), st.integers(1, 100), st.sampled_from([1, 60, 3600]))
 
 
+@functools.lru_cache(maxsize=None)
 def logs():
     """A log, perhaps with a prefix and a rate."""
     return st.one_of(st.just(Log()), st.builds(Log, PREFIXES, st.one_of(st.none(), rates())))
 
 
+@functools.lru_cache(maxsize=None)
 def addresses(family):
     """Any, or some networks of a family in canonical form, perhaps negated."""
     pool = [ipaddress.ip_network(word) for word in NETWORKS[family]]
@@ -67,6 +71,7 @@ def addresses(family):
     return st.one_of(st.just(ANY), some)
 
 
+@functools.lru_cache(maxsize=None)
 def ports():
     """No ports, or a few ports and ranges in canonical form."""
     edge = st.one_of(st.sampled_from(PORT_EDGES), st.integers(1, 65535))
@@ -75,6 +80,7 @@ def ports():
     return st.lists(st.one_of(one, one, span), max_size=4).map(merge_ports)
 
 
+@functools.lru_cache(maxsize=None)
 def icmp_types(protocol):
     """No types, or a few of the protocol's, sorted."""
     one = st.one_of(st.sampled_from(ICMP_TYPES[protocol]), st.integers(0, 255))
@@ -158,7 +164,7 @@ def policies(
     :param forward: rules of direction ``forward``; without, its default is ``deny`` still, or unmanaged.
     :param native: False for none, True for the lines of NATIVE, or such a mapping of a backend to lines by direction.
     :param families: the address families that rules are for.
-    :param guard: True puts ``standard_guard()`` in front of the rules; or a sequence of rules.
+    :param guard: True puts ``standard_guard()`` in front of the rules; or a sequence of rules. Unmanaged directions have none.
     :param unmanaged: whether a direction may have no rules at all (default ``unmanaged``).
     """
     actions = tuple(defaults) + (("unmanaged",) if unmanaged else ())
@@ -182,7 +188,7 @@ def policies(
         native=draw(_native(NATIVE if native is True else native, directions)) if native else {},
         management=draw(_management(families)) if management else ManagementAccess(),
         log_denied=draw(st.one_of(st.none(), _logs())) if logs else None,
-        guard=standard_guard() if guard is True else tuple(guard or ()),
+        guard=tuple(one for one in (standard_guard() if guard is True else guard or ()) if chosen[one.direction] != "unmanaged"),
     )
 
 
