@@ -19,6 +19,7 @@ from ...policy.rule import DIRECTIONS, Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
 from ..ruleset import Chain, Edit, Entry, Ruleset
 from . import render
+from .collecting import uncollected
 from .commands import command_lines, parse_commands
 from .draft import Draft, Key, rebuild_input
 from .edits import edit_rule, remove_entry
@@ -80,6 +81,7 @@ class Iptables(Backend):
     def render(self, rule: Rule) -> t.Tuple[str, ...]:
         return tuple(command_lines(rule, self.tools.abilities()))
 
+    @uncollected
     def parse(self, text: str) -> Ruleset:
         names = self.tools.abilities().names
         if not any(line.startswith("*") or line in HEADINGS.values() for line in text.splitlines()):
@@ -103,6 +105,7 @@ class Iptables(Backend):
         saw = "%s: %s" % (said, "; ".join(active) if active else "no rules but those of other programs")
         return Sighting(self.NAME, True, bool(active), saw + ("; " + other if other else ""))
 
+    @uncollected
     def read(self) -> Ruleset:
         saved = self.tools.live()
         text = make_listing(saved, {})
@@ -147,6 +150,7 @@ class Iptables(Backend):
 
     # -- changing -----------------------------------------------------------------------------------------------------------
 
+    @uncollected
     def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
         saved, sets = split_listing(ruleset.listing)
         draft = Draft(saved)
@@ -191,13 +195,16 @@ class Iptables(Backend):
 
     # -- whole policies -----------------------------------------------------------------------------------------------------
 
+    @uncollected
     def policy_unsupported(self, policy: Policy, layout: str = "auto") -> t.Tuple[Unsupported, ...]:
         return policy_unsupported(policy, self.tools)
 
+    @uncollected
     def render_policy(self, policy: Policy, layout: str = "auto") -> str:
         families = self.tools.families() if self.tools.installed() else FAMILIES
         return own_text(build_own(policy, self.tools.abilities(), layout, families), families)
 
+    @uncollected
     def parse_policy(self, text: str) -> Policy:
         saved, sets = split_listing(text)
         found = policy_of(saved, parse_sets(sets, self.tools.abilities().names), self.tools.abilities().names)
@@ -205,20 +212,24 @@ class Iptables(Backend):
             raise HoldfastError("There is no chain %s* in this text, so there is no policy in it" % PREFIX)
         return found or Policy(defaults=dict.fromkeys(DIRECTIONS, "unmanaged"))
 
+    @uncollected
     def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
         saved, sets = split_listing(ruleset.listing)
         return policy_of(saved, parse_sets(sets, self.tools.abilities().names), self.tools.abilities().names)
 
+    @uncollected
     def own_listing(self, ruleset: Ruleset) -> str:
         saved, sets = split_listing(ruleset.listing)
         return own_listing(saved, parse_sets(sets, self.tools.abilities().names))
 
+    @uncollected
     def live_text(self, whole: bool = False) -> str:
         saved = self.tools.live()
         text = make_listing(saved, {})
         sets = self.tools.referenced_sets(text)
         return make_listing(saved, {name: set_lines(name, one) for name, one in sets.items()}) if whole else own_listing(saved, sets)
 
+    @uncollected
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         saved, sets = split_listing(ruleset.listing)
         live = parse_sets(sets, self.tools.abilities().names)
@@ -264,6 +275,7 @@ class Iptables(Backend):
                 )
         return {name: one for name, one in wanted.items() if name not in there}
 
+    @uncollected
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         """See the contract.
 
