@@ -34,6 +34,9 @@ from .render import limit_sets, statements, unsupported
 from .restore import restore_files, restore_script
 from .transaction import plan
 
+#: Above this number of tables one JSON listing of all costs less than one for each.
+MANY_TABLES = 8
+
 
 class Nftables(Backend):
     """The rules that nft lists."""
@@ -80,12 +83,21 @@ class Nftables(Backend):
 
     def read(self) -> NftRuleset:
         for _attempt in range(3):
-            document = Document(self._list("-j"))
             tables = parse_listing(self._list("-s", "-a"))
-            handles = {(*table.key, rule.handle) for table in tables.tables for chain in table.chains() for rule in chain.rules}
-            if handles == set(document.rules):
+            # Our own table is read from the text; of the others JSON says more.
+            others = [table for table in tables.tables if table.key != OWN_TABLE]
+            document = self._document(others, len(others) == len(tables.tables))
+            known = {(*table.key, rule.handle) for table in others for chain in table.chains() for rule in chain.rules}
+            if known == {key for key in document.rules if key[:2] != OWN_TABLE}:
                 break  # else the rules changed between the two listings
         return build(tables, document)
+
+    def _document(self, tables: t.Sequence[Table], everything: bool) -> Document:
+        """Return the JSON of some tables."""
+        if everything or len(tables) > MANY_TABLES:
+            return Document(self._list("-j"))
+        texts = [self.host.run(["nft", "-j", "list", "table", *table.key]) for table in tables]
+        return Document(*(result.out for result in texts if result.ok))
 
     def status(self) -> t.Dict[str, t.Any]:
         version = self.host.run(["nft", "--version"]).out.split()

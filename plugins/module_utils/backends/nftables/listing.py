@@ -22,6 +22,8 @@ _TABLE = re.compile(r"^table (\S+) (\S+) \{")
 _NOT_A_RULE = re.compile(r'^(type \S+ hook |comment "|flags |devices? |policy )')
 _VOLATILE = re.compile(r"^\t\tflags .*\b(dynamic|timeout)\b")
 _REFERENCE = re.compile(r'"[^"]*"|@(\S+)')
+#: What every line has that refers to something by name.
+_NAMING = re.compile(r'@|\b(?:jump|goto|add|offload)\b|\b(?:name|set) "')
 
 TableKey = t.Tuple[str, str]
 
@@ -76,7 +78,8 @@ class Block:
         """Return the names of sets and chains that its rules or elements refer to."""
         found: t.Set[str] = set()
         for text in [rule.text for rule in self.rules] + list(self.body):
-            found |= referred(text)
+            if _NAMING.search(text):
+                found |= referred(text)
         return found
 
 

@@ -22,6 +22,7 @@ from .listing import Block, Listing, RuleLine, Table, TableKey, parse_listing
 from .meaning import Elements, Statement, Unread, understand
 from .names import DIRECTION_OF, FAMILIES_OF, HOOK_OF, LIMIT_SET, OWN_TABLE, PRIORITIES, chain_name
 from .owners import IPTABLES, chain_owner, table_owner
+from .policy_entries import LaterEntries, entries_of_chain
 from .render import statements
 from .verdict_map import expand_map
 
@@ -39,15 +40,19 @@ class NftRuleset(Ruleset):
 
 
 class Document:
-    """nft's JSON of a ruleset: the statements of rules by handle, the elements of sets, and which tables hold xtables expressions."""
+    """nft's JSON of a ruleset: the statements of rules by handle, the elements of sets, and which tables hold xtables expressions.
 
-    def __init__(self, text: str) -> None:
+    :param texts: one document, or several that together are the ruleset.
+    """
+
+    def __init__(self, *texts: str) -> None:
         self.objects: t.List[t.Dict[str, t.Any]] = []
         self.rules: t.Dict[t.Tuple[str, str, int], t.Tuple[t.List[Statement], t.Optional[str]]] = {}
         self.elements: t.Dict[TableKey, t.Dict[str, t.Sequence[t.Any]]] = {}
         self.xtables: t.Set[TableKey] = set()
         try:
-            self.objects = json.loads(text)["nftables"]
+            for text in texts:
+                self.objects += json.loads(text)["nftables"]
         except (ValueError, KeyError, TypeError) as exc:
             raise HoldfastError("nft's JSON listing cannot be read: %s" % exc) from None
         for one in self.objects:
@@ -61,8 +66,11 @@ class Document:
                 self.elements.setdefault((value["family"], value["table"]), {})[value["name"]] = value.get("elem", [])
 
 
-def build(tables: Listing, document: t.Optional[Document], with_missing: bool = True) -> NftRuleset:
-    """Return the ruleset; ``with_missing`` adds the chains of our table that do not exist yet."""
+def build(tables: Listing, document: t.Optional[Document], with_missing: bool = True, own_by_text: bool = True) -> NftRuleset:
+    """Return the ruleset; ``with_missing`` adds the chains of our table that do not exist yet.
+
+    Our own table is read from its text, unless ``own_by_text`` says that there is none.
+    """
     ranked: t.List[t.Tuple[int, Chain]] = []
     inner: t.List[Chain] = []
     owners: t.Dict[TableKey, t.Optional[str]] = {}
@@ -71,7 +79,10 @@ def build(tables: Listing, document: t.Optional[Document], with_missing: bool = 
         owners[table.key] = owner
         directions = _directions(table)
         for block in table.chains():
-            chain, views = _chain(table, block, owner, directions[block.name], document)
+            if own_by_text and table.key == OWN_TABLE:
+                chain, views = _own_chain(table, block, directions[block.name]), []
+            else:
+                chain, views = _chain(table, block, owner, directions[block.name], document)
             if chain.base:
                 ranked.append((_hook(block)[2], chain))
             else:
@@ -99,7 +110,7 @@ def parse_text(text: str) -> NftRuleset:
     """
     if text.lstrip().startswith("{"):
         document = Document(text)
-        read = build(_listing_of(document), document, with_missing=False)
+        read = build(_listing_of(document), document, with_missing=False, own_by_text=False)
         chains = [replace(chain, entries=tuple(_say(one, chain) for one in chain.entries)) for chain in read.chains]
         return replace(read, chains=tuple(chains))
     if re.match(r"\s*(add|insert) ", text):
@@ -153,6 +164,15 @@ def _directions(table: Table) -> t.Dict[str, t.List[str]]:
                 waiting.extend(maps.get(word, ()))
             waiting.extend(words & names)
     return {name: sorted(directions) for name, directions in found.items()}
+
+
+def _own_chain(table: Table, block: Block, directions: t.Sequence[str]) -> Chain:
+    entries: t.Sequence[Entry] = LaterEntries(lambda: entries_of_chain(block, directions, table))
+    return Chain(
+        chain_name(table.family, table.name, block.name), frozenset(directions), FAMILIES_OF["inet"] if directions else frozenset(),
+        default="deny" if _hook(block)[3] == "drop" else "allow", entries=t.cast("t.Tuple[Entry, ...]", entries), base=block.base,
+        owner="holdfast", ref=(table.family, table.name, block.name),
+    )  # fmt: skip
 
 
 def _chain(

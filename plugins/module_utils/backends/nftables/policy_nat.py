@@ -13,13 +13,12 @@ import ipaddress
 import re
 import typing as t
 
-from ...policy.errors import HoldfastError
 from ...policy.nat import DESTINATION_KINDS, NatRule
 from ...policy.protocols import WITH_PORTS
 from ...policy.rule import Rule
 from ..base import Unsupported
 from .names import OWN_TABLE
-from .policy_lines import rules_of_lines
+from .policy_lines import rules_of_lines, unread_line
 from .render import Statement, matches_of, unsupported_comment, unsupported_interface
 
 HOOKS = ("prerouting", "postrouting")
@@ -68,7 +67,7 @@ def nat_of_line(text: str, hook: str) -> NatRule:
     found = _LINE.match(text)
     kind = "" if found is None else (found.group("kind") or found.group("verdict").split()[0])
     if found is None or HOOKS[kind not in DESTINATION_KINDS] != hook:
-        raise _unread(text)
+        raise unread_line(text)
     direction = "in" if hook == HOOKS[0] else "out"
     line = (found.group("matches") + " accept" + (found.group("comment") or "")).strip()
     (rule,) = rules_of_lines([line], direction)
@@ -76,7 +75,7 @@ def nat_of_line(text: str, hook: str) -> NatRule:
         "allow", direction, rule.family, rule.protocol, rule.source, rule.destination, rule.ports, rule.interface, comment=rule.comment
     )
     if rule != plain:
-        raise _unread(text)
+        raise unread_line(text)
     address, port = _target(found.group("to"), found.group("port"))
     return NatRule(
         kind, rule.family, rule.protocol, rule.source, rule.destination, rule.ports, rule.interface, address, port, rule.comment
@@ -109,7 +108,3 @@ def _target(to: t.Optional[str], port: t.Optional[str]) -> t.Tuple[t.Any, t.Opti
     else:
         address, port = to, None
     return ipaddress.ip_address(address), None if port is None else int(port)
-
-
-def _unread(text: str) -> HoldfastError:
-    return HoldfastError("This line of table %s %s was not written by a policy and has no words in one: %s" % (*OWN_TABLE, text))

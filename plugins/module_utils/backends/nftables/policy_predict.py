@@ -19,8 +19,7 @@ from ...policy.errors import HoldfastError
 from .listing import Block, RuleLine, Table, parse_listing
 from .names import OWN_TABLE
 from .namespace import LOAD_AND_LIST
-from .policy_build import AFTER, BEFORE
-from .policy_program import LAID, Program, ProgramChain
+from .policy_program import AFTER, BEFORE, LAID, Program, ProgramChain
 from .policy_text import chain_block, set_block, table_lines
 from .render import Statement
 

@@ -22,6 +22,8 @@ from .render import LimitSet, Statement
 
 #: What the names of all objects in a bundle start with.
 LAID = "hf_"
+#: The chains of native lines in a bundle, before it has its names.
+BEFORE, AFTER = LAID + "before", LAID + "after"
 
 
 class Element(t.NamedTuple):
