@@ -42,8 +42,9 @@ def values_of(text: str, name: str) -> t.Any:
 
     :raises PolicyError: for anything that is not one such document; its place is ``name:line``.
     """
-    loader = _LOADER(text)
+    loader = None
     try:
+        loader = _LOADER(text)
         return _Builder(loader, name).document()
     except yaml.MarkedYAMLError as exc:
         raise _syntax_error(exc, text, name) from None
@@ -52,7 +53,8 @@ def values_of(text: str, name: str) -> t.Any:
         hint = "control characters are refused; is this a text file?"
         raise PolicyError("%s:%d" % (name, line), "(the character %s)" % _character(exc.character), "printable text", hint) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 class _Builder:

@@ -14,7 +14,7 @@ import typing as t
 from .addresses import ALLOWED, ANY, BITS, Addresses, Interval, Network, intervals_of, joined, networks_of, parse_network, without
 from .bounds import Budget
 from .errors import PolicyError
-from .names import unknown_name
+from .names import reached, unknown_name
 
 MAX_NESTED = 50
 #: Addresses by family; a family that is missing does not match. ANY in both is the same as None: any address.
@@ -25,7 +25,7 @@ Parts = t.Dict[int, t.List[Interval]]
 class AddressSets:
     """Named sets of addresses, of one family or both; each is worked out once, when it is first used.
 
-    :ivar used: the names that something outside of the sets has used.
+    :ivar budget: what its members are counted against.
     """
 
     def __init__(self, sets: t.Mapping[str, t.Sequence[t.Any]], place: str = "address_sets", budget: t.Optional[Budget] = None) -> None:
@@ -34,7 +34,8 @@ class AddressSets:
         self._known: t.Dict[str, Parts] = {}
         self._addresses: t.Dict[str, ByFamily] = {}
         self.budget = budget or Budget()
-        self.used: t.Set[str] = set()
+        self._named: t.Set[str] = set()
+        self._inner: t.Dict[str, t.List[str]] = {}
 
     def check(self) -> None:
         """Work out every set, so that a mistake is found in one that nothing uses, too.
@@ -44,12 +45,16 @@ class AddressSets:
         for name in self._sets:
             self._resolve(name, self._place, ())
 
+    def used(self) -> t.Set[str]:
+        """Return the names that something outside of the sets has used, and those that these use."""
+        return reached(self._named, self._inner)
+
     def parts(self, name: str, place: str) -> Parts:
         """Return the intervals of a set by family, sorted and apart.
 
         :raises PolicyError: for an unknown set, a cycle, a set without addresses, or a member that is no address.
         """
-        self.used.add(name)
+        self._named.add(name)
         return self._resolve(name, place, ())
 
     def addresses(self, name: str, place: str) -> ByFamily:
@@ -81,7 +86,11 @@ class AddressSets:
             negated, word = _word(value, at)
             if negated or not word:
                 raise PolicyError(at, value, "an address, a network, a range or @NAME", "any and ! have no place in a set")
-            found = self._resolve(word[1:], at, (*within, name)) if word[0] == "@" else _parts_of(parse_network(word, at))
+            if word[0] == "@":
+                self._inner.setdefault(name, []).append(word[1:])
+                found = self._resolve(word[1:], at, (*within, name))
+            else:
+                found = _parts_of(parse_network(word, at))
             _join(members, found, self.budget, at)
         self._known[name] = {version: joined(members[version]) for version in sorted(members)}
         return self._known[name]

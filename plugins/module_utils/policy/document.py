@@ -95,7 +95,8 @@ def _parse_document(data: t.Any, place: str) -> t.Tuple[Policy, t.List[str]]:
         management=_parse_management(document.get("management"), place + ".management", sets),
         log_denied=_parse_logging(document.get("logging"), place + ".logging"),
     )
-    for section, used in (("address_sets", sets.used), ("port_sets", ports.used), ("services", services.used), ("zones", zones.used)):
+    for section, names in (("address_sets", sets), ("port_sets", ports), ("services", services), ("zones", zones)):
+        used = names.used()
         unused = [name for name in document.get(section) or () if name not in used]
         if unused:
             warnings.append("%s.%s: not used: %s." % (place, section, _first(unused)))

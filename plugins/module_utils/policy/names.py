@@ -29,6 +29,18 @@ def parse_name(value: t.Any, place: str) -> str:
     return str(value)
 
 
+def reached(used: t.Iterable[str], names: t.Mapping[str, t.Iterable[str]]) -> t.Set[str]:
+    """Return the used names and those that their definitions name, however far away."""
+    found: t.Set[str] = set()
+    open_names = list(used)
+    while open_names:
+        name = open_names.pop()
+        if name not in found:
+            found.add(name)
+            open_names.extend(names.get(name, ()))
+    return found
+
+
 def unknown_name(word: str, known: t.Iterable[str], place: str, what: str, section: str, sign: str = "") -> PolicyError:
     """Return the error for a name that nothing has: the names there are, and the nearest."""
     names = list(known)

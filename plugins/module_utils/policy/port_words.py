@@ -13,7 +13,7 @@ import typing as t
 from .address_words import MAX_NESTED
 from .bounds import Budget
 from .errors import PolicyError
-from .names import unknown_name
+from .names import reached, unknown_name
 from .ports import PortRange, merge_ports, parse_port, parse_port_range
 
 ALLOWED = "a port number from 1 to 65535, a range FIRST-LAST, or @NAME of a port set, or several as a list"
@@ -23,7 +23,7 @@ Ports = t.Tuple[PortRange, ...]
 class PortSets:
     """Named sets of ports; each is worked out once, when it is first used.
 
-    :ivar used: the names that something outside of the sets has used.
+    :ivar budget: what its members are counted against.
     """
 
     def __init__(self, sets: t.Mapping[str, t.Sequence[t.Any]], place: str = "port_sets", budget: t.Optional[Budget] = None) -> None:
@@ -31,7 +31,8 @@ class PortSets:
         self._place = place
         self._known: t.Dict[str, Ports] = {}
         self.budget = budget or Budget()
-        self.used: t.Set[str] = set()
+        self._named: t.Set[str] = set()
+        self._inner: t.Dict[str, t.List[str]] = {}
 
     def check(self) -> None:
         """Work out every set, so that a mistake is found in one that nothing uses, too.
@@ -40,6 +41,10 @@ class PortSets:
         """
         for name in self._sets:
             self._resolve(name, self._place, ())
+
+    def used(self) -> t.Set[str]:
+        """Return the names that something outside of the sets has used, and those that these use."""
+        return reached(self._named, self._inner)
 
     def parse(self, values: t.Sequence[t.Any], place: str) -> Ports:
         """Read the words of a port field.
@@ -56,8 +61,7 @@ class PortSets:
         if isinstance(value, str):
             word = value.strip()
             if word.startswith("@"):
-                if not within:
-                    self.used.add(word[1:])
+                self._inner.setdefault(within[-1], []).append(word[1:]) if within else self._named.add(word[1:])
                 return self._resolve(word[1:], place, within)
             if "-" in word[1:]:
                 return (parse_port_range(word, place),)

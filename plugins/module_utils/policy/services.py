@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .address_words import MAX_NESTED
 from .errors import PolicyError
-from .names import unknown_name
+from .names import reached, unknown_name
 from .parse import check_keys, no_ports, parse_list, parse_types
 from .port_words import PortSets
 from .ports import PortRange, merge_ports
@@ -82,17 +82,15 @@ KNOWN: t.Dict[str, Service] = {
 
 
 class Services:
-    """The services of a document over the known ones; each is worked out once, when it is first used.
-
-    :ivar used: the names that something outside of ``services`` has used.
-    """
+    """The services of a document over the known ones; each is worked out once, when it is first used."""
 
     def __init__(self, defined: t.Mapping[str, t.Any], place: str, ports: PortSets) -> None:
         self._defined = defined
         self._place = place
         self._ports = ports
         self._found: t.Dict[str, Service] = {}
-        self.used: t.Set[str] = set()
+        self._named: t.Set[str] = set()
+        self._inner: t.Dict[str, t.List[str]] = {}
 
     def check(self) -> None:
         """Work out every service, so that a mistake is found in one that nothing uses, too.
@@ -101,6 +99,10 @@ class Services:
         """
         for name in self._defined:
             self._resolve(name, self._place, ())
+
+    def used(self) -> t.Set[str]:
+        """Return the names that something outside of ``services`` has used, and those that these use."""
+        return reached(self._named, self._inner)
 
     def entries(self, values: t.Sequence[t.Any], place: str) -> Service:
         """Return what the services of a rule's field come to, equal entries once.
@@ -113,7 +115,7 @@ class Services:
             if not isinstance(value, str):
                 raise PolicyError(where, value, "the name of a service", "for a port write port: %s" % value if _is_port(value) else "")
             name = value.strip()
-            self.used.add(name)
+            self._named.add(name)
             found.update(dict.fromkeys(self._resolve(name, where, ())))
         return tuple(found)
 
@@ -141,7 +143,11 @@ class Services:
         entries: t.Dict[ServiceEntry, None] = {}
         for number, item in enumerate(items):
             at = "%s[%d]" % (where, number) if isinstance(value, (list, tuple)) else where
-            found = self._resolve(item.strip(), at, (*within, name)) if isinstance(item, str) else self._read(item, at)
+            if isinstance(item, str):
+                self._inner.setdefault(name, []).append(item.strip())
+                found = self._resolve(item.strip(), at, (*within, name))
+            else:
+                found = self._read(item, at)
             entries.update(dict.fromkeys(found))
             if len(entries) > MAX_ENTRIES:
                 raise PolicyError(where, "(more than %d entries)" % MAX_ENTRIES, "at most %d entries in a service" % MAX_ENTRIES)

@@ -40,14 +40,15 @@ Sides = t.List[t.Tuple[t.Optional[str], t.Optional[Zone]]]
 
 
 class Zones:
-    """The zones of a document.
-
-    :ivar used: the names that a rule or a translation has used.
-    """
+    """The zones of a document."""
 
     def __init__(self, zones: t.Mapping[str, Zone]) -> None:
         self._zones = zones
-        self.used: t.Set[str] = set()
+        self._named: t.Set[str] = set()
+
+    def used(self) -> t.Set[str]:
+        """Return the names that a rule or a translation has used."""
+        return self._named
 
     def named(self, values: t.Sequence[t.Any], place: str) -> t.Tuple[Zone, ...]:
         """Return the zones of a rule's field.
@@ -62,7 +63,7 @@ class Zones:
             name = value.strip()
             if name not in self._zones:
                 raise unknown_name(name, self._zones, where, "zone", "zones")
-            self.used.add(name)
+            self._named.add(name)
             found.append(self._zones[name])
         return tuple(found)
 

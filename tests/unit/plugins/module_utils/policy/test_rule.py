@@ -14,11 +14,17 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.address_w
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses import make_addresses
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.ports import PortRange, merge_ports
+from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policy_rules
 from ansible_collections.holdfast.firewall.tests.unit.rule_strategies import networks, rules
 
 
 @given(rules())
 def test_a_rule_survives_its_own_words(rule):
+    assert parse_rule(rule.as_dict()) == rule
+
+
+@given(policy_rules())
+def test_a_rule_of_a_policy_survives_its_own_words(rule):
     assert parse_rule(rule.as_dict()) == rule
 
 
