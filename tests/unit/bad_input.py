@@ -66,7 +66,7 @@ BAD_INPUT = {
     "source port of icmp": ({"action": "allow", "protocol": "icmp", "source_port": 1}, "rule.source_port", "no port with protocol icmp"),
     "source port too large": ({"action": "allow", "source_port": ["1-5", 70000]}, "rule.source_port[1]", "out of range"),
     "type of tcp": ({"action": "allow", "icmp_type": 8}, "rule.icmp_type", "set protocol to icmp"),
-    "unknown type": ({"action": "allow", "protocol": "icmp", "icmp_type": "ecoh"}, "rule.icmp_type", "did you mean echo"),
+    "unknown type": ({"action": "allow", "protocol": "icmp", "icmp_type": "echo"}, "rule.icmp_type", "did you mean echo-"),
     "leaving interface of a host": ({"action": "allow", "out_interface": "eth0"}, "rule.out_interface", "only with direction forward"),
     "huge number": ({"action": "allow", "port": 10**5000}, "rule", "numbers of at most 128 bits"),
     "one text of megabytes": ({"action": "allow", "source": "10.0.0.1," * 200000}, "rule", "texts of at most"),

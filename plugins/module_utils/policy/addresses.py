@@ -38,6 +38,11 @@ class Addresses:
     networks: t.Tuple[Network, ...] = ()
     negated: bool = False
 
+    def __hash__(self) -> int:
+        """Return a hash in constant time, for sets of a hundred thousand networks too."""
+        networks = self.networks
+        return hash((networks[0], networks[-1], len(networks), self.negated)) if networks else 0
+
     @property
     def any(self) -> bool:
         """Whether every address matches."""

@@ -72,7 +72,7 @@ class Rule:
 
     def identity(self) -> Rule:
         """Return the rule less its log and comment: what makes two rules the same rule."""
-        return replace(self, log=None, comment=None)
+        return self if self.log is None and self.comment is None else replace(self, log=None, comment=None)
 
     def reply_rule(self) -> Rule:
         """Return the rule that passes the replies of the connections this stateful allow lets in."""

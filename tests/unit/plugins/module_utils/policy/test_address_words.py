@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses
     collapsed,
     common,
     joined,
+    make_addresses,
     networks_of,
     parse_network,
     without,
@@ -119,3 +121,17 @@ def test_the_same_set_is_the_same_object_in_every_rule():
 def test_texts_that_look_like_networks_are_refused(word):
     with pytest.raises(PolicyError):
         parse_network(word, "x")
+
+
+@given(st.lists(networks(4), max_size=4), st.lists(networks(4), max_size=4), st.booleans())
+def test_equal_addresses_have_equal_hashes(one, two, negated):
+    left, right = make_addresses(one, negated), make_addresses(two, negated)
+    assert hash(left) == hash(make_addresses(reversed(one), negated))
+    assert left != right or hash(left) == hash(right)
+
+
+def test_the_hash_of_a_large_set_takes_no_time():
+    large = make_addresses(ipaddress.IPv4Network((number * 2, 32)) for number in range(100000))
+    started = time.process_time()
+    assert len({large for one in range(10000)}) == 1
+    assert time.process_time() - started < 1
