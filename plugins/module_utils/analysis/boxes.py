@@ -76,7 +76,7 @@ class TooComplex(HoldfastError):
 
 
 class Work:
-    """What may still be done for one question; a step is about 3 microseconds of plain Python on a machine of 2020.
+    """What may still be done for one question; a step takes plain Python up to some 3 microseconds.
 
     :ivar left: the steps that are left.
     """
