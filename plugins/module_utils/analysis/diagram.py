@@ -30,6 +30,7 @@ class Space:
     """The nodes of all functions over the packets of one table of interfaces.
 
     :ivar interfaces: the table; functions of different spaces cannot be combined.
+    :ivar max_steps: the bound on the time of one operation, see MAX_STEPS.
     """
 
     def __init__(self, interfaces: Interfaces, max_edges: int = MAX_EDGES, max_steps: int = MAX_STEPS) -> None:
@@ -37,7 +38,7 @@ class Space:
         self._whole: Box = whole_box(interfaces)
         self._tops = tuple(side[1] for side in self._whole)
         self._max_edges = max_edges
-        self._max_steps = max_steps
+        self.max_steps = max_steps
         self._edges = 0
         self._dimensions: t.List[int] = []
         self._ends: t.List[t.Tuple[int, ...]] = []
@@ -50,7 +51,7 @@ class Space:
 
     def work(self, what: str) -> Work:
         """Return the work that one operation may do."""
-        return Work(self._max_steps, what)
+        return Work(self.max_steps, what)
 
     def value_node(self, value: t.Any) -> Node:
         """Return the node of the function that has one value for all packets."""

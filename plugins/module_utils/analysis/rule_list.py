@@ -31,9 +31,9 @@ class Partition:
     def __init__(self, space: Space, node: Node) -> None:
         self.space = space
         self._node = node
-        self.outcomes: t.Dict[Outcome, PacketSet] = {
-            value: PacketSet(space, space.mapped(node, lambda one, wanted=value: one == wanted)) for value in space.values(node)
-        }
+        self.outcomes: t.Dict[Outcome, PacketSet] = {}
+        for value in space.values(node):
+            self.outcomes[value] = PacketSet(space, space.mapped(node, value.__eq__))
 
     def outcome(self, packet: Packet) -> Outcome:
         """Return what happens to a packet."""
