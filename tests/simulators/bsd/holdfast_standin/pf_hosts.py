@@ -335,6 +335,8 @@ class HostReader(TokenReader):
             number = self.number()
             if number < 0 or number > 255:
                 self.fail("illegal %s-type %d" % (word, number))
+            if number == 255 and self.strict:
+                self.fail("strict: %s-type 255 is kept as any type" % word)
         else:
             name = self.string()
             if name not in names:
@@ -351,7 +353,7 @@ class HostReader(TokenReader):
                 code = codes.get((name, number))
                 if code is None:
                     self.fail("unknown %s-code %s" % (word, name))
-        return [(1 if family == 4 else 58, number, code)]
+        return [(1 if family == 4 else 58, None if number == 255 else number, code)]
 
     def tos(self) -> int:
         """A type of service: a name, a decimal number or a hexadecimal one."""

@@ -4,23 +4,25 @@
 """What pf does with a packet: ``pf_verdict`` evaluates a ruleset as the kernel would.
 
 The last matching rule decides unless an earlier one says ``quick``; no match passes.  Anchors are evaluated in place.  A ``pass`` rule
-keeps state by default, and a packet of a known state passes without any rule: give the packets that came before as ``earlier``.
+keeps state by default, and a packet of a known state passes without any rule: give the packets that came before as ``earlier``, or ask a
+``Machine``, which remembers. The lines of ``nat`` and ``rdr`` translate before the rules are asked, and the first of them that matches does.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .net_names import PROTOCOLS, protocol_number
 from .pf_names import TCP_FLAGS
 from .pf_parser import Ruleset
 from .pf_rule import Address, Port, Rule
+from .pf_states import State, new_state
 from .pf_tables import table_match
+from .pf_translation import translated
 
 _SYN, _ACK = 0b10, 0b10000
-_REPLIES = {8: 0, 13: 14, 15: 16, 17: 18, 128: 129}
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Verdict:
     log: bool = False
     by_state: bool = False
     keeps_state: bool = False
+    packet: dict | None = field(default=None, compare=False)
+    """The packet as it goes on: translated, and with its tag."""
 
     @property
     def allowed(self) -> bool:
@@ -88,31 +92,62 @@ def normal_packet(packet: dict) -> dict:
     return full
 
 
+class Machine:
+    """pf with one ruleset and the states that it has made."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        """Begin without states."""
+        self.ruleset = ruleset
+        self.states: list[State] = []
+
+    def send(self, packet: dict) -> Verdict:
+        """The fate of a packet that arrives or leaves (see ``normal_packet``)."""
+        normal = normal_packet(packet)
+        verdict, state = _evaluate(self.ruleset, normal, self.states)
+        if state is not None:
+            self.states.append(state)
+        return verdict
+
+    def forward(self, packet: dict, leaving: str) -> Verdict:
+        """The fate of a packet that arrives and goes on through interface ``leaving``: pf is asked twice."""
+        arrived = self.send(dict(packet, direction="in"))
+        if not arrived.allowed or arrived.packet is None:
+            return arrived
+        return self.send(dict(arrived.packet, direction="out", interface=leaving, recv_interface=packet["interface"]))
+
+
 def pf_verdict(ruleset: Ruleset, packet: dict, earlier: Iterable[dict] = ()) -> Verdict:
     """The fate of ``packet`` (see ``normal_packet``) under ``ruleset``, given the packets that came before it, in order."""
-    states: list[tuple] = []
+    machine = Machine(ruleset)
     for before in earlier:
-        normal = normal_packet(before)
-        verdict = _evaluate(ruleset, normal, states)
-        if verdict.keeps_state:
-            states.append(_state_key(normal, verdict.rule))
-    return _evaluate(ruleset, normal_packet(packet), states)
+        machine.send(before)
+    return machine.send(packet)
 
 
-def _evaluate(ruleset: Ruleset, packet: dict, states: list[tuple]) -> Verdict:
+def _evaluate(ruleset: Ruleset, packet: dict, states: list[State]) -> tuple[Verdict, State | None]:
+    """The fate of a packet, and the state that it makes."""
     if any(ruleset.interfaces.matches(name, packet["interface"]) for name in ruleset.options.get("skip", [])):
-        return Verdict("pass")
-    if any(_has_state(state, packet) for state in states):
-        return Verdict("pass", by_state=True)
+        return Verdict("pass", packet=packet), None
+    for state in states:
+        followed = state.follow(packet)
+        if followed is not None:
+            return Verdict("pass", by_state=True, packet=followed), None
     run = _Run(ruleset, packet)
-    run.walk("")
+    passed = run.translate()
+    if not passed:
+        run.walk("")
     rule = run.matched
-    if rule is None:
-        return Verdict("pass", log=run.log)
-    if rule.action == "block":
-        return Verdict("block", rule.reply, rule, run.log or rule.log)
-    stateful = rule.keep not in ("", "no")
-    return Verdict("pass", "", rule, run.log or rule.log, keeps_state=stateful)
+    if rule is not None and rule.action == "pass" and rule.translation:
+        run.change(rule)
+    after = dict(run.packet, tag=run.tag)
+    if rule is not None and rule.action == "block":
+        return Verdict("block", rule.reply, rule, run.log or rule.log), None
+    stateful = run.translated or (rule is not None and rule.keep not in ("", "no"))
+    state = None
+    if stateful:
+        bound = packet["interface"] if rule is not None and rule.state.get("lock") == "if-bound" else None
+        state = new_state(packet, after, bound, run.tag)
+    return Verdict("pass", "", rule, run.log or (rule is not None and rule.log), keeps_state=stateful, packet=after), state
 
 
 class _Run:
@@ -124,7 +159,26 @@ class _Run:
         self.matched: Rule | None = None
         self.log = False
         self.tag = packet["tag"]
+        self.translated = False
         self.tables = {(table.anchor, table.name): table.addresses for table in ruleset.tables}
+
+    def translate(self) -> bool:
+        """Apply the first ``nat`` or ``rdr`` line that matches; true when it passes the packet at once."""
+        word = "rdr" if self.packet["direction"] == "in" else "nat"
+        for rule in self.ruleset.rules.get("", []):
+            if rule.action not in (word, "no " + word) or rule.anchor is not None or not self._matches(rule, ""):
+                continue
+            if rule.action == word:
+                self.change(rule)
+                return rule.natpass
+            return False
+        return False
+
+    def change(self, rule: Rule) -> None:
+        """Translate the packet as a rule says that matches it."""
+        self.tag = rule.tag or self.tag
+        self.packet = translated(self.packet, rule, self.ruleset.interfaces)
+        self.translated = True
 
     def walk(self, path: str) -> bool:
         """Evaluate one ruleset; true when a quick rule ended it."""
@@ -141,6 +195,8 @@ class _Run:
                 self.tag = rule.tag
             if rule.action == "match":
                 self.log = self.log or rule.log
+                if rule.translation:
+                    self.change(rule)
                 continue
             self.matched = rule
             if rule.quick:
@@ -198,6 +254,8 @@ class _Run:
             entries = self.tables.get((path, host.text), self.tables.get(("", host.text)))
             return entries is not None and table_match(entries, address)
         if host.kind == "dynif":
+            if host.text == "self" and self.ruleset.flavour.name == "macos":
+                return False  # it is the group of all interfaces, and macOS has no groups
             found = self.ruleset.interfaces.lookup(host.text, host.modifiers)
             return any(
                 wanted in ipaddress.ip_network("%s/%d" % (text, min(bits, host.bits)), strict=False)
@@ -211,29 +269,3 @@ def _id_matches(condition: Port, value: int | None) -> bool:
     if value is None and condition.op not in ("=", "!="):
         return False
     return condition.matches(0xFFFFFFFF if value is None else value)
-
-
-def _ends(packet: dict) -> tuple:
-    """The two ends of a packet, the far side first for incoming ones, so that both directions of a flow have one key."""
-    if packet["proto"] in (1, 58):
-        sport = dport = 0
-    else:
-        sport, dport = packet["sport"], packet["dport"]
-    near, far = (packet["src"], sport), (packet["dst"], dport)
-    near, far = ((str(ipaddress.ip_address(near[0])), near[1]), (str(ipaddress.ip_address(far[0])), far[1]))
-    return (near, far) if packet["direction"] == "in" else (far, near)
-
-
-def _state_key(packet: dict, rule: Rule | None) -> tuple:
-    bound = packet["interface"] if rule is not None and rule.state.get("lock") == "if-bound" else None
-    return packet["proto"], _ends(packet), packet["direction"], packet["icmp_type"], bound
-
-
-def _has_state(state: tuple, packet: dict) -> bool:
-    proto, ends, direction, icmp_type, bound = state
-    if proto != packet["proto"] or ends != _ends(packet) or (bound is not None and bound != packet["interface"]):
-        return False
-    if proto in (1, 58):
-        expected = icmp_type if packet["direction"] == direction else _REPLIES.get(icmp_type)
-        return packet["icmp_type"] == expected and icmp_type in _REPLIES
-    return True
