@@ -26,6 +26,7 @@ from .owners import owner_by_names
 from .parse import Document, NftRuleset, build, own_chain, parse_text
 from .persist import PATHS, loader_facts, persist
 from .policy_build import build_program
+from .policy_order import in_order
 from .policy_plan import plan_policy
 from .policy_read import holds_policy, policy_of_table, policy_of_text
 from .policy_supported import policy_unsupported
@@ -83,7 +84,7 @@ class Nftables(Backend):
 
     def read(self) -> NftRuleset:
         for _attempt in range(3):
-            tables = parse_listing(self._list("-s", "-a"))
+            tables = in_order(parse_listing(self._list("-s", "-a")))
             # Our own table is read from the text; of the others JSON says more.
             others = [table for table in tables.tables if table.key != OWN_TABLE]
             document = self._document(others, len(others) == len(tables.tables))
@@ -142,9 +143,9 @@ class Nftables(Backend):
 
     def live_text(self, whole: bool = False) -> str:
         if whole:
-            return parse_listing(self._list("-s")).text()
+            return in_order(parse_listing(self._list("-s"))).text()
         result = self.host.run(["nft", "-s", "list", "table", *OWN_TABLE])
-        return _text(parse_listing(result.out).table(OWN_TABLE)) if result.ok else ""
+        return _text(in_order(parse_listing(result.out)).table(OWN_TABLE)) if result.ok else ""
 
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         return plan_policy(self.host, _ours(ruleset), wanted, layout, alone)
@@ -154,7 +155,7 @@ class Nftables(Backend):
         return Snapshot(files=files, script=restore_script(files), paths=PATHS)
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
-        return persist(self.host, parse_listing(self._list("-s")), facts)
+        return persist(self.host, in_order(parse_listing(self._list("-s"))), facts)
 
     def _list(self, *options: str) -> str:
         if self.host.which("nft") is None:

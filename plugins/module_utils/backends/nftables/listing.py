@@ -139,8 +139,7 @@ class Table:
         for number, one in enumerate(self.blocks):
             if (one.kind, one.name) == (block.kind, block.name):
                 return replace(self, blocks=(*self.blocks[:number], block, *self.blocks[number + 1 :]))
-        # nft lists objects, then sets and maps, then flow tables, then chains.
-        behind = [number for number, one in enumerate(self.blocks) if _rank(one) <= _rank(block)]
+        behind = [number for number, one in enumerate(self.blocks) if rank(one) <= rank(block)]
         place = behind[-1] + 1 if behind else 0
         return replace(self, blocks=(*self.blocks[:place], block, *self.blocks[place:]))
 
@@ -174,8 +173,29 @@ class Listing:
         return Listing(tuple(one for one in self.tables if one.key != key))
 
 
-def _rank(block: Block) -> int:
+def rank(block: Block) -> int:
+    """Return where blocks of this kind are listed: objects, then sets and maps, then flow tables, then chains."""
     return {"set": 1, "map": 1, "meter": 1, "flowtable": 2, "chain": 3}.get(block.kind, 0)
+
+
+def standing(base: Block) -> t.List[str]:
+    """Return what cannot be changed of a base chain while it stands: everything but its policy."""
+    return [line.partition(" policy ")[0] for line in base.body]
+
+
+def declared(block: Block) -> Block:
+    """Return a block without rules and elements."""
+    return replace(block, rules=()).without_elements()
+
+
+def head(table: Table) -> t.List[str]:
+    """Return the line that opens a table."""
+    return ["table %s %s {" % table.key]
+
+
+def whole(block: Block) -> t.List[str]:
+    """Return a block with all its elements, also those that come and go."""
+    return ["\t%s %s {" % (block.kind, block.name), *block.body, *("\t\t" + rule.text for rule in block.rules), "\t}"]
 
 
 def parse_listing(text: str) -> Listing:

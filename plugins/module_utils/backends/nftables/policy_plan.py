@@ -21,15 +21,15 @@ from ...host import Host
 from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ..base import Command, Transaction
-from .listing import Block, Table
+from .listing import Block, Table, standing
 from .names import OWN_TABLE
 from .parse import NftRuleset
 from .policy_alone import empty_others
 from .policy_build import Draft, draft_program, name_program
+from .policy_order import ordered
 from .policy_predict import predict, pure_blocks
 from .policy_program import Bundle, NamedSet, Program, ProgramChain
 from .policy_text import TABLE, table_lines
-from .restore import standing
 
 #: The names that a bundle may have, by preference; all but the first are for bundles that were changed by hand. With an odd one the
 #: dynamic sets get other names too, which loses their counts.
@@ -175,7 +175,7 @@ def _exchange(live: Table, program: Program, blocks: t.Sequence[Block], have: Bl
         table = table.drop(one.kind, one.name)
     for block in blocks:
         table = table.put(block)
-    return table
+    return ordered(table)
 
 
 def _awake(live: Table) -> Table:

@@ -13,31 +13,52 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from .listing import Block, Listing, Table
+from .listing import Block, Listing, Table, declared, head, standing, whole
+from .names import OWN_TABLE
+from .policy_order import has_bundle
+from .policy_restore import restore_steps
 
 
 def restore_files(before: Listing, after: Listing) -> t.Dict[str, str]:
-    """Return the files of a restore: ``restore.nft`` for all tables, and one for each table in case that one is refused."""
-    parts = []
+    """Return the files of a restore: ``restore.nft`` for all tables, and one for each table in case that one is refused.
+
+    Where a policy of ours comes back, the same in steps is tried first: ``prepare.nft``, ``switch.nft``, ``clear.nft``.
+    """
+    parts = {}
     for table in after.tables:
         if before.table(table.key) is None:
-            parts.append(["add table %s %s" % table.key, "delete table %s %s" % table.key])
+            parts[table.key] = ["add table %s %s" % table.key, "delete table %s %s" % table.key]
     for table in before.tables:
         now = after.table(table.key)
         if now is None:
-            parts.append(["add table %s %s" % table.key, "delete table %s %s" % table.key, *_restorable(table).lines()])
+            parts[table.key] = ["add table %s %s" % table.key, "delete table %s %s" % table.key, *_restorable(table).lines()]
         elif now.lines() != table.lines():
-            parts.append(_undo(table, now))
-    files = {"restore.nft": "".join("\n".join(part) + "\n" for part in parts)}
+            parts[table.key] = _undo(table, now)
+    files = {"restore.nft": _joined(parts.values())}
     if len(parts) > 1:
-        files.update({"restore-%d.nft" % number: "\n".join(part) + "\n" for number, part in enumerate(parts)})
+        files.update({"restore-%d.nft" % number: _joined([part]) for number, part in enumerate(parts.values())})
+    steps = restore_steps(before.table(OWN_TABLE), after.table(OWN_TABLE)) if OWN_TABLE in parts else None
+    if steps is not None:
+        others = [part for key, part in parts.items() if key != OWN_TABLE]
+        files["switch.nft"] = _joined([steps.switch, *others])
+        if steps.prepare:
+            files["prepare.nft"] = _joined([steps.prepare])
+        if steps.clear:
+            files["clear.nft"] = _joined([steps.clear])
     return files
 
 
 def restore_script(files: t.Iterable[str]) -> str:
     """Return the shell text that loads the files."""
-    single = sorted(name for name in files if name != "restore.nft")
-    lines = ['nft -f "$DIR/restore.nft" && status=0 || status=$?']
+    names = set(files)
+    lines = ["status=1"]
+    if "switch.nft" in names:
+        if "prepare.nft" in names:
+            lines.append('nft -f "$DIR/prepare.nft" 2>/dev/null')
+        loads = ['nft -f "$DIR/%s"' % name for name in ("switch.nft", "clear.nft") if name in names]
+        lines.append("%s && status=0" % " && ".join(loads))
+    lines.append('[ "$status" -eq 0 ] || { nft -f "$DIR/restore.nft" && status=0; }')
+    single = sorted(name for name in names if name.startswith("restore-"))
     if single:
         # One table may have gone meanwhile; the others still come back.
         lines.append('if [ "$status" -ne 0 ]; then')
@@ -46,15 +67,14 @@ def restore_script(files: t.Iterable[str]) -> str:
     return "\n".join([*lines, '[ "$status" -eq 0 ]']) + "\n"
 
 
-def standing(base: Block) -> t.List[str]:
-    """Return what cannot be changed of a base chain while it stands: everything but its policy."""
-    return [line.partition(" policy ")[0] for line in base.body]
+def _joined(parts: t.Iterable[t.Sequence[str]]) -> str:
+    return "".join("\n".join(part) + "\n" for part in parts)
 
 
 def _undo(table: Table, now: Table) -> t.List[str]:
     lines = _undo_blocks(table, now)
     if table.preamble != now.preamble and table.dormant:
-        lines += [*_head(table), *(line for line in table.preamble if line.startswith("\tflags ")), "}"]
+        lines += [*head(table), *(line for line in table.preamble if line.startswith("\tflags ")), "}"]
     return lines
 
 
@@ -63,9 +83,9 @@ def _undo_blocks(table: Table, now: Table) -> t.List[str]:
     gone = [one for one in table.blocks if now.block(one.kind, one.name) is None or one in moved]
     new = [one for one in now.blocks if table.block(one.kind, one.name) is None]
     touched = [one for one in table.chains() if one in gone or _differs(one, now.block("chain", one.name))]
-    if not _ends_with(table, gone):
+    if not _ends_with(table, gone) and not has_bundle(table):
         return _rebuild(table, new, moved)
-    lines = _head(table)
+    lines = head(table)
     for block in [*gone, *(one for one in touched if one not in gone), *new]:
         if block.kind == "chain" or block in new:
             lines += _bare(block, moved).lines()
@@ -75,32 +95,32 @@ def _undo_blocks(table: Table, now: Table) -> t.List[str]:
     touched = [one for one in touched if one not in moved]
     lines += ["flush chain %s %s %s" % (*table.key, one.name) for one in [*touched, *(one for one in new if one.kind == "chain")]]
     lines += ["delete %s %s %s %s" % (one.kind, *table.key, one.name) for one in sorted(new, key=lambda one: one.kind == "chain")]
-    lines += _head(table)
+    lines += head(table)
     for block in _restorable(table).blocks:
         original = table.block(block.kind, block.name)
         if original in gone or original in touched:
-            lines += _whole(block)
+            lines += whole(block)
     return [*lines, "}"]
 
 
 def _bare(block: Block, moved: t.Sequence[Block]) -> Block:
     """Return a block as it is declared so that it can be deleted, whether it is there or not, and as what."""
-    return replace(block, body=(), rules=()) if block in moved else replace(block, rules=()).without_elements()
+    return replace(block, body=(), rules=()) if block in moved else declared(block)
 
 
 def _rebuild(table: Table, new: t.Sequence[Block], moved: t.Sequence[Block]) -> t.List[str]:
     """Build the content of a table anew, in its old order."""
     everything = [*table.blocks, *new]
-    lines = _head(table)
+    lines = head(table)
     for block in everything:
         lines += _bare(block, moved).lines()
     lines += ["}", "flush table %s %s" % table.key]
     lines += ["flush map %s %s %s" % (*table.key, one.name) for one in everything if one.kind == "map"]
     lines += ["delete %s %s %s %s" % (one.kind, *table.key, one.name) for one in everything if one.kind != "chain"]
     lines += ["delete chain %s %s %s" % (*table.key, one.name) for one in everything if one.kind == "chain"]
-    lines += _head(table)
+    lines += head(table)
     for block in _restorable(table).blocks:
-        lines += _whole(block)
+        lines += whole(block)
     return [*lines, "}"]
 
 
@@ -115,14 +135,6 @@ def _ends_with(table: Table, gone: t.Sequence[Block]) -> bool:
 
 def _differs(block: Block, now: t.Optional[Block]) -> bool:
     return now is None or now.lines() != block.lines()
-
-
-def _head(table: Table) -> t.List[str]:
-    return ["table %s %s {" % table.key]
-
-
-def _whole(block: Block) -> t.List[str]:
-    return ["\t%s %s {" % (block.kind, block.name), *block.body, *("\t\t" + rule.text for rule in block.rules), "\t}"]
 
 
 def _restorable(table: Table) -> Table:
