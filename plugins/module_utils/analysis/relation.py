@@ -31,7 +31,7 @@ def covers(wide: Rule, narrow: Rule) -> bool:
         return False
     if wide.out_interface is not None and wide.out_interface != narrow.out_interface:
         return False
-    for mine, theirs in ((wide.ports, narrow.ports), (wide.source_ports, narrow.source_ports)):
+    for mine, theirs in zip(_ports(wide), _ports(narrow)):
         if mine and not (theirs and _contains(_port_intervals(mine), _port_intervals(theirs))):
             return False
     if wide.icmp_types and not (narrow.icmp_types and set(narrow.icmp_types) <= set(wide.icmp_types)):
@@ -49,12 +49,17 @@ def overlaps(one: Rule, other: Rule) -> bool:
         return False
     if one.out_interface is not None and other.out_interface is not None and one.out_interface != other.out_interface:
         return False
-    for mine, theirs in ((one.ports, other.ports), (one.source_ports, other.source_ports)):
+    for mine, theirs in zip(_ports(one), _ports(other)):
         if mine and theirs and not _meet(_port_intervals(mine), _port_intervals(theirs)):
             return False
     if one.icmp_types and other.icmp_types and not set(one.icmp_types) & set(other.icmp_types):
         return False
     return all(_addresses_meet(getattr(one, side), getattr(other, side)) for side in ("source", "destination"))
+
+
+def _ports(rule: Rule) -> t.Tuple[t.Sequence[PortRange], t.Sequence[PortRange]]:
+    """Return destination and source ports; a reply rule has them turned round."""
+    return (rule.source_ports, rule.ports) if rule.reply else (rule.ports, rule.source_ports)
 
 
 def _port_intervals(ports: t.Sequence[PortRange]) -> t.List[Interval]:

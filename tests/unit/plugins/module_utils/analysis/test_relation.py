@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.boxes import STATE, Interfaces, sides_of
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.relation import covers, overlaps
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses import ANY, make_addresses
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.ports import PortRange, merge_ports
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rates import Limit, Rate
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Rule
+from ansible_collections.holdfast.firewall.tests.unit import small_policies as small
 
 BASE = int(ipaddress.ip_address("198.51.100.0"))
 HOSTS = [ipaddress.ip_address(BASE + n) for n in (0, 1, 2, 3, 200)]
@@ -112,3 +115,27 @@ def test_a_rule_for_known_connections_decides_no_first_packet():
     assert not covers(known, Rule("deny", protocol=6))
     assert not overlaps(known, Rule("deny", protocol=6))
     assert not overlaps(Rule("deny", protocol=6), known)
+
+
+@settings(max_examples=300)
+@given(small.rules(limits=False), small.rules(limits=False), st.booleans())
+def test_covers_and_overlaps_are_exact_but_for_states(one, other, reply):
+    one, other = (replace(rule, established=False, reply=reply and rule.direction == "out") for rule in (one, other))
+    table = Interfaces(("eth0", "eth1"))
+    left, right = (sides_of(rule, table)[:STATE] for rule in (one, other))
+    assert overlaps(one, other) == all(sides_meet(mine, theirs) for mine, theirs in zip(left, right))
+    if not one.reply:
+        within = all(all(any(a <= c and d <= b for a, b in mine) for c, d in theirs) for mine, theirs in zip(left, right))
+        assert covers(one, other) == within
+
+
+def sides_meet(one, other):
+    return any(a <= d and c <= b for a, b in one for c, d in other)
+
+
+def test_the_ports_of_a_reply_rule_are_source_ports():
+    reply = Rule("allow", ports=(PortRange(22, 22),)).reply_rule()
+    assert overlaps(reply, Rule("deny", "out", ports=(PortRange(1024, 65535),)))
+    assert not overlaps(reply, Rule("deny", "out", source_ports=(PortRange(80, 80),)))
+    assert covers(Rule("deny", "out", source_ports=(PortRange(22, 23),)), reply)
+    assert not covers(Rule("deny", "out", ports=(PortRange(22, 22),)), reply)
