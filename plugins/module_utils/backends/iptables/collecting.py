@@ -1,4 +1,3 @@
-
 """Working through tens of thousands of lines without the garbage collector.
 
 What is read or built has no cycles, and with every few thousand new objects the collector would look at all of them again: two thirds of

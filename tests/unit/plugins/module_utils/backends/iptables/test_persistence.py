@@ -13,8 +13,9 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptable
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.boot import loader_files
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_absent, place_present
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Edit
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.workbench import DOCKER, rule
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.workbench import DOCKER, restore, rule
 
 V4 = "/etc/iptables/rules.v4"
 OWN = "/etc/holdfast/iptables/rules.v4"
@@ -280,3 +281,77 @@ def test_the_file_is_the_one_that_the_enabled_loader_reads(host, units, paths, e
         target.parent.mkdir(parents=True, exist_ok=True)
         target.mkdir() if path.endswith("/") else target.touch()
     assert loader_files(host) == expected
+
+
+def enforce(backend, *rules, alone=False, **words):
+    """Put a policy in force and confirm it; without rules and words: remove ours."""
+    policy = parse_policy({"rules": [{"action": "allow", **one} for one in rules], **words}) if rules or words else None
+    ruleset = backend.read()
+    return confirm(backend, ruleset, backend.plan_policy(ruleset, policy, "rules", alone))
+
+
+def test_a_policy_of_a_host_with_a_loader_is_in_its_file_before_the_administrators_entries(backend, host):
+    debian(host)
+    host.write(V4, FILE)
+    host.load(FILE)
+    enforce(backend, {"port": 80}, {"port": 81, "source": MANY}, nat=[{"type": "masquerade", "interface": "eth0"}])
+    text = host.read(V4)
+    assert text.index("-A INPUT -j holdfast-input") < text.index("-A INPUT -i lo -j ACCEPT")
+    assert "# loopback\n" in text and "# the end" in text
+    assert boot(host, backend, own_load(host, "sets")) is not None
+    before = backend.read()
+    host.shell("iptables-restore < %s%s; ip6tables-restore < %s/etc/iptables/rules.v6" % (host.folder, V4, host.folder))
+    assert backend.read() != before
+    policy = backend.read_policy(backend.read())
+    assert [one.ports[0].first for one in policy.rules] == [80, 81]
+    assert len(policy.nat) == 1
+
+
+def test_another_policy_takes_the_place_of_the_old_one_in_the_file_and_none_leaves_it_as_it_was(backend, host):
+    debian(host)
+    host.write(V4, FILE)
+    host.load(FILE)
+    enforce(backend, {"port": 80})
+    enforce(backend, {"port": 90})
+    assert "--dport 90" in host.read(V4) and "--dport 80" not in host.read(V4)
+    enforce(backend)
+    assert host.read(V4) == FILE
+
+
+def test_alone_empties_the_administrators_entries_in_the_file_too(backend, host):
+    debian(host)
+    host.write(V4, FILE)
+    host.load(FILE)
+    enforce(backend, {"port": 80}, alone=True)
+    assert "-A INPUT -j holdfast-input" in rules_in(host.read(V4))
+    assert not [line for line in rules_in(host.read(V4)) if "holdfast" not in line]
+
+
+def test_a_policy_of_a_host_without_a_loader_comes_back_after_a_reboot(backend, host):
+    systemd(host)
+    host.load(DOCKER)
+    enforce(backend, {"port": 80}, {"port": 81, "source": MANY}, nat=[{"type": "masquerade", "interface": "eth0"}])
+    live = backend.own_listing(backend.read())
+    boot(host, backend, own_load(host, "sets"), own_load(host, "rules"))
+    assert backend.own_listing(backend.read()) == live
+    assert "DOCKER" not in backend.read().listing
+
+
+def test_the_sets_of_a_policy_that_is_gone_are_destroyed(backend, host):
+    systemd(host)
+    enforce(backend, {"port": 81, "source": MANY})
+    assert host.shell("ipset list -n").startswith("hf-")
+    enforce(backend, {"port": 81, "source": MANY[1:]})
+    assert len(host.shell("ipset list -n").split()) == 1
+    enforce(backend)
+    assert host.shell("ipset list -n") == ""
+
+
+def test_the_sets_of_a_change_that_was_undone_are_destroyed_with_it(backend, host):
+    ruleset = backend.read()
+    policy = parse_policy({"rules": [{"action": "allow", "source": MANY}]})
+    transaction = backend.plan_policy(ruleset, policy, "rules")
+    snapshot = backend.snapshot(ruleset, transaction)
+    backend.apply(transaction)
+    assert restore(host, snapshot).ok
+    assert host.shell("ipset list -n") == ""
