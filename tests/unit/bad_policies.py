@@ -148,7 +148,7 @@ BAD_POLICIES = {
     "an action of another tool": ({"rules": [{"action": "accept"}]}, R0 + ".action", "did you mean allow"),
     "an action in a list": ({"rules": [{"action": "allow"}, {"action": ["allow"]}]}, "policy.rules[1].action", "allow, deny, reject"),
     "an unknown key of a rule": (rule(prot="udp"), R0 + ".prot", "did you mean protocol"),
-    "a name twice": (TWICE, "policy.rules[2].name", "rules[0] has this name already"),
+    "a name twice": (TWICE, "policy.rules[2].name", "name of rules[0] already"),
     "an empty name": (rule(name=" "), R0 + ".name", "a name, or no key"),
     "comment and description": (rule(comment="a", description="b"), R0 + ".description", "both mean comment"),
     "a comment of the guard": (rule(comment="holdfast: management"), R0 + ".comment", "does not start with 'holdfast: '"),
@@ -156,7 +156,7 @@ BAD_POLICIES = {
     "a comment with a NUL": (rule(comment="a\0b"), R0 + ".comment", "control characters"),
     "a comment that turns the text round": (rule(comment="a\u202eb"), R0 + ".comment", "control characters"),
     "a rule of an unmanaged direction": (
-        {"defaults": {"forward": "unmanaged"}, **rule(direction="forward")}, R0 + ".direction", "defaults.forward is unmanaged"
+        {"defaults": {"forward": "unmanaged"}, **rule(direction="forward")}, R0 + ".direction", "with defaults.forward unmanaged"
     ),
     "a port beyond": (
         {"rules": [{"action": "allow"}] * 3 + [{"action": "allow", "port": [80, 99999]}]}, "policy.rules[3].port[1]", "range"
@@ -200,14 +200,14 @@ BAD_POLICIES = {
     "a translation that is a text": ({"nat": ["dnat"]}, N0, "a translation: a mapping"),
     "a translation without a type": (nat(interface="eth0"), N0 + ".type", "every translation needs a type"),
     "a type of another tool": (nat(type="masq"), N0 + ".type", "did you mean masquerade"),
-    "dnat to nowhere": (nat(type="dnat", port=80), N0 + ".to", "dnat needs the new address"),
-    "snat to nowhere": (nat(type="snat", interface="eth0"), N0 + ".to", "snat needs the new address"),
+    "dnat to nowhere": (nat(type="dnat", port=80), N0 + ".to", "the new address of this dnat"),
+    "snat to nowhere": (nat(type="snat", interface="eth0"), N0 + ".to", "the new address of this snat"),
     "masquerade to an address": (nat(type="masquerade", interface="eth0", to="192.0.2.1"), N0 + ".to", "type: snat"),
     "masquerade without an interface": (nat(type="masquerade"), N0 + ".interface", "leave by"),
     "masquerade to a zone of networks": ({"zones": LAN, **nat(type="masquerade", zone="bare")}, N0 + ".zone", "a zone with interfaces"),
     "redirect to an address": (nat(type="redirect", port=80, to="192.0.2.1", to_port=8080), N0 + ".to", "type: dnat"),
-    "redirect to no port": (nat(type="redirect", port=80), N0 + ".to_port", "redirect needs the port"),
-    "snat to a port": (nat(type="snat", to="192.0.2.1", to_port=80), N0 + ".to_port", "belongs to dnat and redirect"),
+    "redirect to no port": (nat(type="redirect", port=80), N0 + ".to_port", "say the port of this host"),
+    "snat to a port": (nat(type="snat", to="192.0.2.1", to_port=80), N0 + ".to_port", "only dnat and redirect"),
     "ports of a translation without a protocol that has them": (
         nat(type="dnat", protocol="any", port=80, to="192.0.2.1"), N0 + ".port", "tcp, udp"
     ),
@@ -219,7 +219,7 @@ BAD_POLICIES = {
     "dnat to two": (nat(type="dnat", to=["192.0.2.1", "192.0.2.2"]), N0 + ".to[1]", "192.0.2.1 is IPv4, too"),
     "dnat into another family": (nat(type="dnat", destination="192.0.2.1", to="2001:db8::1"), N0 + ".to", "stays in its family"),
     "a name of a translation twice": (
-        {"nat": [{"type": "masquerade", "interface": "eth0", "name": "out"}] * 2}, "policy.nat[1].name", "nat[0] has this name already"
+        {"nat": [{"type": "masquerade", "interface": "eth0", "name": "out"}] * 2}, "policy.nat[1].name", "name of nat[0] already"
     ),
     # the rest
     "logging a boolean": ({"logging": True}, "policy.logging", "denied, prefix, limit"),

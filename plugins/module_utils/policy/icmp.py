@@ -61,7 +61,7 @@ def _parse_one(value: t.Any, protocol: int, place: str) -> int:
         other = ICMPV6 if protocol == ICMP else ICMP
         close = nearest(word, TYPES[protocol])
         if word in TYPES[other]:
-            hint = "%s is a type of %s; %s has no such type" % (word, protocol_name(other), protocol_name(protocol))
+            hint = "this is a type of %s; %s has no such type" % (protocol_name(other), protocol_name(protocol))
         elif close:
             hint = "did you mean %s?" % close
     raise PolicyError(place, value, allowed(protocol), hint)

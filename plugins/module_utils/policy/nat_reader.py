@@ -56,7 +56,7 @@ class NatReader:
             if "name" in given:
                 name = parse_text(given["name"], "name", MAX_COMMENT)
                 if not name or name in self._names:
-                    hint = "%s has this name already" % self._names[name] if name else ""
+                    hint = "it is the name of %s already" % self._names[name] if name else ""
                     raise PolicyError("name", given["name"], "a name of its own for each translation", hint)
                 self._names[name] = place.partition(".")[2] or place
             return self._read(given, name), name
@@ -103,7 +103,7 @@ class NatReader:
     def _check_fields(self, given: Fields, kind: str) -> t.Optional[int]:
         """Check what must stand beside a kind and what must not; returns ``to_port``."""
         if kind in ("snat", "dnat") and "to" not in given:
-            raise PolicyError("to", "(nothing)", ONE_ADDRESS, "%s needs the new address" % kind)
+            raise PolicyError("to", "(nothing)", ONE_ADDRESS, "say the new address of this %s" % kind)
         if kind == "masquerade" and "to" in given:
             raise PolicyError(
                 "to", given["to"], "no address with masquerade", "it takes the leaving interface's; for a fixed one use type: snat"
@@ -111,9 +111,9 @@ class NatReader:
         if kind == "redirect" and "to" in given:
             raise PolicyError("to", given["to"], "no address with redirect", "it goes to this host; for another one use type: dnat")
         if kind == "redirect" and "to_port" not in given:
-            raise PolicyError("to_port", "(nothing)", "a port number from 1 to 65535", "redirect needs the port of this host")
+            raise PolicyError("to_port", "(nothing)", "a port number from 1 to 65535", "say the port of this host")
         if kind not in DESTINATION_KINDS and "to_port" in given:
-            raise PolicyError("to_port", given["to_port"], "no port with %s" % kind, "to_port belongs to dnat and redirect")
+            raise PolicyError("to_port", given["to_port"], "no port with %s" % kind, "only dnat and redirect have to_port")
         if kind == "masquerade" and "interface" not in given and "zone" not in given:
             raise PolicyError("interface", "(nothing)", "the interface that packets leave by, or a zone", "masquerade takes its address")
         return parse_port(given["to_port"], "to_port").first if "to_port" in given else None
@@ -223,5 +223,5 @@ def _check_targets(
     for key, found in (("source", source), ("destination", destination), ("family", None if family is None else {family: ANY})):
         if found is not None and not set(found) & set(targets):
             here, there = sorted(targets)[0], sorted(found)[0]
-            hint = "to is IPv%d and %s is IPv%d; a translation stays in its family" % (here, key, there)
+            hint = "the new address is IPv%d and %s is IPv%d; a translation stays in its family" % (here, key, there)
             raise PolicyError("to", given["to"], "an address of the same family", hint)

@@ -49,12 +49,12 @@ def _parse_side(value: t.Any, backend: str, place: str, defaults: t.Mapping[str,
     if backend in ONE_LIST:
         given = value if isinstance(value, t.Mapping) else {ANY_DIRECTION: value}
         if any(one in given for one in DIRECTIONS):
-            raise PolicyError(place, value, "a list of lines", "%s has one list for all directions; the lines say theirs" % backend)
+            raise PolicyError(place, value, "a list of lines", "there is one list for all directions of %s; the lines say theirs" % backend)
         check_keys(given, (ANY_DIRECTION,), place)
     else:
         given = value
         if not isinstance(value, t.Mapping):
-            hint = "%s has a list for each direction, for example {in: [...]}" % backend
+            hint = "give %s a list for each direction, for example {in: [...]}" % backend
             raise PolicyError(place, value, "a mapping of in, out and forward to lines", hint)
         check_keys(given, DIRECTIONS, place)
     sides = {}
@@ -63,7 +63,12 @@ def _parse_side(value: t.Any, backend: str, place: str, defaults: t.Mapping[str,
         if lines is None:
             continue
         if defaults.get(direction) == "unmanaged":
-            raise PolicyError(where, lines, "lines of directions that this policy manages", "defaults.%s is unmanaged" % direction)
+            raise PolicyError(
+                where,
+                lines,
+                "lines of directions that this policy manages",
+                "the policy leaves this direction alone: defaults.%s is unmanaged" % direction,
+            )
         found = _parse_lines(lines, where)
         if found:
             sides[direction] = found

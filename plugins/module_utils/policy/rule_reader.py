@@ -136,7 +136,7 @@ class RuleReader:
         if not name:
             raise PolicyError("name", value, "a name, or no key at all")
         if name in self._names:
-            raise PolicyError("name", name, "a name of its own for each rule", "%s has this name already" % self._names[name])
+            raise PolicyError("name", name, "a name of its own for each rule", "it is the name of %s already" % self._names[name])
         self._names[name] = place.partition(".")[2] or place
         return name
 
@@ -151,7 +151,7 @@ class RuleReader:
         if self._defaults[direction] == "unmanaged":
             raise PolicyError(
                 "direction", direction, "directions that this policy manages",
-                "defaults.%s is unmanaged, so the policy has no list for this rule; set it to allow, deny or reject" % direction,
+                "with defaults.%s unmanaged there is no list for this rule; set it to allow, deny or reject" % direction,
             )  # fmt: skip
         value = get("family")
         family = None if value is None else self.family(value, "family")
