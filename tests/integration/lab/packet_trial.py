@@ -80,12 +80,16 @@ class Trial:
         return result
 
     def policy(self, document: Mapping[str, Any], layout: str, state: str = "replaced") -> dict[str, Any]:
-        """Put a whole policy in force, on the host and in the oracle."""
+        """Put a whole policy in force, on the host and in the oracle.
+
+        :raises Refused: when the backend says that it cannot carry it exactly.
+        """
         words = {"policy": document, "layout": layout, "state": state, "backend": "nftables" if self.kind == "nftables" else "iptables"}
         result: dict[str, Any] = self.bed.rules.ask("policy", words=words)
         self.tasks, self.results = [words], [result]
-        if result.get("failed"):
-            raise AssertionError(f"{result['msg']}\n{json.dumps(document)}")
+        if result.get("unsupported"):
+            raise Refused(result["msg"])
+        assert not result.get("failed"), f"{result['msg']}\n{json.dumps(document)}"
         self.firewall = PolicyFirewall(document, {"host0": "lan0", "lan0": "host0"})
         self.figures.rules += len(document["rules"])
         return result

@@ -15,6 +15,7 @@ import random
 import pytest
 
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_bases import BASES
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Refused
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_generator import random_document
 
 PAIRS = int(os.environ.get("HOLDFAST_POLICY_PAIRS", "3000"))
@@ -33,7 +34,12 @@ def test_packets_fare_as_random_policies_say(bed, layout):
     while bed.figures.pairs - before < PAIRS // 2:
         document = random_document(rng, bed.bed.sides, SIZES[number % len(SIZES)])
         number += 1
-        bed.policy(document, layout)
+        try:
+            bed.policy(document, layout)
+        except Refused as refused:
+            bed.figures.refused += 1
+            bed.figures.notes.append(str(refused))
+            continue
         mismatches = bed.compare(rng.sample(bed.everything, PROBES))
         assert not mismatches, bed.account(mismatches)
         assert not bed.policy_changes_again(document, layout), bed.account([])
