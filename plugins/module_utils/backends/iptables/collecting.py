@@ -1,3 +1,6 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Working through tens of thousands of lines without the garbage collector.
 
 What is read or built has no cycles, and with every few thousand new objects the collector would look at all of them again: two thirds of

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The parts of an element of a kernel set: networks, ports and protocols, and what they mean for the sides of a packet.
 
 Pure: touches nothing. Facts: ipset(8), the types hash:net, hash:net,port, hash:net,net, hash:net,port,net, hash:ip,port,net, bitmap:port.

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """From our chains, as iptables lists them or as they are rendered, back to a policy.
 
 Pure: touches nothing. Chains that lines lead to, and sets of rules, come back as single rules in the order in which they decide.

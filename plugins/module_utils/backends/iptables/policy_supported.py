@@ -1,3 +1,6 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What iptables cannot carry of a policy.
 
 Asks the host only which tools it has.

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The text of a policy: complete, in one section for each tool that loads it, and what is ours of a listing.
 
 Pure: touches nothing. The sets come first, since rules name them; within a family, the filter table comes before the nat table. To load it

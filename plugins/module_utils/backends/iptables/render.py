@@ -162,8 +162,8 @@ def match_words(rule: Rule, family: int, can: Abilities) -> t.List[str]:
 
 def _port_words(rule: Rule) -> t.List[str]:
     if rule.icmp_types:
-        flag = ["-m", "icmp", "--icmp-type"] if rule.protocol == ICMP else ["-m", "icmp6", "--icmpv6-type"]
-        return flag + [str(rule.icmp_types[0])]
+        match = ["-m", "icmp", "--icmp-type"] if rule.protocol == ICMP else ["-m", "icmp6", "--icmpv6-type"]
+        return match + [str(rule.icmp_types[0])]
     if not (rule.ports or rule.source_ports):
         return []
     sides = ((rule.ports, "--sport"), (rule.source_ports, "--dport")) if rule.reply else (
