@@ -155,7 +155,7 @@ class Nftables(Backend):
         return Snapshot(files=files, script=restore_script(files), paths=PATHS)
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
-        return persist(self.host, in_order(parse_listing(self._list("-s"))), facts)
+        return persist(self.host, parse_listing(self._list("-s")), facts)
 
     def _list(self, *options: str) -> str:
         if self.host.which("nft") is None:

@@ -6,6 +6,7 @@
 Pure: builds text. ``foreign.rules`` has one record on a line, its fields separated by tabs:
 
 * ``set FAMILY TABLE NAME BODY``: a dynamic set that a rule below needs;
+* ``policy FAMILY TABLE CHAIN VERDICT``: the policy of a base chain of the administrator's, whose rules were removed;
 * ``del FAMILY TABLE CHAIN RULE LEFT``: a rule of the administrator's own files that was removed, and how many of the same text stay;
 * ``add FAMILY TABLE CHAIN RULE ANCHOR``: a rule that was added, and the rule it stands before (empty: at the end).
 
@@ -35,7 +36,8 @@ complain() {
     status=1
 }
 
-if [ -f "$dir/holdfast.nft" ]; then
+# What is in force already is not touched: the kernel fills some sets a little later than it switches rules.
+if [ -f "$dir/holdfast.nft" ] && [ "$(nft -s list table inet holdfast 2>/dev/null)" != "$(sed 1,3d "$dir/holdfast.nft")" ]; then
     nft -f "$dir/holdfast.nft" || complain "the rules in $dir/holdfast.nft were refused"
 fi
 [ -f "$dir/foreign.rules" ] || exit "$status"
@@ -45,6 +47,14 @@ while IFS="$tab" read -r what family table name body; do
     [ "$what" = set ] || continue
     printf 'add set %s %s %s %s\n' "$family" "$table" "$name" "$body" | nft -f - 2>/dev/null ||
         complain "set $name could not be added to table $family $table"
+done < "$dir/foreign.rules"
+
+# Policies of chains next, so that none drops what the rules taken from it let through.
+while IFS="$tab" read -r what family table chain policy; do
+    [ "$what" = policy ] || continue
+    nft -s list chain "$family" "$table" "$chain" 2>/dev/null | grep -q ' hook ' || continue
+    printf 'add chain %s %s %s { policy %s; }\n' "$family" "$table" "$chain" "$policy" | nft -f - ||
+        complain "the policy of chain $family $table $chain could not be set"
 done < "$dir/foreign.rules"
 
 # Then, chain by chain: find the handles in a listing, and change the chain in one transaction; if that is refused, line by line.
@@ -120,7 +130,7 @@ WantedBy=sysinit.target nftables.service
 
 @dataclass(frozen=True)
 class Record:
-    """One line of ``foreign.rules``; ``anchor`` is its last field, which ``set`` does not have."""
+    """One line of ``foreign.rules``; ``anchor`` is its last field, which only ``add`` and ``del`` have."""
 
     what: str
     ref: ChainRef
@@ -129,7 +139,7 @@ class Record:
 
     def line(self) -> str:
         """Return it as it is written."""
-        fields = [self.what, *self.ref, self.text] + ([] if self.what == "set" else [self.anchor])
+        fields = [self.what, *self.ref, self.text] + ([self.anchor] if self.what in ("add", "del") else [])
         return "\t".join(fields)
 
     @property
@@ -143,7 +153,7 @@ def read_records(text: str) -> t.List[Record]:
     records = []
     for line in text.split("\n"):
         fields = line.split("\t")
-        if fields[0] in ("add", "del", "set") and len(fields) >= 5:
+        if fields[0] in ("add", "del", "set", "policy") and len(fields) >= 5:
             records.append(Record(fields[0], (fields[1], fields[2], fields[3]), fields[4], fields[5] if len(fields) > 5 else ""))
     return records
 

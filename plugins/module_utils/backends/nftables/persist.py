@@ -18,6 +18,7 @@ from ...host import Host
 from .listing import Listing, referred
 from .loader import LOAD_SCRIPT, UNIT_TEXT, Record, read_records, write_records
 from .names import FOREIGN_FILE, INCLUDED_FILE, INCLUDED_FOLDER, LIMIT_SET, LOADER, MAIN_FILES, OWN_FILE, OWN_TABLE, UNIT, UNIT_FILE
+from .parse import hook_of
 
 PATHS = (OWN_FILE, FOREIGN_FILE, LOADER, UNIT_FILE, INCLUDED_FILE)
 _HEAD = "# The table of holdfast.firewall. Written by holdfast.firewall: changes are overwritten.\n"
@@ -87,7 +88,20 @@ def foreign_records(tables: Listing, known: t.Sequence[Record], facts: t.Mapping
             kept.append(replace(one, anchor=str(theirs[key])))
         elif theirs[key] <= (int(one.anchor) if one.anchor.isdigit() else 0):
             kept.append(one)  # else it came back by the administrator's hand
-    return _sets(tables, placed) + [one for one in kept + placed if one.plain]
+    return _sets(tables, placed) + [one for one in _policies(tables, known, facts) + kept + placed if one.plain]
+
+
+def _policies(tables: Listing, known: t.Sequence[Record], facts: t.Mapping[str, t.Any]) -> t.List[Record]:
+    """Return the policies of chains that were changed and are still as they were made."""
+    wanted = {one.ref: one.text for one in known if one.what == "policy"}
+    wanted.update({(family, table, chain): verdict for family, table, chain, verdict in facts.get("policies", ())})
+    live = {(one.family, one.name, chain.name): hook_of(chain) for one in tables.tables for chain in one.chains()}
+    found = []
+    for ref, verdict in wanted.items():
+        hook = live.get(ref)
+        if hook is not None and hook[3] == verdict:
+            found.append(Record("policy", ref, verdict))
+    return found
 
 
 def _placed(additions: t.Sequence[Record], live: t.Mapping[t.Any, t.Sequence[str]]) -> t.List[Record]:
