@@ -82,6 +82,21 @@ BAD_POLICIES = {
         "policy.rules[7].source",
         "1000000 networks and port ranges",
     ),
+    "ranges that multiply": (
+        {"rules": [{"action": "allow", "source": "::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:%x" % n} for n in range(60000)]},
+        "policy.rules[2053].source",
+        "1000000 networks and port ranges",
+    ),
+    "lists of ports that multiply": (
+        {"rules": [{"action": "allow", "port": list(range(1, 60000, 2))}] * 100}, "policy.rules[33].port", "1000000 networks and port ranges"
+    ),
+    "commas that multiply": ({"rules": [{"action": "allow", "port": "1," * 250000 + "2"}] * 60}, "policy", "more than 4000000 values"),
+    "zones that multiply": (
+        {"zones": {"big": {"interfaces": ["i%d" % n for n in range(100000)], "networks": "10.0.0.0/8"}, "six": {"networks": "fd00::/8"}},
+         "rules": [{"action": "allow", "zone": ["big", "six"], "source": "fd00::1"}] * 1000},
+        "policy.rules[19]",
+        "more than 200000 rules in all",
+    ),
     # defaults
     "defaults a list": ({"defaults": ["deny"]}, "policy.defaults", "a mapping with the keys in, out, forward"),
     "unknown direction": ({"defaults": {"inbound": "deny"}}, "policy.defaults.inbound", "in, out, forward"),

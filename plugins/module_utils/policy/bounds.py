@@ -22,6 +22,8 @@ MAX_ALL_TEXT = 32 << 20
 MAX_BITS = 128
 #: Rules, and translations, after each is written out for one family, protocol and interface.
 MAX_RULES = 200_000
+#: Combinations of protocol, interface and zone that are looked at for all of these; one may match nothing.
+MAX_COMBINATIONS = 2_000_000
 #: Networks and port ranges that the rules and sets of a document come to, shared ones counted once.
 MAX_MEMBERS = 1_000_000
 
@@ -43,14 +45,16 @@ def check_bounds(data: t.Any, place: str) -> None:
         for container in level:
             values += len(container)
             if values > MAX_VALUES:
-                hint = "a value that is used many times (a YAML alias) counts each time"
-                raise PolicyError(place, "(more than %d values)" % MAX_VALUES, "a policy document of at most %d values" % MAX_VALUES, hint)
+                raise _too_many(place)
             for one in container.values() if isinstance(container, dict) else container:
                 kind = type(one)
                 if kind is str:
+                    if len(one) > 100:
+                        # A text with commas is a list.
+                        values += one.count(",")
+                        if len(one) > MAX_TEXT:
+                            raise _too_long(place, one)
                     text += len(one)
-                    if len(one) > MAX_TEXT:
-                        raise _too_long(place, one)
                 elif kind is dict or kind is list:
                     if one:
                         deeper.append(one)
@@ -59,6 +63,8 @@ def check_bounds(data: t.Any, place: str) -> None:
                         raise PolicyError(place, one, "numbers of at most %d bits" % MAX_BITS)
                 elif kind not in _PLAIN:
                     text += _check_other(one, deeper, place)
+        if values > MAX_VALUES:
+            raise _too_many(place)
         if text > MAX_ALL_TEXT:
             raise PolicyError(place, "(%d characters of text)" % text, "at most %d characters of text" % MAX_ALL_TEXT)
         level = deeper
@@ -81,6 +87,11 @@ def _check_other(one: t.Any, deeper: t.List[t.Any], place: str) -> int:
     return 0
 
 
+def _too_many(place: str) -> PolicyError:
+    hint = "a value that is used many times (a YAML alias) counts each time"
+    return PolicyError(place, "(more than %d values)" % MAX_VALUES, "a policy document of at most %d values" % MAX_VALUES, hint)
+
+
 def _too_long(place: str, text: t.Union[str, bytes]) -> PolicyError:
     return PolicyError(
         place, "(one text of %d characters)" % len(text), "texts of at most %d characters" % MAX_TEXT, "write a list instead"
@@ -88,13 +99,24 @@ def _too_long(place: str, text: t.Union[str, bytes]) -> PolicyError:
 
 
 class Budget:
-    """How many members (networks, port ranges) a document may still come to.
+    """How many members (networks, port ranges) a document may still come to, and how many combinations may still be looked at.
 
     A short document can ask for much: a difference of two large sets, written in each of many rules.
     """
 
-    def __init__(self, members: int = MAX_MEMBERS) -> None:
+    def __init__(self, members: int = MAX_MEMBERS, combinations: int = MAX_COMBINATIONS) -> None:
         self._left = members
+        self._combinations = combinations
+
+    def try_out(self, combinations: int, place: str) -> None:
+        """Count combinations of one rule before they are looked at.
+
+        :raises PolicyError: when they are more than rules could be, or too many in all.
+        """
+        self._combinations -= combinations
+        if combinations > MAX_RULES or self._combinations < 0:
+            hint = "rules with several protocols, interfaces, zones or families are written out"
+            raise PolicyError(place, "(more than %d rules in all)" % MAX_RULES, "at most %d rules" % MAX_RULES, hint)
 
     def spend(self, members: int, place: str) -> None:
         """Count new members.

@@ -81,10 +81,10 @@ def _parse_document(data: t.Any, place: str) -> t.Tuple[Policy, t.List[str]]:
     ports.check()
     services = Services(_parse_named(document.get("services"), place + ".services", None), place + ".services", ports)
     services.check()
-    zones = Zones(parse_zones(document.get("zones"), place + ".zones", sets))
-    reader = RuleReader(sets, ports, services, zones, defaults)
+    zones = Zones(parse_zones(document.get("zones"), place + ".zones", sets), sets)
+    reader = RuleReader(sets, ports, services, zones, defaults, budget)
     rules, labels, warnings = _parse_rules(data if plain else document.get("rules"), place if plain else place + ".rules", plain, reader)
-    nat, nat_labels = _parse_nat(document.get("nat"), place + ".nat", NatReader(reader, sets, zones))
+    nat, nat_labels = _parse_nat(document.get("nat"), place + ".nat", NatReader(reader, zones, budget))
     policy = Policy(
         rules=rules,
         defaults=defaults,

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import typing as t
 
-from .addresses import Addresses
+from .addresses import Addresses, common, intervals_of
 from .nat import NatRule
 from .policy import Policy
 from .rule import Rule
 
 MAX_NAMED = 10
-#: Pairs of a translation and a rule that are compared at most; a larger policy gets no warning of this kind.
+#: Pairs of a translation and a rule, and of their networks, that are compared at most; a larger policy gets no warning of this kind.
 MAX_PAIRS = 500_000
 
 
@@ -66,7 +66,8 @@ def _lead_nowhere(policy: Policy, place: str) -> t.List[str]:
             continue
         entries = [(number, entry) for number, entry in enumerate(policy.nat) if entry.kind == kind]
         allows = [rule for rule in policy.rules if rule.direction == direction and rule.action == "allow"]
-        if len(entries) * len(allows) > MAX_PAIRS:
+        weight = sum(1 + len(rule.source.networks) + len(rule.destination.networks) for rule in allows)
+        if len(entries) * weight + len(allows) * sum(len(entry.source.networks) for number, entry in entries) > MAX_PAIRS:
             continue
         for number, entry in entries:
             if kind == "redirect" and _is_management(policy, entry):
@@ -113,4 +114,4 @@ def _may_pass(entry: NatRule, rule: Rule) -> bool:
 def _overlap(left: Addresses, right: Addresses) -> bool:
     if left.any or right.any or left.negated or right.negated or left.family != right.family:
         return True
-    return any(one.overlaps(two) for one in left.networks for two in right.networks)
+    return bool(common(intervals_of(left.networks), intervals_of(right.networks)))

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .address_words import AddressSets, ByFamily
+from .address_words import ByFamily
 from .addresses import ANY, parse_host
-from .bounds import MAX_RULES
+from .bounds import MAX_RULES, Budget
 from .errors import PolicyError
 from .families import nothing_matches
 from .nat import DESTINATION_KINDS, KINDS, Address, NatRule
@@ -21,7 +21,7 @@ from .ports import PortRange, parse_port
 from .protocols import FAMILY_OF, WITH_PORTS
 from .rule_reader import RESERVED_COMMENT, Fields, RuleReader, less_aliases, parse_comment
 from .services import ServiceEntry
-from .zones import Sides, Zones, narrowed
+from .zones import Sides, Zones
 
 ALIASES = {"description": "comment", "source_cidr": "source", "source_ip": "source", "cidr": "source"}
 KEYS = (
@@ -34,10 +34,10 @@ ONE_ADDRESS = "one IPv4 or IPv6 address, or one of each as a list"
 class NatReader:
     """What the translations of one document are read with."""
 
-    def __init__(self, rules: RuleReader, sets: AddressSets, zones: Zones) -> None:
+    def __init__(self, rules: RuleReader, zones: Zones, budget: Budget) -> None:
         self._rules = rules
-        self._sets = sets
         self._zones = zones
+        self._budget = budget
         self._names: t.Dict[str, str] = {}
         self._made = 0
 
@@ -79,7 +79,8 @@ class NatReader:
         sides = self._sides(given, kind)
         nowhere: Sides = [(one, None) for one, zone in sides]
         arriving, leaving = (sides, nowhere) if kind in DESTINATION_KINDS else (nowhere, sides)
-        sources, destinations = narrowed(source, arriving, self._sets, "source"), narrowed(destination, leaving, self._sets, "destination")
+        self._budget.try_out(len(sides) * len(protocols), "")
+        sources, destinations = self._zones.narrowed(source, arriving, "source"), self._zones.narrowed(destination, leaving, "destination")
         for (interface, inner), (_same, outer) in zip(sources, destinations):
             for protocol in protocols:
                 for fits in _families(protocol, family, inner, outer, targets):

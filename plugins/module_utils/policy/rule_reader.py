@@ -12,7 +12,7 @@ import typing as t
 from collections.abc import Mapping
 
 from .address_words import AddressSets, parse_by_family
-from .bounds import MAX_RULES
+from .bounds import MAX_RULES, Budget
 from .errors import PolicyError
 from .families import flat_families, nothing_matches
 from .icmp import TYPES
@@ -35,7 +35,7 @@ from .ports import PortRange, merge_ports, parse_port_range
 from .protocols import WITH_PORTS
 from .rule import ACTIONS, DIRECTIONS, FAMILIES, Rule
 from .services import Service, ServiceEntry, Services, parse_protocols
-from .zones import Sides, Zone, Zones, narrowed
+from .zones import Sides, Zone, Zones
 
 Fields = t.Mapping[str, t.Any]
 _Interfaces = t.Sequence[t.Optional[str]]
@@ -97,8 +97,10 @@ class ListMemo:
 class RuleReader:
     """What the rules of one document are read with."""
 
-    def __init__(self, sets: AddressSets, ports: PortSets, services: Services, zones: Zones, defaults: t.Mapping[str, str]) -> None:
-        self._sets = sets
+    def __init__(
+        self, sets: AddressSets, ports: PortSets, services: Services, zones: Zones, defaults: t.Mapping[str, str], budget: Budget
+    ) -> None:
+        self._budget = budget
         self._services = services
         self._zones = zones
         self._defaults = defaults
@@ -190,9 +192,9 @@ class RuleReader:
                     )
                 ]  # fmt: skip
         arriving, leaving = self._sides(given, direction, interfaces, out_interfaces)
-        self._check_number(len(entries) * len(arriving) * len(leaving))
+        self._budget.try_out(len(entries) * len(arriving) * len(leaving), "")
         flat_rules = []
-        sources, destinations = narrowed(source, arriving, self._sets, "source"), narrowed(destination, leaving, self._sets, "destination")
+        sources, destinations = self._zones.narrowed(source, arriving, "source"), self._zones.narrowed(destination, leaving, "destination")
         for interface, inner_by in sources:
             for out_interface, outer_by in destinations:
                 for entry in entries:

@@ -42,8 +42,11 @@ Sides = t.List[t.Tuple[t.Optional[str], t.Optional[Zone]]]
 class Zones:
     """The zones of a document."""
 
-    def __init__(self, zones: t.Mapping[str, Zone]) -> None:
+    def __init__(self, zones: t.Mapping[str, Zone], sets: AddressSets) -> None:
         self._zones = zones
+        self._sets = sets
+        # What is compared by its identity stays alive with it.
+        self._narrowed: t.Dict[t.Tuple[int, int], t.Tuple[t.Optional[ByFamily], t.Optional[Zone], t.Optional[ByFamily]]] = {}
         self._named: t.Set[str] = set()
 
     def used(self) -> t.Set[str]:
@@ -66,6 +69,16 @@ class Zones:
             self._named.add(name)
             found.append(self._zones[name])
         return tuple(found)
+
+    def narrowed(self, addresses: t.Optional[ByFamily], sides: Sides, place: str) -> t.List[t.Tuple[t.Optional[str], t.Optional[ByFamily]]]:
+        """Return each interface with the addresses that are also in its zone, which may be none; None stands for any address."""
+        found = []
+        for interface, zone in sides:
+            key = (id(addresses), id(zone))
+            if key not in self._narrowed:
+                self._narrowed[key] = (addresses, zone, _in_zone(addresses, zone, self._sets, place))
+            found.append((interface, self._narrowed[key][2]))
+        return found
 
 
 def parse_zones(value: t.Any, place: str, sets: AddressSets) -> t.Dict[str, Zone]:
@@ -101,19 +114,6 @@ def _parse_zone(given: t.Any, where: str, sets: AddressSets) -> Zone:
     return Zone(tuple(dict.fromkeys(interfaces)) or (None,), networks, intervals)
 
 
-def narrowed(
-    addresses: t.Optional[ByFamily], sides: Sides, sets: AddressSets, place: str
-) -> t.List[t.Tuple[t.Optional[str], t.Optional[ByFamily]]]:
-    """Return each interface with the addresses that are also in its zone, which may be none; None stands for any address."""
-    known: t.Dict[int, t.Optional[ByFamily]] = {}
-    found = []
-    for interface, zone in sides:
-        if id(zone) not in known:
-            known[id(zone)] = _in_zone(addresses, zone, sets, place)
-        found.append((interface, known[id(zone)]))
-    return found
-
-
 def _in_zone(addresses: t.Optional[ByFamily], zone: t.Optional[Zone], sets: AddressSets, place: str) -> t.Optional[ByFamily]:
     if zone is None or zone.networks is None:
         return addresses
@@ -129,6 +129,7 @@ def _in_zone(addresses: t.Optional[ByFamily], zone: t.Optional[Zone], sets: Addr
         elif inner.any:
             result[version] = outer
         else:
+            sets.budget.spend(len(inner.networks), place)
             inside, around = _intervals(inner), zone.intervals[version]
             left = networks_of(without(around, inside) if inner.negated else common(inside, around), version)
             sets.budget.spend(len(left), place)
