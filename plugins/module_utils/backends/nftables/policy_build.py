@@ -15,19 +15,15 @@ from dataclasses import replace
 
 from ...policy.policy import NativeLines, Policy
 from ...policy.rule import DIRECTIONS
-from ..base import GUARD_MARK
 from .names import HOOK_OF, LIMIT_SET
 from .policy_layout import lay_out
 from .policy_lines import lines_of_rules
 from .policy_nat import HOOKS, nat_hook, nat_line
-from .policy_program import AFTER, BEFORE, LAID, Bundle, Hook, Program, ProgramChain
+from .policy_program import AFTER, BEFORE, DEFAULT_COMMENT, DENIED_COMMENT, LAID, Bundle, Hook, Program, ProgramChain
 from .render import Statement, log_line
 
 #: The name of this backend's native lines in a policy.
 NATIVE = "nftables"
-#: The comment of the line that says the default, and of the one that logs what it denies.
-DEFAULT_COMMENT = GUARD_MARK + "default"
-DENIED_COMMENT = GUARD_MARK + "denied"
 
 _VERDICTS = {"allow": "accept", "deny": "drop", "reject": "reject"}
 _PRIORITY = {"prerouting": "dstnat", "postrouting": "srcnat"}

@@ -13,9 +13,9 @@ import re
 import typing as t
 from dataclasses import replace
 
-from .listing import Block, Listing, Table, rank
+from .listing import Block, Listing, RuleLine, Table, rank
 from .names import OWN_TABLE
-from .policy_program import LAID
+from .policy_program import DEFAULT_COMMENT, DENIED_COMMENT, LAID
 
 BUNDLE = re.compile(r"%s(?:input|output|forward|prerouting|postrouting)_[0-9a-f]{8}" % LAID)
 _BASES = ("input", "output", "forward", "prerouting", "postrouting")
@@ -35,6 +35,14 @@ def has_bundle(table: Table) -> bool:
 def ordered(table: Table) -> Table:
     """Return a table with its blocks in this order: sets and maps by name, base chains as packets meet them, other chains by name."""
     return replace(table, blocks=tuple(sorted(table.blocks, key=_place)))
+
+
+def default_place(rules: t.Sequence[RuleLine]) -> int:
+    """Return where in a base chain the lines of a policy's default begin; the end when it has none."""
+    if not rules or not rules[-1].text.endswith(' comment "%s"' % DEFAULT_COMMENT):
+        return len(rules)
+    logged = len(rules) > 1 and rules[-2].text.endswith(' comment "%s"' % DENIED_COMMENT)
+    return len(rules) - (2 if logged else 1)
 
 
 def _place(block: Block) -> t.Tuple[int, int, str]:

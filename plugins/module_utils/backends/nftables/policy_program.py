@@ -17,6 +17,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ..base import GUARD_MARK
 from .names import LIMIT_SET
 from .render import LimitSet, Statement
 
@@ -24,6 +25,9 @@ from .render import LimitSet, Statement
 LAID = "hf_"
 #: The chains of native lines in a bundle, before it has its names.
 BEFORE, AFTER = LAID + "before", LAID + "after"
+#: The comment of the line that says the default, and of the one that logs what it denies.
+DEFAULT_COMMENT = GUARD_MARK + "default"
+DENIED_COMMENT = GUARD_MARK + "denied"
 
 
 class Element(t.NamedTuple):
@@ -99,11 +103,13 @@ class Laid:
     :ivar chains: chains that the lines, maps or other chains lead to. A packet that no rule decides comes back to the main chain: from
         ``lines`` and their maps only ``jump`` leads on, never ``goto``.
     :ivar sets: sets and maps, the dynamic ones of limits per source included.
+    :ivar notes: what people should know: rules that stay one line each although a compiled layout was asked for, and why.
     """
 
     lines: t.Tuple[Statement, ...]
     chains: t.Tuple[ProgramChain, ...] = ()
     sets: t.Tuple[NamedSet, ...] = ()
+    notes: t.Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

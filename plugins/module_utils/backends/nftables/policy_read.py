@@ -22,11 +22,11 @@ from .listing import Block, Table, parse_listing
 from .meaning import Unread, understand
 from .names import HOOK_OF, OWN_TABLE
 from .parse import hook_of
-from .policy_build import DEFAULT_COMMENT, DENIED_COMMENT, NATIVE
+from .policy_build import NATIVE
 from .policy_layout import read_laid
 from .policy_lines import rules_of_lines
 from .policy_nat import HOOKS, nat_of_line
-from .policy_program import AFTER, BEFORE, LAID
+from .policy_program import AFTER, BEFORE, DEFAULT_COMMENT, DENIED_COMMENT, LAID
 
 _BUNDLE = re.compile(r"^jump (%s(?:input|output|forward|prerouting|postrouting)_[0-9a-f]{8})$" % LAID)
 _ACTIONS = {"accept": "allow", "drop": "deny", "reject": "reject"}

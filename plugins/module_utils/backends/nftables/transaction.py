@@ -19,6 +19,7 @@ from .listing import Block, Listing, RuleLine, Table, TableKey
 from .names import LIMIT_SET, OWN_TABLE
 from .native import split_native
 from .parse import ChainRef, NftRuleset
+from .policy_order import default_place, in_order
 from .render import LimitSet, Statement, limit_sets, statements
 
 #: Asks how nft lists lines: (table, text) pairs and new sets (table, name, definition); None when nobody can say.
@@ -45,7 +46,7 @@ class Script:
 
     def transaction(self, before: str) -> Transaction:
         """Return it as one transaction; without commands when nothing would change."""
-        text = self.after.text()
+        text = in_order(self.after).text()
         lines = self.creates + self.adds + self.replaces + self.removes + self.drops
         if text == before or not lines:
             return Transaction((), before)
@@ -178,9 +179,14 @@ def _limit_names(text: str) -> t.List[str]:
 def _add(script: Script, ref: ChainRef, edit: Edit, lines: t.Sequence[Statement], listed: t.Sequence[str]) -> None:
     rules = script.rules(ref)
     first = edit.native is not None and split_native(edit.native).first
-    if edit.before is not None or (first and rules and rules[0].handle is not None):
-        handle = t.cast(int, _handles(edit.before)[0] if edit.before is not None else rules[0].handle)
-        place = _place(rules, handle, ref)
+    if edit.before is not None:
+        place = _place(rules, _handles(edit.before)[0], ref)
+    else:
+        place = 0 if first and rules and rules[0].handle is not None else len(rules)
+    if ref[:2] == OWN_TABLE:
+        place = min(place, default_place(rules))  # behind it nothing is reached, and all is logged as denied
+    handle = rules[place].handle if place < len(rules) else None
+    if handle is not None:
         script.adds += ["insert rule %s %s %s position %d %s" % (*ref, handle, line.typed) for line in lines]
     else:
         place = len(rules)

@@ -12,6 +12,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.boxes import TooComplex
+from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.equivalence import differ
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.nftables.backend import Nftables
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.nftables.policy_nat import nat_in_order
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses import make_addresses
@@ -46,6 +48,18 @@ def test_a_rendered_policy_reads_back_as_itself(drawn):
     policy = replace(drawn, rules=kept, guard=guard)
     assert not BACKEND.policy_unsupported(policy)
     assert sameness(BACKEND.parse_policy(BACKEND.render_policy(policy, "rules"))) == sameness(policy)
+
+
+@pytest.mark.parametrize("layout", ["auto", "compiled"])
+@settings(max_examples=40)
+@given(drawn=policies(guard=True, max_rules=6))
+def test_every_layout_is_the_same_packets(layout, drawn):
+    refused = {one.field.split(".")[0] for one in BACKEND.policy_unsupported(drawn, layout)}
+    policy = replace(drawn, rules=tuple(rule for number, rule in enumerate(drawn.rules) if "rules[%d]" % number not in refused))
+    try:
+        assert differ(BACKEND.parse_policy(BACKEND.render_policy(policy, layout)), policy) is None
+    except TooComplex:
+        pass
 
 
 def simple(**words):
