@@ -88,7 +88,9 @@ BAD_POLICIES = {
         "1000000 networks and port ranges",
     ),
     "lists of ports that multiply": (
-        {"rules": [{"action": "allow", "port": list(range(1, 60000, 2))}] * 100}, "policy.rules[33].port", "1000000 networks and port ranges"
+        {"rules": [{"action": "allow", "port": list(range(1, 60000, 2))}] * 100},
+        "policy.rules[33].port",
+        "1000000 networks and port ranges",
     ),
     "commas that multiply": ({"rules": [{"action": "allow", "port": "1," * 250000 + "2"}] * 60}, "policy", "more than 4000000 values"),
     "zones that multiply": (
