@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from ...host import Result
 from ...policy.errors import HoldfastError
+from ...policy.policy import Policy
 from ...policy.rule import Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
 from ..ruleset import Chain, Edit, Entry, Ruleset
@@ -22,19 +23,27 @@ from .body import Unreadable, read_body
 from .edit import Document, dry
 from .listing import DEFAULT_NUMBER, RESERVED_SET, Line, Listing, read_listing, split_comment
 from .parse import NAME, parse
+from .policy_lines import disabled_sets, own_lines, own_text
+from .policy_parse import parse_policy
+from .policy_plan import PolicyPlan
+from .policy_render import policy_unsupported, render_policy
+from .policy_restore import restore_policy, tidy_up
 from .render import CHECK_STATE, normalise, render, unsupported
 from .restore import as_data, put_back, restore_script
 
+#: The default is read when the module is loaded; afterwards it cannot be changed.
+_LOAD = (Command(("kenv", "-q", boot.ACCEPT + "=1")), Command(("kldload", "ipfw")))
 _REPLIES = Rule("allow", protocol=None, reply=True)
 SWITCHES = ("net.inet.ip.fw.enable", "net.inet6.ip6.fw.enable")
 
 
 @dataclass(frozen=True)
 class Live:
-    """The state of the kernel's firewall: whether it is there, and its switches that are off."""
+    """The state of the kernel's firewall: whether it is there, its switches that are off, and the sets of policies that are off."""
 
     loaded: bool = True
     off: t.Tuple[str, ...] = ()
+    stale: t.Tuple[int, ...] = ()
 
 
 class Ipfw(Backend):
@@ -95,10 +104,16 @@ class Ipfw(Backend):
             ruleset = parse("", live)
             return replace(ruleset, chains=(replace(ruleset.chains[0], default="allow", missing=True),))
         text = self._list()
+        if "# DISABLED " in text:
+            # A policy that is out of force stays in the kernel only until its successor is confirmed.
+            listing = read_listing(text)
+            live = replace(live, stale=disabled_sets(listing))
+            text = Listing(tuple(line for line in listing.lines if line.set not in live.stale)).text()
         if "table(hf_" in text:
             listing = read_listing(text + self.host.checked(["ipfw", "table", "all", "list"]))
             used = [(name, networks) for name, networks in listing.tables if "table(%s)" % name in text]
-            text = replace(listing, tables=tuple(used)).text()
+            flows = [(name, found) for name, found in listing.flows if "table(%s)" % name in text]
+            text = replace(listing, tables=tuple(used), flows=tuple(flows)).text()
         return parse(text, live)
 
     def _live(self) -> Live:
@@ -175,11 +190,49 @@ class Ipfw(Backend):
         document.keep_only(rules)
         return self._transaction(ruleset, document, False)
 
-    def _document(self, ruleset: Ruleset) -> Document:
+    # -- whole policies ----------------------------------------------------------------------------------------------------------
+
+    def policy_unsupported(self, policy: Policy, layout: str = "auto") -> t.Tuple[Unsupported, ...]:
+        return policy_unsupported(policy, layout)
+
+    def render_policy(self, policy: Policy, layout: str = "auto") -> str:
+        return render_policy(policy, layout)
+
+    def parse_policy(self, text: str) -> Policy:
+        return parse_policy(read_listing(text))
+
+    def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
+        listing = read_listing(ruleset.listing)
+        return parse_policy(listing) if own_lines(listing) else None
+
+    def own_listing(self, ruleset: Ruleset) -> str:
+        return own_text(read_listing(ruleset.listing))
+
+    def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
+        live = self._ref(ruleset)
+        plan = PolicyPlan(self.host, self._listing(ruleset), self._listed_form, alone, live.stale)
+        change = plan.removal() if wanted is None else plan.put(wanted, layout, live.loaded)
+        commands = list(change.commands) if change is not None else []
+        if commands and not live.loaded:
+            commands = [*_LOAD, *commands]
+        if wanted is not None:
+            commands += [Command(("sysctl", "%s=1" % name)) for name in live.off]
+        if not commands:
+            return Transaction((), ruleset.listing)
+        facts: t.Dict[str, t.Any] = {"before": ruleset.listing, "policy": dict(change.facts) if change is not None else {}}
+        after = change.after.text() if change is not None else ruleset.listing
+        return Transaction(tuple(commands), after, facts, change.checks if change is not None else ())
+
+    # -- one rule ----------------------------------------------------------------------------------------------------------------
+
+    def _listing(self, ruleset: Ruleset) -> Listing:
         listing = read_listing(ruleset.listing)
         if not self._ref(ruleset).loaded:
             listing = replace(listing, lines=(Line(DEFAULT_NUMBER, "allow ip from any to any", RESERVED_SET),))
-        return Document(listing, self._listed_form)
+        return listing
+
+    def _document(self, ruleset: Ruleset) -> Document:
+        return Document(self._listing(ruleset), self._listed_form)
 
     def _transaction(self, ruleset: Ruleset, document: Document, adds: bool) -> Transaction:
         live = self._ref(ruleset)
@@ -187,8 +240,7 @@ class Ipfw(Backend):
         if not commands:
             return Transaction((), ruleset.listing)
         if not live.loaded:
-            # The default is read when the module is loaded; afterwards it cannot be changed.
-            commands = [Command(("kenv", "-q", boot.ACCEPT + "=1")), Command(("kldload", "ipfw"))] + commands
+            commands = [*_LOAD, *commands]
         if adds:
             commands += [Command(("sysctl", "%s=1" % name)) for name in live.off]
         facts = {"before": ruleset.listing, "numbers": document.touched(), "tables": document.new_tables}
@@ -201,6 +253,9 @@ class Ipfw(Backend):
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         live = self._ref(ruleset)
         before = read_listing(ruleset.listing)
+        switches = dict.fromkeys(live.off, "0")
+        if live.loaded and transaction.persist.get("policy"):
+            return restore_policy(before, transaction.persist["policy"], switches)
         numbers = [int(one) for one in transaction.persist.get("numbers", ())]
         files = {
             "ipfw.before": "".join(line.shown() + "\n" for line in before.lines),
@@ -208,12 +263,15 @@ class Ipfw(Backend):
             "ipfw.tables": "".join("%s\n" % one for one in transaction.persist.get("tables", ())),
             "ipfw.calls": as_data(put_back(before, numbers)),
         }
-        return Snapshot(files, restore_script(live.loaded, dict.fromkeys(live.off, "0")), boot.PATHS)
+        return Snapshot(files, restore_script(live.loaded, switches), boot.PATHS)
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
         if not facts:
             return []
-        return boot.persist(self.host, str(facts["before"]), self.read().listing)
+        policy = facts.get("policy") or {}
+        now = read_listing(self.read().listing)
+        kept = replace(now, lines=tuple(line for line in now.lines if line.set not in policy.get("off", ())))
+        return boot.persist(self.host, str(facts["before"]), kept.text()) + tidy_up(self.host, policy)
 
 
 def _refusal(answer: Result) -> str:

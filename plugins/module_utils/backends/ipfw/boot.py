@@ -5,16 +5,20 @@
 
 Writes below /etc/holdfast, rc.conf and loader.conf. The firewall script that was configured before is never touched: ours runs it first
 and then makes the difference between what it yields and what was live: rules that are gone are deleted (each only if it still reads as
-it did), rules that are new are added with their numbers. Sources: rc.conf(5), rc.firewall, loader.conf(5), ipfw(8).
+it did), rules that are new are added with their numbers, and a policy of ours is loaded into its own rule set. Sources: rc.conf(5), rc.firewall, loader.conf(5), ipfw(8).
 """
 
 from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 
 from ...host import Host
+from ..base import Command
 from .listing import DEFAULT_NUMBER, Line, Listing, read_listing
+from .policy_lines import Contents, file_text, own_lines, own_sets, tables_named
+from .policy_words import DEFAULT_MARK
 from .restore import CALLS, as_data, put_back
 
 FOLDER = "/etc/holdfast"
@@ -25,11 +29,19 @@ BASE = FOLDER + "/ipfw.base"
 FORMER = FOLDER + "/ipfw.script"
 GONE = FOLDER + "/ipfw.gone"
 CALLED = FOLDER + "/ipfw.calls"
+#: The policy of ours as a file for ipfw; empty without one.
+POLICY = FOLDER + "/ipfw.policy"
+#: What the kernel needs before the policy is loaded, and what follows when it could not be loaded whole.
+ROOM = FOLDER + "/ipfw.room"
+PARTIAL = FOLDER + "/ipfw.partial"
 RC_FILES = ("/etc/rc.conf", "/etc/rc.conf.local")
 LOADER = "/boot/loader.conf"
 ACCEPT = "net.inet.ip.fw.default_to_accept"
+TABLES_MAX = "net.inet.ip.fw.tables_max"
+#: So many tables fit into what every kernel has room for, beside those of others.
+FEW_TABLES = 64
 #: Every file that may be written.
-PATHS = (SCRIPT, BASE, FORMER, GONE, CALLED, LOADER) + RC_FILES
+PATHS = (SCRIPT, BASE, FORMER, GONE, CALLED, POLICY, ROOM, PARTIAL, LOADER) + RC_FILES
 
 _TEXT = """\
 #!/bin/sh
@@ -55,6 +67,13 @@ while IFS= read -r line; do
     fi
 done < "$DIR/ipfw.gone"
 ipfw_calls < "$DIR/ipfw.calls"
+if [ -s "$DIR/ipfw.policy" ]; then
+    ipfw_calls < "$DIR/ipfw.room"
+    if ! ipfw -q "$DIR/ipfw.policy"; then
+        status=1
+        ipfw_calls < "$DIR/ipfw.partial"
+    fi
+fi
 exit "$status"
 """ % CALLS.rstrip("\n")  # fmt: skip
 
@@ -91,12 +110,15 @@ def persist(host: Host, before: str, now: str) -> t.List[str]:
         # Someone removed them: without knowing what the former script yields, the live rules are kept as a whole.
         _write(host, FORMER, "\n", 0o600)
         _write(host, BASE, "", 0o600)
-    base, live = read_listing(host.read(BASE) or ""), read_listing(now)
+    base, whole = read_listing(host.read(BASE) or ""), read_listing(now)
+    own = own_lines(whole)
+    base, live = _without_policies(base), _without_policies(whole)
     numbers = _changed_numbers(base, live)
     gone = [line.shown() for line in base.lines if line.number in numbers and not line.disabled]
     written = [
         _write(host, GONE, "".join(line + "\n" for line in gone), 0o600),
         _write(host, CALLED, as_data(put_back(live, numbers)), 0o600),
+        *_write_policy(host, own, whole),
         _write(host, SCRIPT, _TEXT, 0o755),
     ]
     if any(written):
@@ -109,6 +131,31 @@ def persist(host: Host, before: str, now: str) -> t.List[str]:
     if any(line.number == DEFAULT_NUMBER and line.body.startswith("allow") for line in live.lines):
         notes += _accept_by_default(host)
     return notes
+
+
+def _without_policies(listing: Listing) -> Listing:
+    sets = own_sets(listing)
+    return replace(listing, lines=tuple(line for line in listing.lines if line.set not in sets))
+
+
+def _write_policy(host: Host, own: t.Sequence[Line], listing: Listing) -> t.List[bool]:
+    """Write the policy: into a set that is disabled until all of it is there."""
+    text = room = partial = ""
+    if own:
+        number = str(own[0].set)
+        named = tables_named(own)
+        contents = Contents(
+            {name: found for name, found in listing.tables if name in named},
+            {name: found for name, found in listing.flows if name in named},
+        )
+        text = "set disable %s\n%sset enable %s\n" % (number, file_text(own, contents), number)
+        if len(named) > FEW_TABLES:
+            room = as_data([Command(("sysctl", "%s=%d" % (TABLES_MAX, 2 * len(named) + 128)))])
+        calls = [Command(("ipfw", "-q", "set", "enable", number))]
+        if any("// %sin" % DEFAULT_MARK in line.body and not line.body.startswith("allow") for line in own):
+            calls.append(Command(("ipfw", "-q", "add", "65534", "set", number, *"deny ip from any to any in".split())))
+        partial = as_data(calls)
+    return [_write(host, POLICY, text, 0o600), _write(host, ROOM, room, 0o600), _write(host, PARTIAL, partial, 0o600)]
 
 
 def _changed_numbers(base: Listing, live: Listing) -> t.List[int]:

@@ -16,7 +16,7 @@ from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
 from ..base import Command
 from ..ruleset import Edit, Entry
-from .listing import DEFAULT_NUMBER, RESERVED_SET, Line, Listing, Tables, table_name, tables_in
+from .listing import DEFAULT_NUMBER, POLICY_PREFIX, RESERVED_SET, Line, Listing, Tables, table_name, tables_in
 from .render import bodies, in_table
 
 FIRST, STEP = 100, 10
@@ -33,8 +33,10 @@ class Document:
         self._old = list(listing.lines)
         self._lines: t.List[t.Tuple[t.Optional[int], Line]] = list(enumerate(listing.lines))
         self._normalise = normalise
-        self._tables: Tables = dict(listing.tables)
-        self._old_tables: Tables = dict(listing.tables)
+        self._tables: Tables = {name: found for name, found in listing.tables if not name.startswith(POLICY_PREFIX)}
+        self._old_tables: Tables = dict(self._tables)
+        self._policy_tables = tuple((name, found) for name, found in listing.tables if name.startswith(POLICY_PREFIX))
+        self._flows = listing.flows
         self._added: t.List[Line] = []
         self._typed: t.Dict[Line, Line] = {}
         self._removed: t.Set[int] = set()
@@ -159,7 +161,8 @@ class Document:
         """Return the list after the change."""
         lines = tuple(line for _index, line in self._lines)
         used = {name for line in lines for name in tables_in(line.body)}
-        return Listing(lines, tuple(sorted((name, networks) for name, networks in self._tables.items() if name in used)))
+        tables = [(name, networks) for name, networks in self._tables.items() if name in used]
+        return Listing(lines, tuple(sorted([*tables, *self._policy_tables])), self._flows)
 
     def touched(self) -> t.List[int]:
         """Return the numbers of which rules are put in or taken out."""
@@ -170,7 +173,7 @@ class Document:
         calls: t.List[Command] = []
         after = self.result()
         for name, networks in after.tables:
-            if name not in self._old_tables:
+            if name not in self._old_tables and name in self._tables:
                 calls.extend(table_commands(name, networks))
         emptied = {self._old[index].number for index in self._removed}
         calls.extend(Command(self._typed[line].argv()) for line in self._added if line.number not in emptied)

@@ -20,6 +20,8 @@ DEFAULT_NUMBER = 65535
 #: Rules of this set outlive a flush.
 RESERVED_SET = 31
 PREFIX = "hf_"
+#: What the names of the tables of a policy start with; the rest follows from their content.
+POLICY_PREFIX = "hf_p"
 _OURS = re.compile(r"table\((hf_[0-9a-f]{12})\)")
 _LINE = re.compile(
     r"(?P<off># DISABLED )?(?:ipfw +)?(?:-q +)?(?:add +)?(?:(?P<number>\d+) +)?(?:set +(?P<set>\d+) +)?(?P<body>\S.*)\Z", re.DOTALL
@@ -28,6 +30,15 @@ _HEADER = re.compile(r"--- table\((?P<name>[^)]+)\), set\(\d+\) ---\Z")
 _TABLE = re.compile(r"(?:ipfw +)?table +(?P<name>\S+) +(?P<verb>create|add) +(?P<rest>.*)\Z")
 
 Tables = t.Dict[str, t.Tuple[Network, ...]]
+
+
+class Flow(t.NamedTuple):
+    """An entry of a flow table: packets from one host with one protocol to one port."""
+
+    family: int
+    host: int
+    protocol: int
+    port: int
 
 
 @dataclass(frozen=True)
@@ -70,24 +81,30 @@ class Line:
 
 @dataclass(frozen=True)
 class Listing:
-    """All rules in order, and the content of our tables."""
+    """All rules in order, and the content of our tables: of addresses, and of flows."""
 
     lines: t.Tuple[Line, ...]
     tables: t.Tuple[t.Tuple[str, t.Tuple[Network, ...]], ...] = ()
+    flows: t.Tuple[t.Tuple[str, t.Tuple[Flow, ...]], ...] = ()
 
     def text(self) -> str:
         """Return the listing."""
         shown = [line.shown() for line in self.lines]
-        for name, networks in sorted(self.tables):
+        entries: t.Dict[str, t.List[str]] = {}
+        for name, networks in self.tables:
+            entries[name] = [str(one) for one in sorted(networks, key=lambda one: (one.version, int(one.network_address), one.prefixlen))]
+        for name, flows in self.flows:
+            entries[name] = [flow_text(one) for one in sorted(flows)]
+        for name in sorted(entries):
             shown.append("--- table(%s), set(0) ---" % name)
-            shown.extend("%s 0" % network for network in sorted(networks, key=lambda one: (one.version, int(one.network_address))))
+            shown.extend(["%s 0" % one for one in entries[name]])
         return "".join(line + "\n" for line in shown)
 
 
 def read_listing(text: str) -> Listing:
     """Read ``ipfw -S list`` (and ``ipfw table all list`` behind it), or rules as an administrator types them."""
     lines: t.List[Line] = []
-    tables: t.Dict[str, t.List[Network]] = {}
+    tables: t.Dict[str, t.List[str]] = {}
     table: t.Optional[str] = None
     for raw in text.split("\n"):
         header, typed = _HEADER.match(raw), _TABLE.match(raw)
@@ -99,17 +116,33 @@ def read_listing(text: str) -> Listing:
         elif typed is not None:
             known = tables.setdefault(typed.group("name"), [])
             if typed.group("verb") == "add":
-                known.extend(_network(key) for key in typed.group("rest").split()[::2])
+                known.extend(typed.group("rest").split()[::2])
         elif table is not None and raw.strip():
-            tables[table].append(_network(raw.split()[0]))
+            tables[table].append(raw.split()[0])
         elif raw.strip() and (not raw.startswith("#") or raw.startswith("# DISABLED")):
             found = _LINE.match(raw.lstrip())
             if found is not None:
                 lines.append(
                     Line(int(found.group("number") or 0), found.group("body"), int(found.group("set") or 0), bool(found.group("off")))
                 )
-    ours = {name: tuple(networks) for name, networks in tables.items() if name.startswith(PREFIX)}
-    return Listing(tuple(lines), tuple(sorted(ours.items())))
+    ours = {name: keys for name, keys in sorted(tables.items()) if name.startswith(PREFIX)}
+    networks: t.List[t.Tuple[str, t.Tuple[Network, ...]]] = []
+    flows: t.List[t.Tuple[str, t.Tuple[Flow, ...]]] = []
+    for name, keys in ours.items():
+        try:
+            if keys and "," in keys[0]:
+                flows.append((name, tuple([_flow(one) for one in keys])))
+            else:
+                networks.append((name, tuple([_network(one) for one in keys])))
+        except ValueError:
+            continue  # it holds something else than we put into tables: a rule that names it is then not read
+    return Listing(tuple(lines), tuple(networks), tuple(flows))
+
+
+def flow_text(flow: Flow) -> str:
+    """Return a flow as ipfw lists it."""
+    host = ipaddress.IPv4Address(flow.host) if flow.family == 4 else ipaddress.IPv6Address(flow.host)
+    return "%s,%d,%d" % (host, flow.protocol, flow.port)
 
 
 def tables_in(body: str) -> t.Tuple[str, ...]:
@@ -119,8 +152,17 @@ def tables_in(body: str) -> t.Tuple[str, ...]:
 
 def table_name(addresses: Addresses) -> str:
     """Return the name of the table with exactly these networks."""
-    words = " ".join(network_text(one) for one in addresses.networks)
-    return PREFIX + hashlib.sha256(words.encode("ascii")).hexdigest()[:12]
+    return PREFIX + network_digest(addresses.networks)
+
+
+def network_digest(networks: t.Iterable[Network]) -> str:
+    """Return a short hash of a table's content."""
+    return text_digest(" ".join([network_text(one) for one in networks]))
+
+
+def text_digest(text: str) -> str:
+    """Return a short hash."""
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
 
 
 def split_comment(body: str) -> t.Tuple[str, t.Optional[str]]:
@@ -133,3 +175,9 @@ def split_comment(body: str) -> t.Tuple[str, t.Optional[str]]:
 
 def _network(text: str) -> Network:
     return ipaddress.ip_network(text, strict=False)
+
+
+def _flow(text: str) -> Flow:
+    host, protocol, port = text.split(",")
+    address = ipaddress.ip_address(host)
+    return Flow(address.version, int(address), int(protocol), int(port))

@@ -124,13 +124,6 @@ def bodies(rule: Rule) -> t.Tuple[str, ...]:
     return by_family(rule, "setup " + state if state and rule.protocol == TCP else state)
 
 
-def by_family(rule: Rule, state: str) -> t.Tuple[str, ...]:
-    """Return one rule, or two (IPv4 first) where the answer of a reject differs; ``state`` are its words about states."""
-    if rule.action == "reject" and rule.family is None:
-        return tuple(body(Rule(**dict(rule.__dict__, family=family)), state) for family in (4, 6))
-    return (body(rule, state),)
-
-
 def in_table(addresses: Addresses) -> bool:
     """Return whether these addresses go into a table."""
     return bool(addresses.networks) and len(addresses.networks) > INLINE[addresses.networks[0].version]
@@ -139,6 +132,13 @@ def in_table(addresses: Addresses) -> bool:
 def table_of(addresses: Addresses) -> t.Optional[str]:
     """Return the name of the table that these addresses go into, or None where they stand in the rule itself."""
     return table_name(addresses) if in_table(addresses) else None
+
+
+def by_family(rule: Rule, state: str, table: t.Callable[[Addresses], t.Optional[str]] = table_of) -> t.Tuple[str, ...]:
+    """Return one rule, or two (IPv4 first) where the answer of a reject differs; ``state`` are its words about states."""
+    if rule.action == "reject" and rule.family is None:
+        return tuple(body(Rule(**dict(rule.__dict__, family=family)), state, table=table) for family in (4, 6))
+    return (body(rule, state, table=table),)
 
 
 def body(rule: Rule, state: str, protocol: t.Optional[str] = None, table: t.Callable[[Addresses], t.Optional[str]] = table_of) -> str:
@@ -165,7 +165,7 @@ def body(rule: Rule, state: str, protocol: t.Optional[str] = None, table: t.Call
     if rule.ports:
         _add_ports(rule.ports, "dst-port", words, options)
     if protocol is not None:
-        words.append(protocol if protocol.startswith("not ") else "proto " + protocol)
+        words.append("not proto " + protocol[4:] if protocol.startswith("not ") else "proto " + protocol)
     words += options
     words.append(_way(rule))
     if rule.icmp_types:
