@@ -79,8 +79,9 @@ def build(tables: Listing, document: t.Optional[Document], with_missing: bool = 
         owners[table.key] = owner
         directions = _directions(table)
         for block in table.chains():
+            views: t.List[Chain] = []
             if own_by_text and table.key == OWN_TABLE:
-                chain, views = _own_chain(table, block, directions[block.name]), []
+                chain = _own_chain(table, block, directions[block.name])
             else:
                 chain, views = _chain(table, block, owner, directions[block.name], document)
             if chain.base:
