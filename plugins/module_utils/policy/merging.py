@@ -29,7 +29,7 @@ def merge(present: Policy, document: Policy, named_defaults: t.Container[str]) -
     rules += [_with_words(rule, said.get(rule.identity())) for rule in present.rules]
     defaults = {
         direction: document.defaults[direction]
-        if direction in named_defaults or any(rule.direction == direction for rule in rules) and present.defaults[direction] == "unmanaged"
+        if direction in named_defaults or (any(rule.direction == direction for rule in rules) and present.defaults[direction] == "unmanaged")
         else present.defaults[direction]
         for direction in DIRECTIONS
     }

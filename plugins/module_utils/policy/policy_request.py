@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from .bounds import check_bounds
 from .document import parse_policy_document
 from .errors import PolicyError
-from .parse import check_keys, parse_bool, parse_choice, parse_list
+from .parse import check_keys, parse_choice, parse_list
 from .policy import Policy
 from .ports import parse_port
 from .request import BACKENDS, CONFIRM, DEFAULT_WINDOW, parse_window
@@ -102,7 +102,8 @@ def _document(value: t.Any) -> t.Any:
         return value
     try:
         document = json.loads(value)
-    except ValueError as exc:
-        raise PolicyError("policy", value, "a mapping, a list of rules, or the same as JSON text", "this text is no JSON: %s" % exc) from None
+    except (ValueError, RecursionError) as exc:
+        allowed = "a mapping, a list of rules, or the same as JSON text"
+        raise PolicyError("policy", value, allowed, "this text is no JSON: %s" % exc) from None
     check_bounds(document, "policy")
     return document
