@@ -23,6 +23,8 @@ class Dialect:
     :ivar loadable: whether pf is a kernel module that may have to be loaded first.
     :ivar enable: the option of pfctl that turns pf on. macOS counts references: ``-E`` hands out a token, ``-X TOKEN`` gives it back.
     :ivar boot_files: the files that say whether pf starts at boot.
+    :ivar tells_forwarding: whether ``(self)`` follows the addresses of all interfaces, so that packets to the host and packets through it
+        can be told apart when they arrive. It needs interface groups, which NetBSD and macOS lack: there it would match nothing.
     """
 
     name: str
@@ -30,12 +32,13 @@ class Dialect:
     loadable: bool
     enable: str
     boot_files: t.Tuple[str, ...]
+    tells_forwarding: bool
 
 
-FREEBSD = Dialect("freebsd", True, True, "-e", ("/etc/rc.conf", "/etc/rc.conf.local"))
-OPENBSD = Dialect("openbsd", False, False, "-e", ("/etc/rc.conf.local",))
-NETBSD = Dialect("netbsd", True, False, "-e", ("/etc/rc.conf",))
-MACOS = Dialect("macos", True, False, "-E", ("/Library/LaunchDaemons/com.holdfast.firewall.pf.plist",))
+FREEBSD = Dialect("freebsd", True, True, "-e", ("/etc/rc.conf", "/etc/rc.conf.local"), True)
+OPENBSD = Dialect("openbsd", False, False, "-e", ("/etc/rc.conf.local",), True)
+NETBSD = Dialect("netbsd", True, False, "-e", ("/etc/rc.conf",), False)
+MACOS = Dialect("macos", True, False, "-E", ("/Library/LaunchDaemons/com.holdfast.firewall.pf.plist",), False)
 
 _BY_NAME = {one.name: one for one in (FREEBSD, OPENBSD, NETBSD, MACOS)}
 _BY_SYSTEM = {"FreeBSD": FREEBSD, "OpenBSD": OPENBSD, "NetBSD": NETBSD, "Darwin": MACOS}

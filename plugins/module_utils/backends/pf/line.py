@@ -38,7 +38,6 @@ class Line:
     :ivar flags: the word after ``flags``.
     :ivar icmp_types: pairs of protocol and type.
     :ivar tagged: the tag that a packet must carry, or must not carry with ``tagged_negated``.
-    :ivar host: whether the destinations name the host's own addresses, which no network can say.
     :ivar odd: words that the rule has beyond these (``log (all)``, options of its state), so that it is not all that the line says.
     """
 
@@ -61,7 +60,6 @@ class Line:
     tag: t.Optional[str] = None
     tagged: t.Optional[str] = None
     tagged_negated: bool = False
-    host: bool = False
     odd: bool = False
 
 

@@ -13,15 +13,18 @@ import typing as t
 
 from ...policy.addresses import Addresses, network_text
 from ...policy.errors import HoldfastError
+from ...policy.nat import NatRule
 from ...policy.ports import PortRange
 from ...policy.protocols import ICMP, ICMPV6, TCP, UDP, protocol_name
-from ...policy.rule import Rule
+from ...policy.rule import Log, Rule
 from ..base import Unsupported
 from .names import TYPE_TOP
 from .tables import needs_table, table_line, table_name
 
 #: Bytes that a label holds; the 64th ends it (PF_RULE_LABEL_SIZE).
 MAX_LABEL = 63
+#: The loopback interface in the language, and its name.
+LOOPBACK, LOOPBACK_NAME = "lo", "lo0"
 _PROTOCOLS = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "ipv6-icmp"}
 # A name without a digit may be a word of the grammar (``log``); in quotes it is always a name.
 _PLAIN_INTERFACE = re.compile(r"[A-Za-z_][A-Za-z_.:@-]*[0-9][A-Za-z0-9_.:@-]*\Z")
@@ -45,16 +48,13 @@ def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
     if rule.out_interface is not None:
         reason = "pf decides about a forwarded packet when it arrives, before it is known by which interface it leaves"
         found.append(Unsupported("out_interface", rule.out_interface, reason))
-    if rule.interface is not None and (rule.interface.isdigit() or rule.interface in ("any", "all")):
+    if rule.interface is not None and odd_interface(rule.interface):
         found.append(Unsupported("interface", rule.interface, "pf does not take this for the name of one interface"))
     if rule.limit is not None:
         reason = "pf has no rate for a rule that all its systems know; it can only bound the number of states"
         found.append(Unsupported("limit", str(rule.limit.rate), reason))
-    if rule.log is not None and rule.log.prefix is not None:
-        found.append(Unsupported("log_prefix", rule.log.prefix, "pf logs whole packets to pflog, without a text"))
-    if rule.log is not None and rule.log.rate is not None:
-        found.append(Unsupported("log_limit", str(rule.log.rate), "pf cannot limit how often a rule logs"))
-    if rule.comment is not None and not _fits_label(rule.comment):
+    found += unsupported_log(rule.log)
+    if rule.comment is not None and not fits_label(rule.comment):
         reason = "pf keeps a comment as a label of 1 to %d ASCII characters without quotes, backslashes and $" % MAX_LABEL
         found.append(Unsupported("comment", rule.comment, reason))
     if rule.reply:
@@ -71,11 +71,32 @@ def _unsupported_types(rule: Rule) -> t.List[Unsupported]:
     return [Unsupported("icmp_type", str(one), reason) for one in rule.icmp_types if one > TYPE_TOP]
 
 
+def unsupported_log(log: t.Optional[Log]) -> t.List[Unsupported]:
+    """Return what pf cannot do of a log."""
+    found = []
+    if log is not None and log.prefix is not None:
+        found.append(Unsupported("log_prefix", log.prefix, "pf logs whole packets to pflog, without a text"))
+    if log is not None and log.rate is not None:
+        found.append(Unsupported("log_limit", str(log.rate), "pf cannot limit how often a rule logs"))
+    return found
+
+
+def odd_interface(name: str) -> bool:
+    """Return whether pf would take a name for something else than one interface."""
+    return name.isdigit() or name in ("any", "all")
+
+
 def normalise(rule: Rule) -> Rule:
-    """Return the rule as pf keeps it: a deny or reject only stops new connections, since states are looked up before rules."""
-    if rule.action == "allow" or not rule.stateful:
-        return rule
-    return Rule(**dict(rule.__dict__, stateful=False))
+    """Return the rule as pf keeps it: a deny or reject only stops new connections, since states are looked up before rules.
+
+    The loopback interface has the number 0 on every system with pf.
+    """
+    changes: t.Dict[str, t.Any] = {}
+    if rule.action != "allow" and rule.stateful:
+        changes["stateful"] = False
+    if rule.interface == LOOPBACK:
+        changes["interface"] = LOOPBACK_NAME
+    return Rule(**dict(rule.__dict__, **changes)) if changes else rule
 
 
 def render(rule: Rule) -> t.Tuple[str, ...]:
@@ -91,49 +112,73 @@ def render(rule: Rule) -> t.Tuple[str, ...]:
 
 
 def _rule_line(rule: Rule) -> str:
-    words = [{"allow": "pass", "deny": "block drop"}.get(rule.action, "block return-rst" if rule.protocol == TCP else "block return")]
-    words.append(rule.direction)
-    if rule.log is not None:
-        words.append("log")
-    words.append("quick")
-    if rule.interface is not None:
-        words.append("on " + (rule.interface if _PLAIN_INTERFACE.match(rule.interface) else '"%s"' % rule.interface))
-    if rule.family is not None:
-        words.append("inet" if rule.family == 4 else "inet6")
-    if rule.protocol is not None:
-        words.append("proto %s" % _PROTOCOLS.get(rule.protocol, rule.protocol))
-    words.append(hosts_text(rule))
-    if rule.icmp_types:
-        word = "icmp-type" if rule.protocol == ICMP else "icmp6-type"
-        words.append("%s %s" % (word, _list([str(one) for one in rule.icmp_types])))
+    words = [head_text(rule), hosts_text(rule, table_name), types_text(rule)]
     if rule.action == "allow":
         if rule.stateful and rule.protocol in (TCP, None):
             words.append("flags S/SA")
         words.append("keep state" if rule.stateful else "no state")
     if rule.comment is not None:
         words.append('label "%s"' % rule.comment)
+    return " ".join(word for word in words if word)
+
+
+def head_text(rule: Rule) -> str:
+    """Return the words up to the protocol."""
+    words = [{"allow": "pass", "deny": "block drop"}.get(rule.action, "block return-rst" if rule.protocol == TCP else "block return")]
+    words.append("out" if rule.direction == "out" else "in")
+    words.append("log quick" if rule.log is not None else "quick")
+    if rule.interface is not None:
+        words.append("on " + interface_text(rule.interface))
+    words.append(match_text(rule.family, rule.protocol))
+    return " ".join(word for word in words if word)
+
+
+def interface_text(name: str) -> str:
+    """Return an interface as it is written."""
+    name = LOOPBACK_NAME if name == LOOPBACK else name
+    return name if _PLAIN_INTERFACE.match(name) else '"%s"' % name
+
+
+def match_text(family: t.Optional[int], protocol: t.Optional[int]) -> str:
+    """Return the words about the family and the protocol."""
+    words = []
+    if family is not None:
+        words.append("inet" if family == 4 else "inet6")
+    if protocol is not None:
+        words.append("proto %s" % _PROTOCOLS.get(protocol, protocol))
     return " ".join(words)
 
 
-def hosts_text(rule: Rule) -> str:
-    """Return the words about addresses and ports."""
-    words = ["from", _addresses(rule, rule.source)]
-    if rule.source_ports:
+def hosts_text(rule: t.Union[Rule, NatRule], name: t.Callable[[Addresses], str]) -> str:
+    """Return the words about addresses and ports.
+
+    :param name: returns the name of the table that holds a long or negated list.
+    """
+    words = ["from", _addresses(rule, rule.source, name)]
+    if isinstance(rule, Rule) and rule.source_ports:
         words.append("port " + _ports(rule.source_ports))
-    words += ["to", _addresses(rule, rule.destination)]
+    words += ["to", _addresses(rule, rule.destination, name)]
     if rule.ports:
         words.append("port " + _ports(rule.ports))
     return " ".join(words)
 
 
-def _addresses(rule: Rule, addresses: Addresses) -> str:
+def types_text(rule: Rule) -> str:
+    """Return the words about ICMP types."""
+    if not rule.icmp_types:
+        return ""
+    word = "icmp-type" if rule.protocol == ICMP else "icmp6-type"
+    return "%s %s" % (word, _list([str(one) for one in rule.icmp_types]))
+
+
+def _addresses(rule: t.Union[Rule, NatRule], addresses: Addresses, name: t.Callable[[Addresses], str]) -> str:
     if addresses.any:
         return "any"
     if addresses.family != rule.family:
         raise HoldfastError("An IPv%s address does not belong into this rule: %s" % (addresses.family, rule.describe()))
     sign = "! " if addresses.negated else ""
     if needs_table(addresses):
-        return "%s<%s>" % (sign, table_name(addresses))
+        return "%s<%s>" % (sign, name(addresses))
     return sign + _list([network_text(one) for one in addresses.networks])
 
 
@@ -148,5 +193,6 @@ def _list(items: t.Sequence[str]) -> str:
     return items[0] if len(items) == 1 else "{ %s }" % ", ".join(items)
 
 
-def _fits_label(comment: str) -> bool:
+def fits_label(comment: str) -> bool:
+    """Return whether a comment can be a label: pf reads $ as a macro and ends the label at a quote."""
     return 0 < len(comment) <= MAX_LABEL and comment.isascii() and comment.isprintable() and not any(c in comment for c in "\"'\\$")

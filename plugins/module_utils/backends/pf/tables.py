@@ -27,10 +27,10 @@ def needs_table(addresses: Addresses) -> bool:
     return len(addresses.networks) > (1 if addresses.negated else INLINE)
 
 
-def table_name(addresses: Addresses) -> str:
+def table_name(addresses: Addresses, prefix: str = PREFIX) -> str:
     """Return the name of the table with exactly these networks (at most 31 characters)."""
     words = " ".join(network_text(one) for one in addresses.networks)
-    return PREFIX + hashlib.sha256(words.encode("ascii")).hexdigest()[:12]
+    return prefix + hashlib.sha256(words.encode("ascii")).hexdigest()[:12]
 
 
 def table_line(addresses: Addresses) -> str:

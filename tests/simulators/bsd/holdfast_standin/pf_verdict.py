@@ -5,7 +5,7 @@
 
 The last matching rule decides unless an earlier one says ``quick``; no match passes.  Anchors are evaluated in place.  A ``pass`` rule
 keeps state by default, and a packet of a known state passes without any rule: give the packets that came before as ``earlier``, or ask a
-``Machine``, which remembers. The lines of ``nat`` and ``rdr`` translate before the rules are asked, and the first of them that matches does.
+``Machine``, which remembers.  The first line of ``nat`` and ``rdr`` that matches translates, before the rules are asked.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ NAT = {
     "openbsd": "block\npass in on em1\nmatch out on em0 inet from 10.0.0.0/24 nat-to (em0:0)\npass out on em0 from (em0)\n",
 }
 RDR = {
-    "freebsd": "rdr on em0 inet proto tcp to port 80 -> 10.0.0.5 port 8080\nblock\npass in on em0 proto tcp to 10.0.0.5 port 8080\npass out on em1\n",
+    "freebsd": "rdr on em0 inet proto tcp to port 80 -> 10.0.0.5 port 8080\nblock\n"
+    "pass in on em0 proto tcp to 10.0.0.5 port 8080\npass out on em1\n",
     "openbsd": "block\nmatch in on em0 inet proto tcp to port 80 rdr-to 10.0.0.5 port 8080\n"
     "pass in on em0 proto tcp to 10.0.0.5 port 8080\npass out on em1\n",
 }

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of a policy as lines of pf.conf.
+
+Pure: touches nothing. Known connections pass by their states before any rule is asked, so every allow keeps state: a stateless one for
+any packet (``flags any``), a stateful one only for the first of a connection (``flags S/SA``). Only TCP has such flags: for other
+protocols there is no packet that neither opens a connection nor belongs to one, and stateful makes no difference.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ...policy.addresses import Addresses, network_text
+from ...policy.protocols import ICMPV6, TCP
+from ...policy.rule import Rule
+from ..base import GUARD_MARK
+from .policy_forwarding import FORWARD, HOST
+from .render import LOOPBACK, LOOPBACK_NAME, head_text, hosts_text, types_text
+from .tables import table_name
+
+LOOPBACK_COMMENT = GUARD_MARK + "loopback"
+KNOWN_COMMENT = GUARD_MARK + "known connections"
+#: What the names of our tables start with; those of single rules (see ``tables``) are others, so that each can go without the other.
+PREFIX = "hfp_"
+#: Protocols whose packets always carry an option of IP that pf stops otherwise: IGMP, and multicast listener discovery of ICMPv6.
+_IGMP = 2
+_LISTENERS = frozenset({130, 131, 132, 143})
+_EVERYTHING = "from any to any"
+
+
+class TableBook:
+    """The tables that lines name, each once."""
+
+    def __init__(self) -> None:
+        self._known: t.Dict[str, Addresses] = {}
+        self._defined: t.Set[str] = set()
+
+    def name(self, addresses: Addresses) -> str:
+        """Return the name of the table with exactly these networks, and note that it is needed."""
+        name = table_name(addresses, PREFIX)
+        self._known[name] = addresses
+        return name
+
+    def definitions(self) -> t.List[str]:
+        """Return the lines that define the tables that were named since the last time."""
+        missing = [name for name in self._known if name not in self._defined]
+        self._defined.update(missing)
+        return ["table <%s> const { %s }" % (name, ", ".join(network_text(one) for one in self._known[name].networks)) for name in missing]
+
+
+def as_kept(rule: Rule) -> Rule:
+    """Return a rule of a policy as pf keeps it."""
+    changes: t.Dict[str, t.Any] = {}
+    if rule.stateful and rule.protocol not in (TCP, None):
+        changes["stateful"] = False
+    if rule.interface == LOOPBACK and rule.comment != LOOPBACK_COMMENT:
+        changes["interface"] = LOOPBACK_NAME
+    return replace(rule, **changes) if changes else rule
+
+
+def policy_line(rule: Rule, book: TableBook, scoped: bool = False) -> str:
+    """Return the line of a rule.
+
+    :param scoped: whether the lines of ``in`` and ``out`` say that they are not about forwarded packets, because these still pass by.
+    """
+    hosts = hosts_text(rule, book.name)
+    line = "%s %s" % (head_text(rule), "all" if hosts == _EVERYTHING else hosts)
+    if rule.icmp_types:
+        line += " " + types_text(rule)
+    flags = rule.protocol == TCP or rule.protocol is None
+    if rule.action != "allow":
+        line += " flags S/SA" if rule.stateful and flags else ""
+    elif rule.comment == LOOPBACK_COMMENT:
+        # The host's talk with itself may be older than pf: a state from the middle of a connection knows too little about it.
+        line += " no state"
+    elif flags:
+        line += " flags S/SA keep state" if rule.stateful else " flags any keep state"
+    else:
+        line += " keep state"
+    if rule.action == "allow" and _carries_options(rule):
+        line += " allow-opts"
+    if rule.comment is not None:
+        line += ' label "%s"' % rule.comment
+    if rule.direction == "forward":
+        line += " tagged " + FORWARD
+    elif scoped:
+        line += " tagged " + HOST if rule.direction == "in" else " ! tagged " + FORWARD
+    return line
+
+
+def _carries_options(rule: Rule) -> bool:
+    if rule.protocol == ICMPV6:
+        return not rule.icmp_types or not _LISTENERS.isdisjoint(rule.icmp_types)
+    return rule.protocol is None or rule.protocol == _IGMP

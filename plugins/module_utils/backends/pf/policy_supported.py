@@ -1,0 +1,130 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a policy pf cannot carry exactly, and why.
+
+Pure: touches nothing.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ...policy.nat import DESTINATION_KINDS, NatRule
+from ...policy.policy import ANY_DIRECTION, NativeLines, Policy
+from ...policy.protocols import TCP, UDP, protocol_name
+from ...policy.rule import DIRECTIONS, Rule
+from ..base import GUARD_MARK, Unsupported
+from .dialect import Dialect
+from .parse import DECIDING, NAME
+from .render import fits_label, odd_interface, unsupported, unsupported_log
+from .statements import split
+
+_KINDS_OF_LINES = (*DECIDING, "table", "macro")
+
+
+def policy_unsupported(policy: Policy, dialect: Dialect) -> t.Tuple[Unsupported, ...]:
+    """Return everything in a policy that a system's pf cannot carry; each place starts with the rule's."""
+    found: t.List[Unsupported] = []
+    for number, rule in enumerate(policy.guard):
+        found += _placed("guard[%d]" % number, _unsupported_guard(rule))
+    for number, rule in enumerate(policy.rules):
+        refused = _unsupported_rule(rule, policy.nat, dialect)
+        if refused:
+            found += _placed(policy.label(number), refused)
+    for number, one in enumerate(policy.nat):
+        place = policy.nat_labels[number] if number < len(policy.nat_labels) else "nat[%d]" % number
+        found += _placed(place, _unsupported_nat(one))
+    found += _placed("logging", unsupported_log(policy.log_denied))
+    return tuple(found + _unsupported_connections(policy) + _unsupported_native(policy))
+
+
+def _placed(place: str, refused: t.Iterable[Unsupported]) -> t.List[Unsupported]:
+    return [Unsupported("%s.%s" % (place, one.field), one.value, one.reason) for one in refused]
+
+
+def _unsupported_rule(rule: Rule, nat: t.Sequence[NatRule], dialect: Dialect) -> t.List[Unsupported]:
+    found: t.List[Unsupported] = []
+    if rule.direction == "forward" and not dialect.tells_forwarding:
+        reason = "pf of this system cannot tell a forwarded packet from one to the host; it asks about it as in and as out"
+        found.append(Unsupported("direction", "forward", reason))
+    found += unsupported(rule if rule.direction != "forward" else replace(rule, direction="in"))
+    if rule.comment is not None and rule.comment.startswith(GUARD_MARK):
+        found.append(Unsupported("comment", rule.comment, "comments that begin with '%s' mark the rules that every host gets" % GUARD_MARK))
+    if nat and rule.direction == "out" and (not rule.source.any or rule.source_ports):
+        change = next((one for one in nat if _changes_source(one, rule)), None)
+        if change is not None:
+            reason = "pf asks about a packet that leaves after its source was translated, here by: %s" % change.describe()
+            found.append(Unsupported("source", ",".join(rule.source.words()), reason))
+    return found
+
+
+def _changes_source(one: NatRule, rule: Rule) -> bool:
+    """Return whether a translation may change the source of packets that a rule is about."""
+    if one.kind in DESTINATION_KINDS or not one.families() & rule.families():
+        return False
+    other_interface = one.interface is not None and rule.interface is not None and one.interface != rule.interface
+    other_protocol = one.protocol is not None and rule.protocol is not None and one.protocol != rule.protocol
+    return not other_interface and not other_protocol
+
+
+def _unsupported_guard(rule: Rule) -> t.List[Unsupported]:
+    if rule.comment is None or not rule.comment.startswith(GUARD_MARK):
+        return [Unsupported("comment", str(rule.comment), "a guard rule has a comment that begins with '%s'" % GUARD_MARK)]
+    if rule.direction == "forward" and not rule.established:
+        return [Unsupported("direction", "forward", "the guard of forwarded packets is the known connections alone")]
+    return list(unsupported(replace(rule, established=False, direction="in")))
+
+
+def _unsupported_nat(one: NatRule) -> t.List[Unsupported]:
+    found: t.List[Unsupported] = []
+    if one.protocol == 0:
+        found.append(Unsupported("protocol", "0", "pf takes protocol 0 for any protocol"))
+    if one.protocol not in (TCP, UDP):
+        reason = "pf has ports for tcp and udp only, not for %s" % protocol_name(one.protocol)
+        if one.ports:
+            found.append(Unsupported("port", ",".join(str(span) for span in one.ports), reason))
+        if one.to_port is not None:
+            found.append(Unsupported("to_port", str(one.to_port), reason))
+    if one.kind == "masquerade" and one.interface is None:
+        found.append(Unsupported("interface", "(nothing)", "pf has to be told whose address packets get"))
+    if one.interface is not None and odd_interface(one.interface):
+        found.append(Unsupported("interface", one.interface, "pf does not take this for the name of one interface"))
+    if one.comment is not None and not fits_label(one.comment):
+        found.append(Unsupported("comment", one.comment, "pf keeps a comment as a label: ASCII without quotes, backslashes and $"))
+    return found
+
+
+def _unsupported_connections(policy: Policy) -> t.List[Unsupported]:
+    """Return what hinders that known connections pass by their states, before any rule."""
+    found = []
+    for direction in DIRECTIONS:
+        if policy.defaults[direction] == "unmanaged":
+            continue
+        before: t.List[Rule] = []
+        for rule in policy.list_for(direction):
+            if rule.established and replace(rule, comment=None) == Rule("allow", direction, protocol=None, established=True):
+                break
+            before.append(rule)
+        else:
+            before.append(Rule("deny", direction))
+        if any(rule.action != "allow" or rule.log is not None for rule in before):
+            reason = "pf passes the packets of known connections before it asks any rule, so they have to come first in the policy"
+            found.append(Unsupported("guard", direction, reason))
+    return found
+
+
+def _unsupported_native(policy: Policy) -> t.List[Unsupported]:
+    found = []
+    lines = policy.native.get(NAME, NativeLines())
+    for place, side in (("before", lines.before), ("after", lines.after)):
+        for direction, given in side.items():
+            if direction != ANY_DIRECTION:
+                found.append(Unsupported("native.pf.%s" % place, direction, "pf has one list for all directions"))
+            for number, line in enumerate(given):
+                pieces = split(line + "\n")
+                if len(pieces) != 1 or pieces[0].kind not in _KINDS_OF_LINES or (pieces[0].words is None and "$" not in line):
+                    reason = "only single lines of the filter section, tables and macros can stand between the rules of a policy"
+                    found.append(Unsupported("native.pf.%s[%d]" % (place, number), line, reason))
+    return found
