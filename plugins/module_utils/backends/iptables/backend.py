@@ -17,9 +17,9 @@ from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ...policy.rule import DIRECTIONS, Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
+from ..collecting import uncollected
 from ..ruleset import Chain, Edit, Entry, Ruleset
 from . import render
-from .collecting import uncollected
 from .commands import command_lines, parse_commands
 from .draft import Draft, Key, rebuild_input
 from .edits import edit_rule, remove_entry
