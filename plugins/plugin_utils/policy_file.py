@@ -21,13 +21,15 @@ MAX_BYTES = 16 << 20
 _VAULT = "$ANSIBLE_VAULT;"
 
 
-def load_policy_file(path: str) -> t.Any:
+def load_policy_file(path: str, name: t.Optional[str] = None) -> t.Any:
     """Return the document in a file: a mapping or a list of plain values, not yet parsed as a policy.
+
+    ``name`` is what errors call the file, where it is a copy (decrypted) of the one that people know.
 
     :raises PolicyError: when it cannot be read, is too large, encrypted, or not such a document; where a line is at fault, the place is
         ``name:line``.
     """
-    return load_policy_text(read_policy_text(path), os.path.basename(path))
+    return load_policy_text(read_policy_text(path), name or os.path.basename(path))
 
 
 def load_policy_text(text: str, name: str = "policy") -> t.Any:
@@ -89,6 +91,12 @@ def line_of(text: str, place: str, root: str = "policy") -> t.Optional[int]:
         return _Lines(text, place).find(root)
     except yaml.YAMLError:
         return None
+
+
+def with_line(error: PolicyError, text: str, name: str) -> PolicyError:
+    """Return the error of a document with its line in the text it came from: ``policy.rules[3].port (site.yml:17): found ...``."""
+    line = line_of(text, error.place)
+    return error if line is None else error.at("%s (%s:%d)" % (error.place, name, line))
 
 
 class _Lines:

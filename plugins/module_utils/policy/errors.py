@@ -62,12 +62,11 @@ class PolicyError(HoldfastError):
             if inner == key or inner.startswith((key + "[", key + ".")):
                 inner = written + inner[len(key) :]
                 break
-        return PolicyError(
-            "%s%s%s" % (place, "" if inner.startswith("[") or not inner else ".", inner), self._shown(), self.allowed, self.hint
-        )
+        return self.at("%s%s%s" % (place, "" if inner.startswith("[") or not inner else ".", inner))
 
-    def _shown(self) -> _Shown:
-        return _Shown(self.details["found"])
+    def at(self, place: str) -> PolicyError:
+        """Return the same error for another place."""
+        return PolicyError(place, _Shown(self.details["found"]), self.allowed, self.hint)
 
 
 class _Shown(str):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from .errors import PolicyError
 from .nat import NatRule
 from .policy import ManagementAccess, NativeLines, Policy
 from .rule import DIRECTIONS, Rule
@@ -22,17 +23,23 @@ def merge(present: Policy, document: Policy, named_defaults: t.Container[str]) -
     """Return the present policy with the document put into it.
 
     :param named_defaults: the directions whose default the document itself says; the others keep theirs.
+    :raises PolicyError: when the document leaves a direction alone (``unmanaged``) for which the host has rules or lines of ours.
     """
     said = {rule.identity(): rule for rule in document.rules}
     known = {rule.identity() for rule in present.rules}
     rules = [rule for identity, rule in said.items() if identity not in known]
     rules += [_with_words(rule, said.get(rule.identity())) for rule in present.rules]
-    defaults = {
-        direction: document.defaults[direction]
-        if direction in named_defaults or (any(rule.direction == direction for rule in rules) and present.defaults[direction] == "unmanaged")
-        else present.defaults[direction]
-        for direction in DIRECTIONS
-    }
+    native = _merge_native(present.native, document.native)
+    defaults = dict(present.defaults)
+    for direction in DIRECTIONS:
+        used = any(rule.direction == direction for rule in rules) or any(
+            side.get(direction) for lines in native.values() for side in (lines.before, lines.after)
+        )
+        if direction in named_defaults or (used and defaults[direction] == "unmanaged"):
+            defaults[direction] = document.defaults[direction]
+        if used and defaults[direction] == "unmanaged":
+            hint = "the host has rules of this direction; a merge removes none, so use state replaced"
+            raise PolicyError("policy.defaults.%s" % direction, "unmanaged", "allow, deny or reject", hint)
     return replace(
         present,
         rules=tuple(rules),
@@ -40,7 +47,7 @@ def merge(present: Policy, document: Policy, named_defaults: t.Container[str]) -
         defaults=defaults,
         nat=_merge_nat(present.nat, document.nat),
         nat_labels=(),
-        native=_merge_native(present.native, document.native),
+        native=native,
         management=_merge_access(present.management, document.management),
         log_denied=document.log_denied or present.log_denied,
     )

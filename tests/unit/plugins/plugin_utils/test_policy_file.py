@@ -23,6 +23,7 @@ from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_file impo
     line_of,
     load_policy_file,
     load_policy_text,
+    with_line,
 )
 from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import random_policy
 
@@ -191,6 +192,13 @@ def test_a_file_with_a_byte_order_mark(tmp_path):
     assert load_policy_file(str(path)) == {"rules": []}
 
 
+def test_errors_call_a_copy_what_people_call_the_file(tmp_path):
+    path = tmp_path / "tmpx1y2"
+    path.write_text("rules: [\n")
+    with pytest.raises(PolicyError, match=r"^site\.yml:"):
+        load_policy_file(str(path), "site.yml")
+
+
 def test_an_encrypted_file_is_known():
     assert is_encrypted("$ANSIBLE_VAULT;1.1;AES256\n")
     assert not is_encrypted("rules: []\n")
@@ -235,6 +243,9 @@ def test_the_error_of_a_document_has_its_line():
     with pytest.raises(PolicyError) as caught:
         parse_policy(load_policy_text(DOCUMENT))
     assert line_of(DOCUMENT, caught.value.place) == 7
+    told = with_line(caught.value, DOCUMENT, "site.yml")
+    assert told.msg.startswith("policy.rules[0].port[2] (site.yml:7): found 99999; allowed: a port number")
+    assert with_line(PolicyError("elsewhere", 1, "x"), DOCUMENT, "site.yml").place == "elsewhere"
 
 
 def test_ten_thousand_rules_are_loaded_in_little_time():
