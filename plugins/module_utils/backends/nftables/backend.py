@@ -16,6 +16,7 @@ from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ...policy.rule import Rule
 from ..base import Backend, Sighting, Snapshot, Transaction, Unsupported
+from ..collecting import uncollected
 from ..ruleset import Chain, Edit, Entry, Ruleset
 from .flush import plan_flush
 from .listing import Table, TableKey, parse_listing
@@ -82,6 +83,7 @@ class Nftables(Backend):
         names = ", ".join("%s %s" % key for key in used)
         return Sighting(self.NAME, True, bool(used), "filter chains in table %s" % names if used else "no filter chains of its own")
 
+    @uncollected
     def read(self) -> NftRuleset:
         for _attempt in range(3):
             tables = in_order(parse_listing(self._list("-s", "-a")))
@@ -128,12 +130,15 @@ class Nftables(Backend):
     def policy_unsupported(self, policy: Policy, layout: str = "auto") -> t.Tuple[Unsupported, ...]:
         return policy_unsupported(policy)
 
+    @uncollected
     def render_policy(self, policy: Policy, layout: str = "auto") -> str:
         return program_text(build_program(policy, layout))
 
+    @uncollected
     def parse_policy(self, text: str) -> Policy:
         return policy_of_text(text)
 
+    @uncollected
     def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
         table = _ours(ruleset).tables.table(OWN_TABLE)
         return policy_of_table(table) if table is not None and holds_policy(table) else None
@@ -141,12 +146,14 @@ class Nftables(Backend):
     def own_listing(self, ruleset: Ruleset) -> str:
         return _text(_ours(ruleset).tables.table(OWN_TABLE))
 
+    @uncollected
     def live_text(self, whole: bool = False) -> str:
         if whole:
             return in_order(parse_listing(self._list("-s"))).text()
         result = self.host.run(["nft", "-s", "list", "table", *OWN_TABLE])
         return _text(in_order(parse_listing(result.out)).table(OWN_TABLE)) if result.ok else ""
 
+    @uncollected
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         return plan_policy(self.host, _ours(ruleset), wanted, layout, alone)
 

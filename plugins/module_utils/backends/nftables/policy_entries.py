@@ -55,7 +55,7 @@ def entries_of_chain(block: Block, directions: t.Sequence[str], table: Table) ->
     Lines that lead into maps and chains of a compiled policy are one entry together, which says in rules what they decide.
     """
     native = ["jump %s_%s" % (block.name, name[len(LAID) :]) for name in (BEFORE, AFTER)]
-    compiled = [number for number, rule in enumerate(block.rules) if _leads(rule.text) and rule.text not in native]
+    compiled = [number for number, rule in enumerate(block.rules) if leads_on(rule.text) and rule.text not in native]
     if not compiled or block.base or len(directions) != 1:
         return entries_of_lines(block.rules, directions)
     first, end = compiled[0], compiled[-1] + 1
@@ -67,5 +67,6 @@ def entries_of_chain(block: Block, directions: t.Sequence[str], table: Table) ->
     return [*entries_of_lines(block.rules[:first], directions), laid, *entries_of_lines(block.rules[end:], directions)]
 
 
-def _leads(text: str) -> bool:
-    return any(word in text.replace(_COUNTING, "") for word in _LEADING)
+def leads_on(text: str) -> bool:
+    """Return whether a line looks something up in a set or map of a compiled policy, or leads into one of its chains."""
+    return LAID in text and any(word in text.replace(_COUNTING, "") for word in _LEADING)

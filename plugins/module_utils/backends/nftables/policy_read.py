@@ -23,6 +23,7 @@ from .meaning import Unread, understand
 from .names import HOOK_OF, OWN_TABLE
 from .parse import hook_of
 from .policy_build import NATIVE
+from .policy_entries import leads_on
 from .policy_layout import read_laid
 from .policy_lines import rules_of_lines
 from .policy_nat import HOOKS, nat_of_line
@@ -143,7 +144,11 @@ class _Reader:
         if lines[start:end] and lines[end - 1] == "jump " + after:
             self.after[direction] = tuple(rule.text for rule in self._chain(after).rules)
             end -= 1
-        self._sort(read_laid(direction, lines[start:end], self._table))
+        laid = lines[start:end]
+        if any(map(leads_on, laid)):
+            self._sort(read_laid(direction, laid, self._table))
+        else:
+            self._sort(rules_of_lines(laid, direction))
 
     def _sort(self, rules: t.Iterable[Rule]) -> None:
         for rule in rules:
