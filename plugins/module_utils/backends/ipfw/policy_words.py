@@ -29,7 +29,7 @@ KNOWN = GUARD_MARK + "known connections"
 LOOPBACK_MARK = GUARD_MARK + "loopback"
 DEFAULT_MARK = GUARD_MARK + "default "
 #: Behind the default of forward, where known connections do not pass either.
-NONE_KNOWN = ", none known"
+NONE_KNOWN = " (none known)"
 UNMANAGED_MARK = GUARD_MARK + "unmanaged "
 FORWARDED, ARRIVING, ANSWERS, QUESTIONS = (GUARD_MARK + word for word in ("forwarded", "arriving", "answers", "no answers"))
 NATIVE_MARK = GUARD_MARK + "native "

@@ -105,7 +105,10 @@ def conversations(draw, directions=("in", "out", "forward"), any_destination=Fal
     found = draw(st.lists(packets(directions, any_destination), min_size=1, max_size=4))
     for _more in range(draw(st.integers(0, 3))):
         one = draw(st.sampled_from(found))
-        found.append(draw(st.sampled_from([one, one.back(), replace(one, opens=False), replace(one.back(), opens=True)])))
+        again = draw(st.sampled_from([one, one.back(), replace(one, opens=False), replace(one.back(), opens=True)]))
+        if again.icmp_type is not None and draw(st.booleans()):
+            again = replace(again, icmp_type=draw(st.sampled_from(TYPES[again.protocol])))
+        found.append(again)
     return found
 
 

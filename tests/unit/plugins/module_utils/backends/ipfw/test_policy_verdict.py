@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.policy_render import policy_unsupported, render_policy
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy import Policy
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.ipfw.policy_packets import (
     HOST,
+    Flying,
     Kernel,
     Model,
     conversations,
 )
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import rule
+from ansible_collections.holdfast.firewall.tests.unit.policy_generator import standard_guard
 from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policies
 
 from holdfast_standin.ipfw_verdict import ipfw_rules  # isort: skip  # on the path since standin_host
@@ -39,7 +46,7 @@ def check(policy, packets, layout):
 
 
 @given(policies(forward=False, **WORDS), conversations(any_destination=True), st.sampled_from(["rules", "compiled"]))
-@settings(max_examples=150)
+@settings(max_examples=120)
 def test_packets_of_hosts_are_decided_as_the_model_says_and_nothing_is_forwarded(policy, packets, layout):
     assume(not policy_unsupported(policy))
     check(policy, packets, layout)
@@ -49,7 +56,78 @@ def test_packets_of_hosts_are_decided_as_the_model_says_and_nothing_is_forwarded
     policies(**dict(WORDS, families=(6,))) | policies(**dict(WORDS, protocols=(6,))),
     conversations(), st.sampled_from(["rules", "compiled"]),
 )  # fmt: skip
-@settings(max_examples=150)
+@settings(max_examples=120)
 def test_forwarded_packets_are_told_from_those_of_the_host(policy, packets, layout):
     assume(not policy_unsupported(policy))
     check(policy, packets, layout)
+
+
+PING = Flying("out", 1, "10.1.2.3", "198.51.100.2", icmp_type=8, leaving="em0")
+WEB = Flying("out", 6, "10.1.2.3", "198.51.100.2", 40000, 443, leaving="em0")
+
+
+@pytest.mark.parametrize("protocol, ask, answer, others", [(1, 8, 0, (3, 5, 8, 11, 13)), (58, 128, 129, (1, 2, 128, 137))])
+def test_a_ping_lets_its_answer_in_and_no_other_message(protocol, ask, answer, others):
+    kernel = Kernel(loaded(Policy(guard=standard_guard())))
+    ends = ("10.1.2.3", "198.51.100.2") if protocol == 1 else ("2001:db8::7", "2001:db8:1::1")
+    ping = Flying("out", protocol, *ends, icmp_type=ask, leaving="em0")
+    assert not kernel.allows(replace(ping.back(), icmp_type=answer))
+    assert kernel.allows(ping)
+    assert kernel.allows(replace(ping.back(), icmp_type=answer))
+    for other in others:
+        assert not kernel.allows(replace(ping.back(), icmp_type=other))
+
+
+def test_an_icmp_error_is_left_to_the_rules():
+    error = Flying("in", 1, "198.51.100.2", "10.1.2.3", icmp_type=3, arriving="em0")
+    for rules, allowed in (((), False), ((rule(protocol="icmp", icmp_type=3),), True)):
+        kernel = Kernel(loaded(Policy(rules=rules, guard=standard_guard())))
+        assert kernel.allows(WEB)
+        assert kernel.allows(error) == allowed
+
+
+def test_a_rule_for_the_host_opens_no_way_through_it():
+    policy = Policy(rules=(rule(port=80), rule(port=80, direction="out"), rule(protocol="udp", port=53)), guard=standard_guard())
+    for more in ((), (rule(direction="forward", port=443),)):
+        kernel = Kernel(loaded(replace(policy, rules=policy.rules + more)))
+        for protocol, port in ((6, 80), (17, 53)):
+            through = Flying("forward", protocol, "198.51.100.2", "172.16.0.1", 40000, port, arriving="em0", leaving="em1")
+            for _again in range(2):
+                assert not kernel.allows(through)
+                assert not kernel.allows(through.back())
+
+
+def test_a_rule_for_what_goes_through_lets_nothing_into_the_host():
+    rules = (rule(direction="forward", port=80), rule(direction="forward", protocol="any", family="ipv6"))
+    kernel = Kernel(loaded(Policy(rules=rules, guard=standard_guard())))
+    through = Flying("forward", 6, "198.51.100.2", "172.16.0.1", 40000, 80, arriving="em0", leaving="em1")
+    assert kernel.allows(through)
+    assert kernel.allows(through.back())
+    for destination in ("10.1.2.3", "192.0.2.7"):
+        assert not kernel.allows(replace(through, direction="in", destination=destination, leaving=None))
+    for destination in ("10.1.2.255", "255.255.255.255", "224.0.0.251"):
+        assert not kernel.allows(Flying("in", 17, "198.51.100.2", destination, 40000, 80, arriving="em0"))
+    for destination in ("2001:db8::7", "ff02::fb"):
+        assert not kernel.allows(Flying("in", 17, "2001:db8::8", destination, 40000, 80, arriving="em0"))
+
+
+def test_a_stateful_allow_of_any_protocol_passes_no_tcp_from_the_middle():
+    kernel = Kernel(loaded(Policy(rules=(rule(protocol="any", source="198.51.100.0/24", stateful=True),), guard=standard_guard())))
+    one = Flying("in", 6, "198.51.100.2", "10.1.2.3", 40000, 9, opens=False, arriving="em0")
+    assert not kernel.allows(one)
+    assert kernel.allows(replace(one, opens=True))
+    assert kernel.allows(one)
+    assert kernel.allows(replace(one, protocol=17))
+
+
+def test_a_direction_that_is_left_alone_meets_the_rules_of_others():
+    guard = tuple(one for one in standard_guard() if one.direction != "out")
+    policy = Policy(rules=(rule(port=80),), defaults={"in": "deny", "out": "unmanaged", "forward": "deny"}, guard=guard)
+    text = render_policy(policy) + "add 60000 deny udp from any to any out\nadd 60001 allow ip from any to any out\n"
+    rules, outcome = ipfw_rules(text, HOST, strict=True)
+    assert outcome.rc == 0
+    kernel = Kernel(rules)
+    assert kernel.allows(WEB)
+    assert not kernel.allows(replace(WEB, protocol=17))
+    assert not kernel.allows(replace(WEB.back(), source_port=9))
+    assert not kernel.allows(replace(WEB, direction="forward", source="172.16.0.1", arriving="em1"))
