@@ -26,133 +26,116 @@ FAMILY, PROTOCOL, ARRIVING, LEAVING = "family", "protocol", "arriving", "leaving
 WITH_PORTS = (TCP, UDP, SCTP)
 
 Footprint = t.Tuple[Interval, ...]
+#: For some dimensions of packets (see ``analysis.boxes``) the interval that they are in.
+Region = t.Mapping[int, Interval]
 
 _PORTS = boxes.PORT_TOP + 1
 _FIRST_V6 = boxes.IPV4_TOP + 1
 _OTHER = len(WITH_PORTS) * _PORTS
 ADDRESS_END = _FIRST_V6 + boxes.ADDRESS_TOP
-ENDS = {SOURCE: ADDRESS_END, DESTINATION: ADDRESS_END, PORT: _OTHER + 255}
-_ALL_ADDRESSES: Footprint = ((0, ADDRESS_END),)
-#: The footprint of a rule that an axis does not tell anything about; always these very objects.
-WHOLE: t.Dict[str, Footprint] = {SOURCE: _ALL_ADDRESSES, DESTINATION: _ALL_ADDRESSES, PORT: ((0, ENDS[PORT]),)}
+#: Coordinates at which a packet's family or protocol changes: no cell reaches across.
+BREAKS = {SOURCE: (_FIRST_V6,), DESTINATION: (_FIRST_V6,), PORT: tuple(_PORTS * number for number in range(1, len(WITH_PORTS) + 1))}
+#: The coordinate behind the last one that is told apart: protocols without ports are not.
+ENDS = {SOURCE: ADDRESS_END + 1, DESTINATION: ADDRESS_END + 1, PORT: _OTHER}
 
-_IPV4_ONLY = ((0, 0),)
-_IPV6_ONLY = ((1, 1),)
-_ALL_IPV4 = ((0, boxes.IPV4_TOP),)
-_ALL_IPV6 = ((_FIRST_V6, ADDRESS_END),)
-_ANY_ADDRESS = ((0, boxes.ADDRESS_TOP),)
-_ANY_PORT = ((0, boxes.PORT_TOP),)
-_ANY_PROTOCOL = ((0, 255),)
+_DIMENSION = {SOURCE: boxes.SOURCE, DESTINATION: boxes.DESTINATION}
+_IPV4, _IPV6 = (0, 0), (1, 1)
+_ANY_ADDRESS = (0, boxes.ADDRESS_TOP)
+_ANY_PORT = (0, boxes.PORT_TOP)
+_ANY_PROTOCOL = (0, 255)
 
 
-def footprint(sides: Sides, axis: str) -> Footprint:
-    """Return the coordinates that packets in these sides can have on an axis."""
+def footprint(sides: Sides, axis: str) -> t.Optional[Footprint]:
+    """Return the coordinates that packets in these sides can have on an axis; None where the axis does not tell them apart.
+
+    That is a rule that asks for no address or port there, or (``PORT``) for a protocol without ports.
+    """
     if axis == PORT:
         return _on_ports(sides[boxes.PROTOCOL], sides[boxes.PORT])
-    return _on_addresses(sides[boxes.FAMILY], sides[boxes.SOURCE if axis == SOURCE else boxes.DESTINATION])
+    return _on_addresses(sides[boxes.FAMILY], sides[_DIMENSION[axis]])
 
 
-def address_place(coordinate: int) -> t.Tuple[int, int]:
-    """Return the family (4 or 6) and the address number of a coordinate on an address axis."""
+def place_of(axis: str, coordinate: int) -> t.Tuple[int, int]:
+    """Return the family or protocol, and the address or port, of a coordinate below the end of an axis."""
+    if axis == PORT:
+        return WITH_PORTS[coordinate // _PORTS], coordinate % _PORTS
     return (4, coordinate) if coordinate < _FIRST_V6 else (6, coordinate - _FIRST_V6)
 
 
-def address_coordinate(family: int, number: int) -> int:
-    """Return where an address stands on an address axis."""
-    return number if family == 4 else number + _FIRST_V6
+def coordinate_of(axis: str, kind: int, number: int) -> t.Optional[int]:
+    """Return the coordinate of an address (``kind`` is its family) or port (its protocol), or None where the axis has none."""
+    if axis == PORT:
+        return WITH_PORTS.index(kind) * _PORTS + number if kind in WITH_PORTS else None
+    return number if kind == 4 else number + _FIRST_V6
 
 
-def port_place(coordinate: int) -> t.Tuple[int, t.Optional[int]]:
-    """Return the protocol and the port of a coordinate on the axis ``PORT``; the port is None for protocols without ports there."""
-    if coordinate >= _OTHER:
-        return coordinate - _OTHER, None
-    return WITH_PORTS[coordinate // _PORTS], coordinate % _PORTS
+def cell_region(axis: str, low: int, high: int) -> Region:
+    """Return where the packets of a cell are."""
+    kind, first = place_of(axis, low)
+    last = first + high - low
+    if axis == PORT:
+        return {boxes.PROTOCOL: (kind, kind), boxes.PORT: (first, last)}
+    if kind == 4 and last == boxes.IPV4_TOP:
+        last = boxes.ADDRESS_TOP  # as boxes say it
+    return {boxes.FAMILY: _IPV4 if kind == 4 else _IPV6, _DIMENSION[axis]: (first, last)}
 
 
-def port_coordinate(protocol: int, port: t.Optional[int]) -> int:
-    """Return where a packet of a protocol stands on the axis ``PORT``."""
-    if protocol in WITH_PORTS:
-        return WITH_PORTS.index(protocol) * _PORTS + (port or 0)
-    return _OTHER + protocol
+def fork_region(kind: str, coordinate: int) -> Region:
+    """Return where the packets of a branch are."""
+    if kind == FAMILY:
+        return {boxes.FAMILY: _IPV4 if coordinate == 4 else _IPV6}
+    dimension = {PROTOCOL: boxes.PROTOCOL, ARRIVING: boxes.ARRIVING, LEAVING: boxes.LEAVING}[kind]
+    return {dimension: (coordinate, coordinate)}
 
 
-def family_ends(family: int) -> t.Tuple[int, int]:
-    """Return the first and the last coordinate of a family on an address axis."""
-    return (0, boxes.IPV4_TOP) if family == 4 else (_FIRST_V6, ADDRESS_END)
-
-
-def protocol_ends(protocol: int) -> t.Tuple[int, int]:
-    """Return the first and the last coordinate of a protocol on the axis ``PORT``."""
-    if protocol in WITH_PORTS:
-        start = WITH_PORTS.index(protocol) * _PORTS
-        return start, start + _PORTS - 1
-    return _OTHER + protocol, _OTHER + protocol
-
-
-def stretches(axis: str, low: int, high: int) -> t.List[t.Tuple[int, int, int]]:
-    """Cut an interval where its packets change their family (address axes) or protocol (``PORT``).
-
-    :returns: family or protocol, first and last address or port; for a protocol without ports 0 and 0.
-    """
-    found = []
-    if axis != PORT:
-        if low < _FIRST_V6:
-            found.append((4, low, min(high, boxes.IPV4_TOP)))
-        if high >= _FIRST_V6:
-            found.append((6, max(low, _FIRST_V6) - _FIRST_V6, high - _FIRST_V6))
-        return found
-    for number, protocol in enumerate(WITH_PORTS):
-        start = number * _PORTS
-        if low < start + _PORTS and high >= start:
-            found.append((protocol, max(low, start) - start, min(high, start + boxes.PORT_TOP) - start))
-    found.extend((one - _OTHER, 0, 0) for one in range(max(low, _OTHER), high + 1))
+def within(sides: Sides, region: Region) -> t.Optional[Sides]:
+    """Return the part of sides that lies in a region, or None when there is none."""
+    found = sides
+    for dimension, (low, high) in region.items():
+        side = sides[dimension]
+        if side[0][0] < low or side[-1][1] > high:
+            side = clipped(side, low, high)
+            if not side:
+                return None
+            found = (*found[:dimension], side, *found[dimension + 1 :])
     return found
 
 
+def narrowed(region: Region, more: Region) -> Region:
+    """Return the region that is in both."""
+    both = dict(region)
+    for dimension, (low, high) in more.items():
+        first, last = region.get(dimension, (low, high))
+        both[dimension] = (max(low, first), min(high, last))
+    return both
+
+
+def covers(wide: Sides, narrow: Sides) -> bool:
+    """Return whether every packet in ``narrow`` is in ``wide``."""
+    for one, other in zip(wide, narrow):
+        if one is not other and one != other and not all(any(first <= low and high <= last for first, last in one) for low, high in other):
+            return False
+    return True
+
+
 def clipped(intervals: Footprint, low: int, high: int) -> Footprint:
-    """Return the part of a footprint between two coordinates, both included."""
-    if intervals[0][0] >= low and intervals[-1][1] <= high:
-        return intervals
+    """Return the part of some intervals between two numbers, both included."""
     return tuple((max(first, low), min(last, high)) for first, last in intervals if first <= high and last >= low)
 
 
-def meets(intervals: Footprint, low: int, high: int) -> bool:
-    """Return whether a footprint has a coordinate between two, both included."""
-    if len(intervals) == 1:
-        return intervals[0][0] <= high and intervals[0][1] >= low
-    return any(first <= high and last >= low for first, last in intervals)
-
-
-def holds(intervals: Footprint, low: int, high: int) -> bool:
-    """Return whether a footprint has every coordinate between two, both included."""
-    return any(first <= low and high <= last for first, last in intervals)
-
-
-def _on_addresses(families: Footprint, intervals: Footprint) -> Footprint:
-    if families == _IPV4_ONLY:
-        if intervals == _ANY_ADDRESS:
-            return _ALL_IPV4
-        if intervals[-1][1] <= boxes.IPV4_TOP:
-            return intervals
-        return (*intervals[:-1], (intervals[-1][0], boxes.IPV4_TOP))  # boxes extend what ends at the last IPv4 address
-    if families == _IPV6_ONLY:
-        if intervals == _ANY_ADDRESS:
-            return _ALL_IPV6
+def _on_addresses(families: Footprint, intervals: Footprint) -> t.Optional[Footprint]:
+    if intervals[0] == _ANY_ADDRESS:
+        return None
+    if families[0] == _IPV6:
         return tuple((low + _FIRST_V6, high + _FIRST_V6) for low, high in intervals)
-    if intervals == _ANY_ADDRESS:
-        return _ALL_ADDRESSES
-    return (*_on_addresses(_IPV4_ONLY, intervals), *_on_addresses(_IPV6_ONLY, intervals))
+    # Boxes extend what ends at the last IPv4 address.
+    return intervals if intervals[-1][1] <= boxes.IPV4_TOP else (*intervals[:-1], (intervals[-1][0], boxes.IPV4_TOP))
 
 
-def _on_ports(protocols: Footprint, ports: Footprint) -> Footprint:
-    if protocols == _ANY_PROTOCOL and ports == _ANY_PORT:
-        return WHOLE[PORT]
-    found: t.List[Interval] = []
-    for first, last in protocols:
-        for protocol in range(first, last + 1):
-            if protocol in WITH_PORTS:
-                start = WITH_PORTS.index(protocol) * _PORTS
-                found.extend((low + start, high + start) for low, high in ports)
-            else:
-                found.append((_OTHER + protocol, _OTHER + protocol))
-    return tuple(sorted(found))
+def _on_ports(protocols: Footprint, ports: Footprint) -> t.Optional[Footprint]:
+    if protocols[0][0] != protocols[-1][1] or protocols[0][0] not in WITH_PORTS:
+        return None
+    start = WITH_PORTS.index(protocols[0][0]) * _PORTS
+    if ports[0] == _ANY_PORT:
+        return ((start, start + boxes.PORT_TOP),)
+    return tuple((low + start, high + start) for low, high in ports)

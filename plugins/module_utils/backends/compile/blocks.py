@@ -11,8 +11,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ...analysis.boxes import Sides
+from ...analysis.index import Index
+from .bitsets import bits
 from .effects import Effect
-from .overlap import Overlaps, Prints, bits
 from .tables import Shape
 
 #: With more blocks than this, looking one up after the other is no gain.
@@ -31,25 +33,27 @@ class Block:
 
 
 def blocks_of(
-    shapes: t.Sequence[t.Optional[Shape]], effects: t.Sequence[t.Optional[Effect]], prints: t.Sequence[Prints], most_lines: int
+    shapes: t.Sequence[t.Optional[Shape]], effects: t.Sequence[t.Optional[Effect]], sides: t.Sequence[Sides], most_lines: int, tops: t.Sequence[int]
 ) -> t.Optional[t.List[Block]]:
     """Return the blocks of a list of rules, in the order in which they must decide.
 
     Only rules that share packets and do different things to them keep their order. Returns None when there would be more than MAX_BLOCKS
     blocks, or more than ``most_lines`` rules without a shape.
     """
-    if len(shapes) > 2 * SAMPLE and _gathered(shapes[:SAMPLE], effects[:SAMPLE], prints[:SAMPLE], most_lines) is None:
+    if len(shapes) > 2 * SAMPLE and _gathered(shapes[:SAMPLE], effects[:SAMPLE], sides[:SAMPLE], most_lines, tops) is None:
         return None
-    return _gathered(shapes, effects, prints, most_lines)
+    return _gathered(shapes, effects, sides, most_lines, tops)
 
 
-def conflicts_of(effects: t.Sequence[t.Optional[Effect]], prints: t.Sequence[Prints]) -> t.Callable[[int], int]:
+def conflicts_of(
+    effects: t.Sequence[t.Optional[Effect]], sides: t.Sequence[Sides], tops: t.Sequence[int]
+) -> t.Callable[[int], int]:
     """Return what tells for a rule (by its place) which others must keep their order to it, as a set of bits (itself perhaps among them)."""
     different = different_from(effects)
     if not any(different(one) for one in set(effects)):
         return lambda place: 0
-    index = Overlaps(prints)
-    return lambda place: index.meeting(prints[place]) & different(effects[place])
+    index = Index(sides, tops)
+    return lambda place: index.meeting(sides[place]) & different(effects[place])
 
 
 def different_from(effects: t.Sequence[t.Optional[Effect]]) -> t.Callable[[t.Optional[Effect]], int]:
@@ -63,9 +67,9 @@ def different_from(effects: t.Sequence[t.Optional[Effect]]) -> t.Callable[[t.Opt
 
 
 def _gathered(
-    shapes: t.Sequence[t.Optional[Shape]], effects: t.Sequence[t.Optional[Effect]], prints: t.Sequence[Prints], most_lines: int
+    shapes: t.Sequence[t.Optional[Shape]], effects: t.Sequence[t.Optional[Effect]], sides: t.Sequence[Sides], most_lines: int, tops: t.Sequence[int]
 ) -> t.Optional[t.List[Block]]:
-    conflicts = conflicts_of(effects, prints)
+    conflicts = conflicts_of(effects, sides, tops)
     blocks: t.List[Block] = []
     lines = 0
     for place, shape in enumerate(shapes):

@@ -36,11 +36,13 @@ def narrow_of(feet: t.Mapping[int, Footprint]) -> t.List[int]:
     return found
 
 
-def cut(feet: t.Mapping[int, Footprint]) -> t.List[Range]:
+def cut(feet: t.Mapping[int, Footprint], breaks: t.Sequence[int] = ()) -> t.List[Range]:
     """Return disjoint cells, ascending, that together hold the footprints of the rules.
 
     A cell ends where a rule begins, so that a rule on one coordinate stands in one cell; it has CELL rules or, where many rules meet or
     reach far, more.
+
+    :param breaks: coordinates that no cell and no footprint reaches across.
     """
     begins: t.Dict[int, t.List[t.Tuple[int, int]]] = {}
     for number, one in feet.items():
@@ -53,7 +55,7 @@ def cut(feet: t.Mapping[int, Footprint]) -> t.List[Range]:
     limit = CELL
     for low in sorted(begins):
         new = begins[low]
-        if inside and (len(inside) >= limit or len(new) >= CELL):
+        if inside and (len(inside) >= limit or len(new) >= CELL or bisect_right(breaks, start) != bisect_right(breaks, low)):
             cells.append((start, min(end, low - 1), sorted(inside)))
             while reaching and reaching[0][0] < low:
                 heapq.heappop(reaching)

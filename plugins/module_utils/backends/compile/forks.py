@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import typing as t
 
-from .axes import ARRIVING, AXES, DESTINATION, FAMILY, LEAVING, PORT, PROTOCOL, SOURCE, family_ends, meets, protocol_ends
-from .overlap import Prints
-from .reach import Region, reachable
+from ...analysis import boxes
+from ...analysis.boxes import Sides
+from ...policy.protocols import TCP, UDP
+from .axes import ARRIVING, FAMILY, LEAVING, PROTOCOL, Region, fork_region, narrowed
+from .reach import reachable
 
 #: A fork is worth it when its largest branch has no more than this part of the rules.
 WORTH = 0.7
@@ -21,53 +23,54 @@ REPEATS = 2.0
 #: In longer lists branches are counted without asking which rules can still be reached.
 ASKED = 4000
 MAX_INTERFACES = 64
-#: The protocols that get a branch of their own (TCP, UDP).
-BRANCHES = (6, 17)
 
 #: What tells the packets of a branch (None: all others), where they are, and the rules that may match them.
 Branch = t.Tuple[t.Optional[int], Region, t.List[int]]
+_Regions = t.List[t.Tuple[t.Optional[int], Region]]
 
 
 def best_fork(
-    numbers: t.Sequence[int], prints: t.Sequence[Prints], able: t.Sequence[bool], region: Region
+    numbers: t.Sequence[int], sides: t.Sequence[Sides], decides: t.Sequence[bool], region: Region, tops: t.Sequence[int]
 ) -> t.Optional[t.Tuple[str, t.List[Branch]]]:
-    """Return the kind of fork with the smallest largest branch, or None when no fork is worth it. The last branch is for all others."""
+    """Return the kind of fork with the smallest largest branch, or None when no fork is worth it. The last branch may be for all others."""
     best = None
     least = WORTH * len(numbers)
-    for kind, regions in _kinds(numbers, prints, region):
-        branches = []
+    for kind, regions in _kinds(numbers, sides, region):
+        branches: t.List[Branch] = []
         for coordinate, inner in regions:
-            found = [number for number in numbers if _meets(prints[number], inner)]
+            found = [number for number in numbers if _meets(sides[number], inner)]
             branches.append((coordinate, inner, found))
         if len(numbers) <= ASKED:
-            branches = [(coordinate, inner, reachable(found, prints, able, inner)) for coordinate, inner, found in branches]
-        if sum(len(found) for _coordinate, _inner, found in branches) > REPEATS * len(numbers):
-            continue
+            branches = [(coordinate, inner, reachable(found, sides, decides, inner, tops)) for coordinate, inner, found in branches]
         largest = max(len(found) for _coordinate, _inner, found in branches)
-        if largest <= least:
+        if largest <= least and sum(len(found) for _coordinate, _inner, found in branches) <= REPEATS * len(numbers):
             least, best = largest, (kind, branches)
     return best
 
 
-def _kinds(
-    numbers: t.Sequence[int], prints: t.Sequence[Prints], region: Region
-) -> t.Iterator[t.Tuple[str, t.List[t.Tuple[t.Optional[int], Region]]]]:
-    if not any(axis in region for axis in (FAMILY, SOURCE, DESTINATION)):
-        yield FAMILY, [(family, {**region, **dict.fromkeys((SOURCE, DESTINATION), family_ends(family)), FAMILY: (family, family)})
-                       for family in (4, 6)]  # fmt: skip
-    if PORT not in region:
-        parts: t.List[t.Tuple[t.Optional[int], Region]] = [(one, {**region, PORT: protocol_ends(one)}) for one in BRANCHES]
-        start = max(protocol_ends(one)[1] for one in BRANCHES) + 1
-        yield PROTOCOL, [*parts, (None, {**region, PORT: (start, protocol_ends(255)[1])})]
-    for kind, place in ((ARRIVING, 0), (LEAVING, 1)):
-        if kind in region:
+def _kinds(numbers: t.Sequence[int], sides: t.Sequence[Sides], region: Region) -> t.Iterator[t.Tuple[str, _Regions]]:
+    if boxes.FAMILY not in region:
+        yield FAMILY, [(family, narrowed(region, fork_region(FAMILY, family))) for family in (4, 6)]
+    if boxes.PROTOCOL not in region:
+        # For all others stands a protocol that no rule names, or one that all of them treat alike.
+        named = {sides[number][boxes.PROTOCOL] for number in numbers}
+        few = sorted({side[0][0] for side in named if side[0][0] == side[-1][1]} - {TCP, UDP})
+        if len(few) <= 4:
+            parts: _Regions = [(one, narrowed(region, fork_region(PROTOCOL, one))) for one in (TCP, UDP, *few)]
+            other = next(one for one in range(255, 0, -1) if one not in (TCP, UDP, *few))
+            if all(len(side) == 1 for side in named):
+                yield PROTOCOL, [*parts, (None, narrowed(region, fork_region(PROTOCOL, other)))]
+    for kind, dimension in ((ARRIVING, boxes.ARRIVING), (LEAVING, boxes.LEAVING)):
+        if dimension in region:
             continue
-        named = sorted({side[0][0] for side in {prints[number].beside[place] for number in numbers} if side[0][0] == side[-1][1] > 0})
-        if 0 < len(named) <= MAX_INTERFACES:
-            yield kind, [(one, {**region, kind: (one or 0, one or 0)}) for one in (*named, None)]
+        values = sorted({side[0][0] for side in {sides[number][dimension] for number in numbers} if side[0][0] == side[-1][1] > 0})
+        if 0 < len(values) <= MAX_INTERFACES:
+            yield kind, [(one, narrowed(region, fork_region(kind, one or 0))) for one in (*values, None)]
 
 
-def _meets(one: Prints, region: Region) -> bool:
-    return all(axis not in region or meets(on_axis, *region[axis]) for axis, on_axis in zip(AXES, one.on_axes)) and all(
-        axis not in region or meets(side, *region[axis]) for axis, side in zip((ARRIVING, LEAVING), one.beside)
-    )
+def _meets(sides: Sides, region: Region) -> bool:
+    for dimension, (low, high) in region.items():
+        side = sides[dimension]
+        if not (side[0][0] <= high and side[-1][1] >= low if len(side) == 1 else any(a <= high and b >= low for a, b in side)):
+            return False
+    return True

@@ -16,15 +16,16 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ...analysis.boxes import Sides
+from ...analysis.boxes import DESTINATION, DIMENSIONS, PORT, SOURCE, Interfaces, Sides, whole_box
+from ...analysis.index import Index
 from ...policy.rule import Rule
-from . import cells, overlap
-from .axes import AXES, PORT, WHOLE, Footprint, clipped, meets, port_coordinate
+from . import axes, cells
+from .axes import AXES, BREAKS, Footprint, Region, cell_region, footprint, narrowed, within
+from .bitsets import bits, members
 from .blocks import blocks_of, different_from
 from .effects import decides, effect_of
 from .forks import best_fork
-from .overlap import Overlaps, Prints
-from .reach import Region, covers_all, reachable
+from .reach import reachable
 from .steps import LINE, Cell, Line, Shared, Split, Step, Steps, Table, cost_of
 from .tables import Shape, keys_of, resolve, shape_of
 
@@ -42,6 +43,8 @@ CHEAP = 450
 GROWTH = 12
 #: Deeper nesting would come near the 16 levels of nftables.
 MAX_DEPTH = 6
+#: The dimension on which rules stand along an axis.
+_ALONG = {axes.SOURCE: SOURCE, axes.DESTINATION: DESTINATION, axes.PORT: PORT}
 
 
 class TooLarge(Exception):
@@ -51,15 +54,15 @@ class TooLarge(Exception):
 class Planner:
     """Compiles one list of rules; all of one direction."""
 
-    def __init__(self, rules: t.Sequence[Rule], sides: t.Sequence[Sides]) -> None:
+    def __init__(self, rules: t.Sequence[Rule], sides: t.Sequence[Sides], tops: t.Sequence[int]) -> None:
         self.rules = rules
-        self.prints = [Prints.of(one) for one in sides]
+        self.sides = sides
+        self.tops = tops
         self.effects = [effect_of(rule) for rule in rules]
         self.shapes: t.List[t.Optional[Shape]] = [
-            shape_of(rule, one) if effect is not None else None for rule, one, effect in zip(rules, sides, self.effects)
+            shape_of(rule, one) if effect is not None and one[0] else None for rule, one, effect in zip(rules, sides, self.effects)
         ]
-        self._sides = sides
-        self._able = [covers_all(rule) for rule in rules]
+        self._decides = [decides(rule) for rule in rules]
         self._guards: t.Dict[int, Steps] = {}
         self._room = 0
 
@@ -77,11 +80,11 @@ class Planner:
 
     def _build(self, numbers: t.List[int], region: Region, depth: int) -> Steps:
         if len(numbers) <= LINEAR:
-            return self._spent(self.linear(reachable(numbers, self.prints, self._able, region)))
+            return self._spent(self.linear(self._reachable(numbers, region)))
         best = self._tables(numbers, depth)
         if best is not None and cost_of(best) <= CHEAP:
             return self._spent(best)
-        left = reachable(numbers, self.prints, self._able, region)
+        left = self._reachable(numbers, region)
         if len(left) < len(numbers):
             numbers = left
             best = self._tables(numbers, depth)
@@ -95,6 +98,9 @@ class Planner:
                 return split
         return self._spent(best)
 
+    def _reachable(self, numbers: t.Sequence[int], region: Region) -> t.List[int]:
+        return reachable(numbers, self.sides, self._decides, region, self.tops)
+
     def _spent(self, steps: Steps) -> Steps:
         self._room -= sum(len(one.entries) if isinstance(one, Table) else 1 for one in steps)
         if self._room < 0:
@@ -106,7 +112,7 @@ class Planner:
     def _tables(self, numbers: t.List[int], depth: int) -> t.Optional[Steps]:
         shapes = [None if number in self._guards else self.shapes[number] for number in numbers]
         shapes = _joined(shapes)
-        blocks = blocks_of(shapes, [self._effect(one) for one in numbers], [self.prints[one] for one in numbers], 4 * LINEAR)
+        blocks = blocks_of(shapes, [self._effect(one) for one in numbers], [self.sides[one] for one in numbers], 4 * LINEAR, self.tops)
         if blocks is None:
             return None
         steps: t.List[Step] = []
@@ -117,7 +123,7 @@ class Planner:
                 waiting += members
                 continue
             steps += self.linear(sorted(waiting))
-            entries, waiting = resolve(block.shape, ((number, keys_of(block.shape, self._sides[number])) for number in members))
+            entries, waiting = resolve(block.shape, ((number, keys_of(block.shape, self.sides[number])) for number in members))
             if len(waiting) > LINEAR:
                 if len(waiting) == len(members) or depth >= MAX_DEPTH:
                     return None
@@ -135,7 +141,7 @@ class Planner:
 
     def _fork(self, numbers: t.List[int], region: Region, depth: int) -> t.Optional[Steps]:
         """Part the list by family, protocol or interface, where that leaves each packet much fewer rules."""
-        found = best_fork(numbers, self.prints, self._able, region)
+        found = best_fork(numbers, self.sides, self._decides, region, self.tops)
         if found is None:
             return None
         kind, branches = found
@@ -155,7 +161,7 @@ class Planner:
             cell_steps = self._cells(axis, found, region, depth, wide)
             return (Split(axis, cell_steps, self._spent(self.linear(wide))),)
         narrow = sorted({number for _low, _high, inside in found for number in inside})
-        order = self._order(narrow, wide, depth)
+        order = self._order(narrow, wide, region, depth)
         if order is None:
             return None
         behind, before = order
@@ -174,12 +180,12 @@ class Planner:
     def _best_axis(self, numbers: t.List[int], region: Region) -> t.Optional[t.Tuple[str, t.List[cells.Range], t.List[int]]]:
         best = None
         least = 0.75 * len(numbers)
-        for place, axis in enumerate(AXES):
-            feet = self._feet(numbers, place, axis, region)
+        for axis in AXES:
+            feet = self._feet(numbers, axis, region)
             if len(feet) < len(numbers) // 4:
                 continue
             narrow = cells.narrow_of(feet)
-            found = cells.cut({number: feet[number] for number in narrow})
+            found = cells.cut({number: feet[number] for number in narrow}, BREAKS[axis])
             slots = sum(len(inside) for _low, _high, inside in found)
             if slots > 3 * len(narrow):
                 continue
@@ -195,50 +201,47 @@ class Planner:
         kept = set(narrow)
         return axis, found, [number for number in numbers if number not in kept]
 
-    def _feet(self, numbers: t.List[int], place: int, axis: str, region: Region) -> t.Dict[int, Footprint]:
-        """Return the footprints of the rules that do not reach along the whole axis."""
-        low, high = region.get(axis, WHOLE[axis][0])
-        top = port_coordinate(0, None) - 1 if axis == PORT else high  # protocols without ports are not told apart
+    def _feet(self, numbers: t.List[int], axis: str, region: Region) -> t.Dict[int, Footprint]:
+        """Return the footprints of the rules that do not reach along the whole axis, or all of it that the region has."""
+        dimension = _ALONG[axis]
+        whole = (region.get(dimension, (0, self.tops[dimension])),)
         feet = {}
         for number in numbers:
-            one = self.prints[number].on_axes[place]
-            if one is WHOLE[axis] or one[-1][1] > top:
-                continue
-            if axis in region:
-                one = clipped(one, low, high)
-                if not one or one == ((low, high),):
-                    continue
-            feet[number] = one
+            here = within(self.sides[number], region)
+            if here is not None and here[dimension] != whole:
+                found = footprint(here, axis)
+                if found is not None:
+                    feet[number] = found
         return feet
 
     def _cells(
         self, axis: str, found: t.Sequence[cells.Range], region: Region, depth: int, wide: t.Sequence[int]
     ) -> t.Tuple[Cell, ...]:
-        place = AXES.index(axis)
         made = []
         for low, high, inside in found:
-            more = [number for number in wide if meets(self.prints[number].on_axes[place], low, high)]
-            here = sorted(inside + more) if more else inside
-            made.append(Cell(low, high, self._build(here, {**region, axis: (low, high)}, depth + 1)))
+            here = sorted(inside + list(wide)) if wide else inside
+            made.append(Cell(low, high, self._build(here, narrowed(region, cell_region(axis, low, high)), depth + 1)))
         return tuple(made)
 
     # -- the order of narrow and wide rules ---------------------------------------------------------------------------------
 
-    def _order(self, narrow: t.List[int], wide: t.List[int], depth: int) -> t.Optional[t.Tuple[bool, t.Dict[int, Steps]]]:
+    def _order(
+        self, narrow: t.List[int], wide: t.List[int], region: Region, depth: int
+    ) -> t.Optional[t.Tuple[bool, t.Dict[int, Steps]]]:
         """Say whether the wide rules stand behind the narrow ones, and what must be asked before some narrow rules.
 
         A rule with a limit that must ask others with one would count their packets twice: then there is no such order (None).
         """
-        index = Overlaps([self.prints[number] for number in wide])
+        index = Index([self.sides[number] for number in wide], self.tops)
         different = different_from([self._effect(number) for number in wide])
-        counting = overlap.bits((place for place, number in enumerate(wide) if not decides(self.rules[number])), len(wide))
+        counting = bits((place for place, number in enumerate(wide) if not decides(self.rules[number])), len(wide))
         late: t.List[t.Tuple[int, int, int]] = []
         early = False
         passed = 0
         for number in narrow:
             while passed < len(wide) and wide[passed] < number:
                 passed += 1
-            meeting = index.meeting(self.prints[number])
+            meeting = index.meeting(self.sides[number])
             if not meeting:
                 continue
             conflicts = meeting & different(self._effect(number))
@@ -253,17 +256,17 @@ class Planner:
         if any(asked & counting and not decides(self.rules[number]) for number, asked, _passed in late):
             return None
         shared: t.Dict[t.Tuple[int, int], Shared] = {}
-        return True, {number: self._asked(wide, asked, passed, depth, shared) for number, asked, passed in late}
+        return True, {number: self._asked(wide, asked, passed, region, depth, shared) for number, asked, passed in late}
 
     def _asked(
-        self, wide: t.List[int], asked: int, passed: int, depth: int, shared: t.Dict[t.Tuple[int, int], Shared]
+        self, wide: t.List[int], asked: int, passed: int, region: Region, depth: int, shared: t.Dict[t.Tuple[int, int], Shared]
     ) -> Steps:
         """Return the steps that ask some wide rules: those of them that share packets with the rule, up to the last one that matters.
 
         :param asked: these rules, by their places.
         :param passed: how many of the wide rules stand before the rule; asking more of them, up to all of these, makes no difference.
         """
-        places = overlap.members(asked)
+        places = members(asked)
         if len(places) <= BESIDE or depth + 1 >= MAX_DEPTH:
             return self._spent(self.linear(wide[place] for place in places))
         count = max(places[-1] + 1, passed // BESIDE * BESIDE)
@@ -276,7 +279,7 @@ class Planner:
             end = start + (count - start) // size * size
             if end > start:
                 if (start, end) not in shared:
-                    shared[start, end] = Shared(self._build(wide[start:end], {}, depth + 2))
+                    shared[start, end] = Shared(self._build(wide[start:end], region, depth + 2))
                 steps.append(shared[start, end])
                 start = end
             size //= 8
@@ -284,14 +287,15 @@ class Planner:
         return tuple(steps)
 
 
-def compile_rules(rules: t.Sequence[Rule], sides: t.Sequence[Sides]) -> t.Tuple[Steps, t.List[str]]:
+def compile_rules(rules: t.Sequence[Rule], sides: t.Sequence[t.Optional[Sides]], interfaces: Interfaces) -> t.Tuple[Steps, t.List[str]]:
     """Return the steps for a first-match list, and notes on what stays dear.
 
     A list that has no form within the bounds is halved, at most three times; what then is still too large stays a list.
 
-    :param sides: of each rule, all in one table of interfaces (see ``analysis.boxes.sides_of``).
+    :param sides: of each rule, in the table of interfaces; None for a rule that matches nothing, which is left out.
     """
-    planner = Planner(rules, sides)
+    nothing: Sides = ((),) * DIMENSIONS
+    planner = Planner(rules, [one or nothing for one in sides], [high for _low, high in whole_box(interfaces)])
     notes: t.List[str] = []
 
     def half(numbers: t.Sequence[int], halvings: int) -> Steps:
@@ -304,7 +308,7 @@ def compile_rules(rules: t.Sequence[Rule], sides: t.Sequence[Sides]) -> t.Tuple[
         middle = len(numbers) // 2
         return half(numbers[:middle], halvings - 1) + half(numbers[middle:], halvings - 1)
 
-    return half(range(len(rules)), 3), notes
+    return half([number for number, one in enumerate(sides) if one is not None], 3), notes
 
 
 def _joined(shapes: t.List[t.Optional[Shape]]) -> t.List[t.Optional[Shape]]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from .tables import Key, Shape
 
-
 # What a packet pays, in nanoseconds, measured with nftables on Linux 6.18; only the proportions matter.
 LINE, CALL, EXACT, SEARCH, SEARCH_STEP, SKIP = 15, 25, 100, 100, 20, 20
 

@@ -1,0 +1,168 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Joining two lists, of which one decides first, to one list in the order of the numbers that the rules carry.
+
+Pure: touches nothing. Entries of the first list move behind entries of the second one only where that makes no difference: they do the same,
+or share no packets, or the first asked the second ones itself before it decided.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...analysis.index import Index
+from .axes import Region
+from .bitsets import bits, members
+from .blocks import different_from
+from .effects import decides
+from .entries import Asked, Entry, Key
+from .settled import Settled
+
+#: When more entries than this cannot stand where their numbers say, numbers are not followed.
+MAX_MOVED = 2000
+
+
+def merge(first: t.List[Entry], second: t.List[Entry], region: Region, tops: t.Sequence[int]) -> t.List[Entry]:
+    """Return one list that decides like ``first`` and then ``second``, ascending by key.
+
+    :param region: where the packets are. :param tops: see ``Index``.
+    """
+    if not first or not second:
+        return first or second
+    if first[-1].key < second[0].key:
+        return first + second
+    return _Merger(first, second, region, tops).merged()
+
+
+class _Merger:
+    """Joins two lists."""
+
+    def __init__(self, first: t.List[Entry], second: t.List[Entry], region: Region, tops: t.Sequence[int]) -> None:
+        self._first = first
+        self._second = second
+        self._region = region
+        self._tops = tops
+        self._settled = Settled(second, tops)
+        self._different = different_from([entry.effect for entry in second])
+        self._kinds: t.Dict[t.Tuple[t.Any, ...], t.List[int]] = {}
+        for place, entry in enumerate(second):
+            self._kinds.setdefault(entry.kind(), []).append(place)
+        self._found: t.Dict[int, t.Optional[t.Tuple[int, Key]]] = {}
+        self._reached: t.Dict[t.Tuple[int, ...], bool] = {}
+
+    def merged(self) -> t.List[Entry]:
+        """Return the joined list."""
+        settled: t.List[Entry] = []
+        early: t.Dict[int, Key] = {}
+        start = self._second[0].key
+        for place, entry in enumerate(self._first):
+            if entry.key <= start:
+                settled.append(entry)
+                continue
+            below = self._settled.below(entry.key)
+            meeting = self._settled.index.meeting(entry.sides) & below
+            alone = self._without_asking(entry, meeting, below) if entry.asked else None
+            settled.append(alone or entry)
+            if alone is None:
+                conflicts = meeting & self._different(entry.effect)
+                if conflicts:
+                    early[place] = self._before(conflicts)
+        if early:
+            moved = self._moved(settled, early)
+            if moved is None:
+                last = settled[-1].key
+                return settled + [entry.at((last[0] + 1, place)) for place, entry in enumerate(self._second)]
+            settled = moved
+        return sorted(settled + self._second, key=lambda entry: entry.key)
+
+    def _before(self, conflicts: int) -> Key:
+        key = self._lowest(conflicts)
+        return key[0], key[1] - 1
+
+    def _lowest(self, places: int) -> Key:
+        return self._second[(places & -places).bit_length() - 1].key
+
+    def _without_asking(self, entry: Entry, meeting: int, below: int) -> t.Optional[Entry]:
+        """Return an entry without what it asks of the second list, where it may stand at its number then; else None."""
+        asked = 0
+        last: t.Optional[Key] = None
+        left = list(entry.asked)
+        while left:
+            found = self._places_of(left[0])
+            if found is None:
+                break
+            part, high = found
+            if part & ~below or (last is not None and part and self._lowest(part) <= last):
+                break
+            asked |= part
+            last = high if last is None else max(last, high)
+            left.pop(0)
+        if last is None:
+            return None
+        alone = Entry(entry.key, entry.hint, entry.rule, entry.sides, tuple(left), entry.origin)
+        skipped = meeting & ~asked
+        early = skipped & self._settled.below((last[0], last[1] + 1))
+        if early:
+            # What is not asked in its turn must be out of reach behind what is.
+            resolved = entry.asked[: len(entry.asked) - len(left)]
+            if not all(self._out_of_reach(place, asked, resolved) for place in members(early)):
+                return None
+            skipped ^= early
+        return None if skipped & self._different(alone.effect) else alone
+
+    def _out_of_reach(self, place: int, asked: int, resolved: t.Tuple[Asked, ...]) -> bool:
+        key = (place, *map(id, resolved))
+        if key not in self._reached:
+            one = self._second[place]
+            self._reached[key] = self._settled.settles(one.sides, self._region, one.key, (), asked)
+        return self._reached[key]
+
+    def _places_of(self, asked: Asked) -> t.Optional[t.Tuple[int, Key]]:
+        """Return where the entries that are asked stand in the second list, and the last key of them; None when one is missing there.
+
+        One that no packet reaches in the second list may be missing.
+        """
+        name = id(asked)
+        if name not in self._found:
+            self._found[name] = self._look(asked.entries(self._region))
+        return self._found[name]
+
+    def _look(self, entries: t.Sequence[Entry]) -> t.Optional[t.Tuple[int, Key]]:
+        groups: t.Dict[t.Tuple[t.Any, ...], t.List[int]] = {}
+        for place, entry in enumerate(entries):
+            groups.setdefault(entry.kind(), []).append(place)
+        there: t.Optional[Settled] = None
+        found: t.List[int] = []
+        for kind, places in groups.items():
+            own = self._kinds.get(kind, [])
+            found += own
+            if {id(entries[place].rule) for place in places} == {id(self._second[place].rule) for place in own}:
+                continue
+            # Parts of one rule, cut up in another way: what one side lacks must be decided before.
+            there = there or Settled(entries, self._tops)
+            if not all(
+                (decides(entries[place].rule) or not own) and self._settled.settles(entries[place].sides, self._region, entries[place].key, own)
+                for place in places
+            ) or not all(there.settles(self._second[place].sides, self._region, self._second[place].key, places) for place in own):
+                return None
+        return (bits(found, len(self._second)), entries[-1].key) if entries else (0, (-1, 0))
+
+    def _moved(self, settled: t.Sequence[Entry], early: t.Dict[int, Key]) -> t.Optional[t.List[Entry]]:
+        """Return the first list with some entries at earlier keys, and with them what must stay before them; None when too many move."""
+        index = Index([entry.sides for entry in settled], self._tops)
+        different = different_from([entry.effect for entry in settled])
+        waiting = sorted(early)
+        keys = [entry.key for entry in settled]
+        while waiting:
+            place = waiting.pop()
+            key = early[place]
+            keys[place] = min(keys[place], key)
+            for other in members(index.meeting(settled[place].sides) & different(settled[place].effect) & ((1 << place) - 1)):
+                if keys[other] > key and (other not in early or early[other] > key):
+                    early[other] = key
+                    waiting.append(other)
+            if len(early) > MAX_MOVED:
+                return None
+        # Of equal keys those of the first list stand first, in their order.
+        return sorted((entry.at(key) for entry, key in zip(settled, keys)), key=lambda entry: entry.key)
