@@ -26,7 +26,7 @@ from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import p
 
 #: Without shrinking: each try takes programs.
 BATCHES = settings(max_examples=12, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
-LAYOUTS = ("rules", "auto")
+LAYOUTS = ("rules", "compiled")
 
 FOREIGN = """
 table ip docker-bridges {
