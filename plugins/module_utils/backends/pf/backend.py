@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 
 from ...host import Host
 from ...policy.errors import HoldfastError
+from ...policy.policy import Policy
 from ...policy.rule import Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
 from ..ruleset import Chain, Edit, Entry, Ruleset
@@ -20,7 +22,12 @@ from . import boot
 from .dialect import Dialect, dialect_named, dialect_of
 from .edit import Document
 from .live import STAGED, Live, read_live, rules_path, status
-from .parse import DISABLED, NAME, chain_of, parse, without_status
+from .parse import DISABLED, NAME, STRAYED, entries_of, parse, without_status
+from .policy_parse import parse_policy
+from .policy_parts import cut, has_parts, own_parts
+from .policy_plan import refuse_forwarding, refuse_unsupported, wanted_text
+from .policy_render import render_parts
+from .policy_supported import policy_unsupported
 from .render import normalise, render, unsupported
 from .statements import Statement, join, split
 
@@ -90,11 +97,20 @@ class Pf(Backend):
         return Sighting(NAME, True, count > 0, "pf is enabled with %d rules" % count)
 
     def read(self) -> Ruleset:
+        """Read the file that the live rules come from.
+
+        Live rules that do not come from it are refused, unless the file has a policy of ours: that policy can be put in force again.
+        """
         live = read_live(self.host, self.dialect)
         text = live.text
         if text and not text.endswith("\n"):
             text += "\n"
-        return parse(text if live.enabled else DISABLED + text, live)
+        managed = has_parts(text)
+        if live.strayed and not managed:
+            raise _strayed(live)
+        if managed and live.enabled and not live.rules:
+            live = replace(live, strayed="it enforces no rules")
+        return parse((DISABLED if not live.enabled else STRAYED if live.strayed else "") + text, live)
 
     def status(self) -> t.Dict[str, t.Any]:
         loaded, enabled = status(self.host, self.dialect)
@@ -131,6 +147,8 @@ class Pf(Backend):
     # -- changing --------------------------------------------------------------------------------------------------------------
 
     def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
+        if self._live(ruleset).strayed:
+            raise _strayed(self._live(ruleset))
         document = Document(without_status(ruleset.listing))
         for edit in edits:
             document.edit(edit)
@@ -141,14 +159,14 @@ class Pf(Backend):
         return None if self._live(ruleset).enabled else self._transaction(ruleset, without_status(ruleset.listing), enable=True)
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
-        document = Document(without_status(ruleset.listing))
+        document = Document(cut(without_status(ruleset.listing))[0])
         document.flush()
         return self._transaction(ruleset, document.text(), enable=False)
 
     def _transaction(self, ruleset: Ruleset, text: str, enable: bool) -> Transaction:
         """Return what loads a text; a rule that is added is meant to work, so pf is enabled for it."""
         live = self._live(ruleset)
-        if text == without_status(ruleset.listing) and (live.enabled or not enable):
+        if text == without_status(ruleset.listing) and (live.enabled or not enable) and not live.strayed:
             return Transaction((), ruleset.listing)
         commands = []
         if enable and not live.loaded:
@@ -162,6 +180,35 @@ class Pf(Backend):
             {"text": text, "path": live.path, "dialect": self.dialect.name, "enable": enable},
             (Command(("pfctl", "-nf", "-"), text),),
         )
+
+    # -- whole policies --------------------------------------------------------------------------------------------------------
+
+    def policy_unsupported(self, policy: Policy, layout: str = "auto") -> t.Tuple[Unsupported, ...]:
+        return policy_unsupported(policy, self.dialect)
+
+    def render_policy(self, policy: Policy, layout: str = "auto") -> str:
+        refuse_unsupported(policy_unsupported(policy, self.dialect))
+        return "".join(render_parts(policy, self.dialect, layout).values())
+
+    def parse_policy(self, text: str) -> Policy:
+        return parse_policy(without_status(text), self.dialect)
+
+    def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
+        """Return the policy that the file has; it is in force unless the listing begins with a line that says that it is not."""
+        text = own_parts(without_status(ruleset.listing))
+        return parse_policy(text, self.dialect) if text else None
+
+    def own_listing(self, ruleset: Ruleset) -> str:
+        text = own_parts(without_status(ruleset.listing))
+        return ruleset.listing[: len(ruleset.listing) - len(without_status(ruleset.listing))] + text if text else ""
+
+    def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
+        if wanted is not None:
+            refuse_forwarding(self.host, wanted, self.dialect)
+        text = wanted_text(without_status(ruleset.listing), wanted, self.dialect, layout, alone)
+        return self._transaction(ruleset, text, enable=wanted is not None)
+
+    # -- both ------------------------------------------------------------------------------------------------------------------
 
     def _live(self, ruleset: Ruleset) -> Live:
         live = ruleset.chains[0].ref
@@ -220,19 +267,26 @@ class Pf(Backend):
         return int(answer.out, 8) if answer.ok and re.match(r"[0-7]{3,4}\s*\Z", answer.out) else 0o600
 
 
+def _strayed(live: Live) -> HoldfastError:
+    return HoldfastError(
+        "The rules that pf enforces are not those of %s (%s), so a change of that file would replace them. "
+        "Put what you want to keep into the file and load it with: pfctl -f %s" % (live.path, live.strayed, live.path)
+    )
+
+
 def _equal_entry(chain: Chain, statements: t.Sequence[Statement], line: str) -> t.Optional[Entry]:
     """Return the entry that says what a raw line says: the same words, or the same meaning."""
     context = split(join([one for one in statements if one.kind in ("macro", "table", "set")]) + line + "\n")
     wanted = context[-1]
-    meant = chain_of(context)
+    meant = entries_of(context)
     known = {entry.ref: entry for entry in chain.entries}
     for number, statement in enumerate(statements):
         if statement.kind == wanted.kind and statement.words is not None and statement.words == wanted.words:
             return known.get(number, Entry(statement.lines, ref=number))
-    if len(meant.entries) != 1 or not meant.entries[0].meanings():
+    if len(meant) != 1 or not meant[0].meanings():
         return None
     for entry in chain.entries:
         same_kind = statements[entry.ref].says("quick") == wanted.says("quick")
-        if same_kind and (entry.rule, entry.parts) == (meant.entries[0].rule, meant.entries[0].parts):
+        if same_kind and (entry.rule, entry.parts) == (meant[0].rule, meant[0].parts):
             return entry
     return None

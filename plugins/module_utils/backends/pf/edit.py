@@ -63,7 +63,7 @@ class Document:
     def flush(self) -> None:
         """Take out every rule and translation but the anchors of other programs."""
         for number, statement in enumerate(self._statements):
-            if _is_rule(statement) and not _belongs_to_others(statement):
+            if _is_rule(statement) and not belongs_to_others(statement):
                 self._instead[number] = []
 
     def text(self) -> str:
@@ -112,7 +112,8 @@ def _is_rule(statement: Statement) -> bool:
     return statement.kind in ("translation", "filter", "anchor", "antispoof", "include", "load")
 
 
-def _belongs_to_others(statement: Statement) -> bool:
+def belongs_to_others(statement: Statement) -> bool:
+    """Return whether a statement calls or loads an anchor that another program fills."""
     names = [one.text for one in statement.words or () if one.quoted]
     return statement.text.split()[0] in ("anchor", "nat-anchor", "rdr-anchor", "binat-anchor", "load") and bool(
         names and OTHERS_ANCHORS.match(names[0])

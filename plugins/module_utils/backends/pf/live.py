@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from ...host import Host
 from ...policy.errors import HoldfastError
 from .dialect import Dialect
+from .tables import network_of
 
 #: Where the text of a change lies between its load and its confirmation.
 STAGED = "/etc/holdfast/pf.conf.next"
 _RULE = re.compile(r"(pass|block|match|anchor|antispoof|scrub|nat|rdr|binat|no |nat-anchor|rdr-anchor|binat-anchor|scrub-anchor)\b")
+_OWN_TABLE = re.compile(r"^table <(hf[a-z]*_\w+)> const \{([^}]*)\}", re.MULTILINE)
 _AUTOMATIC = re.compile(r"<__automatic_\w+>")
 
 
@@ -32,6 +34,7 @@ class Live:
     :ivar rules: the rules as pfctl lists them, translation first; None when they were not asked for.
     :ivar path: the file they come from.
     :ivar text: the text of that file, or of the change that waits for its confirmation.
+    :ivar strayed: why the rules in force are not those of the text; empty where they are, or where none are in force.
     """
 
     loaded: bool
@@ -39,12 +42,13 @@ class Live:
     rules: t.Tuple[str, ...]
     path: str
     text: str
+    strayed: str = ""
 
 
 def read_live(host: Host, dialect: Dialect) -> Live:
     """Read the state of pf and the text that its rules were loaded from.
 
-    :raises HoldfastError: when pfctl is missing or refuses, or the live rules do not come from the file.
+    :raises HoldfastError: when pfctl is missing or refuses.
     """
     if host.which("pfctl") is None:
         raise HoldfastError("pfctl is not on this host: it has no pf")
@@ -57,16 +61,28 @@ def read_live(host: Host, dialect: Dialect) -> Live:
     rules = _listed(host, dialect)
     # The staged text is there only while a change waits for its confirmation.
     if staged is not None and expand(host, staged) == rules:
-        return Live(True, enabled, rules, path, staged)
+        return Live(True, enabled, rules, path, staged, strayed_table(host, staged))
     if not enabled or not rules:
         return Live(True, enabled, rules, path, text)
     expected = expand(host, text)
-    if expected == rules:
-        return Live(True, True, rules, path, text)
-    raise HoldfastError(
-        "The rules that pf enforces are not those of %s (%s), so a change of that file would replace them. "
-        "Put what you want to keep into the file and load it with: pfctl -f %s" % (path, _difference(rules, expected), path)
-    )
+    if expected != rules:
+        return Live(True, True, rules, path, text, _difference(rules, expected))
+    return Live(True, True, rules, path, text, strayed_table(host, text))
+
+
+def strayed_table(host: Host, text: str) -> str:
+    """Return which constant table of ours holds other addresses than the text says, and empty text where none does."""
+    for found in _OWN_TABLE.finditer(text):
+        wanted = re.sub(r"#[^\n]*", "", found.group(2)).replace(",", " ").split()
+        answer = host.run(["pfctl", "-t", found.group(1), "-T", "show"])
+        live = answer.out.split()
+        if not answer.ok or (sorted(live) != sorted(wanted) and _networks(live) != _networks(wanted)):
+            return "the table <%s> holds other addresses than the file says" % found.group(1)
+    return ""
+
+
+def _networks(words: t.Sequence[str]) -> t.List[str]:
+    return sorted(str(network_of(word) or word) for word in words)
 
 
 def status(host: Host, dialect: Dialect) -> t.Tuple[bool, bool]:

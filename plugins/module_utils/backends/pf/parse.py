@@ -23,22 +23,55 @@ from .unreadable import Unreadable
 NAME = "pf"
 #: The first line of a listing when pf is off.
 DISABLED = "# pf is disabled: these rules decide nothing.\n"
+#: The same when other rules than those of the file are in force.
+STRAYED = "# pf enforces other rules than these.\n"
 #: Kinds of statements that may decide about a packet.
 DECIDING = ("filter", "anchor", "antispoof", "include", "load", "other")
 
 
+class Entries(t.Sequence[Entry]):
+    """The entries of a file, read when the first of them is asked for: a policy, which may have thousands, does without."""
+
+    def __init__(self, text: str, weak: bool) -> None:
+        self._text = text
+        self._weak = weak
+        self._found: t.Optional[t.Tuple[Entry, ...]] = None
+
+    def _all(self) -> t.Tuple[Entry, ...]:
+        if self._found is None:
+            found = entries_of(split(self._text))
+            self._found = tuple(replace(one, weak=True) for one in found) if self._weak else found
+        return self._found
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __getitem__(self, number: t.Any) -> t.Any:
+        return self._all()[number]
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other._all() if isinstance(other, Entries) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+
 def parse(text: str, ref: t.Any = None) -> Ruleset:
-    """Read a pf.conf, or the lines of ``render``."""
-    return Ruleset((chain_of(split(without_status(text)), ref),), text)
+    """Read a pf.conf, or the lines of ``render``. Entries that are not in force decide nothing for certain, so they are weak."""
+    entries = t.cast("t.Tuple[Entry, ...]", Entries(without_status(text), text.startswith(STRAYED)))
+    return Ruleset((Chain(NAME, ALL_DIRECTIONS, BOTH_FAMILIES, "allow", entries, ref=ref),), text)
 
 
 def without_status(text: str) -> str:
-    """Return a listing less the line that says that pf is off: the text of the file."""
-    return text[len(DISABLED) :] if text.startswith(DISABLED) else text
+    """Return a listing less the line that says that its rules are not in force: the text of the file."""
+    for status in (DISABLED, STRAYED):
+        if text.startswith(status):
+            return text[len(status) :]
+    return text
 
 
-def chain_of(statements: t.Sequence[Statement], ref: t.Any = None) -> Chain:
-    """Return the chain of these statements; the ``ref`` of an entry is the number of its statement."""
+def entries_of(statements: t.Sequence[Statement]) -> t.Tuple[Entry, ...]:
+    """Return what these statements decide, in the order in which they do; the ``ref`` of an entry is the number of its statement."""
     tables = constant_tables(statements)
     definitions = {name: one for one in statements for name in [table_of(one)] if name is not None and name.startswith(PREFIX)}
     policy = block_policy(statements)
@@ -63,7 +96,7 @@ def chain_of(statements: t.Sequence[Statement], ref: t.Any = None) -> Chain:
             (quick if meaning.quick else last).append(entry)
         else:
             quick.append(entry)
-    return Chain(NAME, ALL_DIRECTIONS, BOTH_FAMILIES, "allow", tuple(quick + last[::-1]), ref=ref)
+    return tuple(quick + last[::-1])
 
 
 def block_policy(statements: t.Iterable[Statement]) -> str:

@@ -19,6 +19,7 @@ from ...policy.protocols import TCP
 from ...policy.rule import DIRECTIONS, Log, Rule
 from ..base import GUARD_MARK
 from .dialect import Dialect
+from .edit import belongs_to_others
 from .filters import rules_of
 from .line import Line, read_line
 from .parse import NAME
@@ -69,6 +70,8 @@ class _Reader:
                     inside = None
                 elif inside in self._native and statement.kind != "blank":
                     self._native[inside].append(statement.text.strip())
+                elif statement.kind != "blank" and not (statement.kind == "anchor" and belongs_to_others(statement)):
+                    raise _refused(statement, "it is no anchor of another program")
                 continue
             inside = next((name for name in SUBPARTS if mark == SUB_BEGIN % name), None)
             if inside is None and statement.kind == "blank":

@@ -70,7 +70,14 @@ def cut(text: str) -> t.Tuple[str, t.Dict[str, str]]:
     return "".join(rest), parts
 
 
-def ours(text: str) -> str:
+def own_parts(text: str) -> str:
     """Return only our parts of a file, with their marks."""
+    if not has_parts(text):
+        return ""
     _rest, parts = cut(text)
-    return "".join(enclose(part, [parts[part].rstrip("\n")]) for part in PARTS if part in parts)
+    return "".join("%s\n%s%s\n" % (_BEGIN % part, parts[part], _END % part) for part in PARTS if part in parts)
+
+
+def has_parts(text: str) -> bool:
+    """Return whether a file has something that is written from a policy."""
+    return _MARK.search(text) is not None

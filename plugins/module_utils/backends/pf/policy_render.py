@@ -31,15 +31,19 @@ SCRUB = "scrub in all fragment reassemble"
 Lines = t.List[str]
 
 
-def render_parts(policy: Policy, dialect: Dialect, layout: str) -> t.Dict[str, str]:
-    """Return the text of each part of the file that the policy needs, with its marks."""
+def render_parts(policy: Policy, dialect: Dialect, layout: str, anchors: t.Sequence[str] = ()) -> t.Dict[str, str]:
+    """Return the text of each part of the file that the policy needs, with its marks.
+
+    :param anchors: calls of other programs' anchors that have to come before our rules.
+    """
     managed = tuple(direction for direction in DIRECTIONS if policy.defaults[direction] != "unmanaged")
     book = TableBook()
     translation = translation_lines(policy.nat, dialect, book)
     texts = {"translation": enclose("translation", book.definitions() + translation)}
     if managed:
         texts["scrub"] = enclose("scrub", [SCRUB] if dialect.old_translation else [])
-        texts["filter"] = enclose("filter", _filter_lines(policy, managed, dialect, book, layout))
+        calls = [SUB_BEGIN % "anchors", *anchors, SUB_END % "anchors"] if anchors else []
+        texts["filter"] = enclose("filter", calls + _filter_lines(policy, managed, dialect, book, layout))
     return {part: texts[part] for part in PARTS if texts.get(part)}
 
 
