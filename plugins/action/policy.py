@@ -14,13 +14,19 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors im
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy_request import parse_policy_request
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.checked_documents import is_checked, note_checked
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.confirmed_change import ConfirmedChangeAction, Result
-from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_file import load_policy_file, load_policy_text
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_file import (
+    load_policy_text,
+    read_policy_text,
+    with_line,
+)
 
 
 class ActionModule(ConfirmedChangeAction):
     """One whole policy, confirmed."""
 
     MODULE = "holdfast.firewall.policy"
+    #: The text of the document and what people call it, where it came as text.
+    _text: t.Tuple[str, str] = ("", "")
 
     def prepare(self, args: Result, task_vars: Result) -> Result:
         """Read ``src`` (also from a vault) or a document given as text, so that the module gets data."""
@@ -28,25 +34,31 @@ class ActionModule(ConfirmedChangeAction):
         if source is not None:
             if args.get("policy") is not None:
                 raise PolicyError("src", source, "either src or policy", "both were given")
-            args["policy"] = self._load(str(source))
+            self._text = (self._read(str(source)), str(source))
         elif isinstance(args.get("policy"), str):
-            args["policy"] = load_policy_text(args["policy"], "policy")
+            self._text = (args["policy"], "policy")
+        if self._text[0]:
+            args["policy"] = load_policy_text(*self._text)
         return args
 
     def check(self, args: t.Mapping[str, t.Any]) -> None:
         """Read the whole document once here: a typo never opens a connection."""
         request = parse_policy_request(args)
         if request.document is not None and not is_checked(request.document):
-            request.read()
-            note_checked(request.document)
+            try:
+                request.read()
+            except PolicyError as exc:
+                raise (with_line(exc, *self._text) if self._text[0] else exc) from None
+            if not request.warnings:
+                note_checked(request.document)
 
-    def _load(self, source: str) -> t.Any:
+    def _read(self, source: str) -> str:
         try:
             path = self._find_needle("files", source) if not os.path.isabs(source) else source
             readable = self._loader.get_real_file(path, decrypt=True)
         except AnsibleError as exc:
             raise HoldfastError("src: the file %s cannot be read on the control node: %s" % (source, " ".join(str(exc).split()))) from None
         try:
-            return load_policy_file(readable)
+            return read_policy_text(readable)
         finally:
             self._loader.cleanup_tmp_file(readable)
