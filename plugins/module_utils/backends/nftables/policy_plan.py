@@ -14,6 +14,7 @@ Between them packets are decided by the old policy or by the new one, whole.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ..base import Command, Transaction
 from .listing import Block, Table, standing
-from .names import OWN_TABLE
+from .names import OWN_TABLE, protocol_number
 from .parse import NftRuleset
 from .policy_alone import empty_others
 from .policy_build import Draft, draft_program, name_program
@@ -34,6 +35,8 @@ from .policy_text import TABLE, table_lines
 #: The names that a bundle may have, by preference; all but the first are for bundles that were changed by hand. With an odd one the
 #: dynamic sets get other names too, which loses their counts.
 TURNS = (0, 2, 4, 6, 1, 3, 5, 7)
+_PROTOCOL = re.compile(r"(\bmeta l4proto )([^\s{]+)")
+_ELEMENT = re.compile(r'(?:"[^"]*"|[^,"])+')
 Blocks = t.Dict[t.Tuple[str, str], Block]
 _EMPTY = Table(*OWN_TABLE, "table %s {" % TABLE)
 
@@ -127,7 +130,25 @@ def _unchanged(blocks: t.Sequence[Block], have: Blocks) -> bool:
 
 
 def _same(one: Block, other: t.Optional[Block]) -> bool:
-    return other is not None and one.lines() == other.lines()
+    if other is None:
+        return False
+    if one.lines() == other.lines():
+        return True
+    if one.kind == "chain":
+        return _numbered(one) == _numbered(other)
+    return one.kind in ("set", "map") and _content(one) == _content(other)
+
+
+def _numbered(block: Block) -> t.List[str]:
+    """Return the lines of a chain with numbers of protocols, which the host may have names for."""
+    return [_PROTOCOL.sub(lambda found: "%s%s" % (found.group(1), protocol_number(found.group(2))), line) for line in block.lines()]
+
+
+def _content(block: Block) -> t.Tuple[t.List[str], t.List[str]]:
+    """Return the declaration and the elements of a set or map, wherever their lines break."""
+    declared = block.without_elements()
+    text = " ".join(line.strip() for line in block.body[len(declared.body) :])
+    return declared.lines(), sorted(element.strip() for element in _ELEMENT.findall(text[len("elements = {") : -1]))
 
 
 def _altered(program: Program, blocks: t.Sequence[Block], have: Blocks) -> t.Set[str]:

@@ -167,6 +167,18 @@ def test_the_listing_of_plain_rules_is_predicted_without_asking_nft(space, backe
     assert not bare.plan_policy(backend.read(), policy, "rules").commands
 
 
+@BATCHES
+@given(drawn=policies(guard=True))
+def test_without_namespaces_twice_is_once_too(space, backend, drawn):
+    # Only where the lines of a set break, and which names the host has for protocols, is not known then.
+    policy = drawn_policy(backend, drawn)
+    space.nft("flush ruleset")
+    bare = without_namespaces(backend)
+    for layout in LAYOUTS:
+        enforce(bare, policy, layout)
+        assert not bare.plan_policy(backend.read(), policy, layout).commands
+
+
 def handles(space):
     """Return the handle of each base chain."""
     text = space.checked(["nft", "-a", "list", "table", "inet", "holdfast"])
