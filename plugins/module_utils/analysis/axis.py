@@ -40,10 +40,13 @@ class Axis:
             members[side] = members.get(side, 0) | bits[number]
         self.members = members
         self.few = len(members) <= _FEW
+        self._events: t.List[int] = []
         self._meeting: t.Dict[Side, int] = {}
         self._holding: t.Dict[Side, int] = {}
         self._within: t.Dict[Side, int] = {}
-        if not self.few:
+        if self.few:
+            self._events = sorted({edge for side in members for low, high in side for edge in (low, high + 1)})
+        else:
             self._sort()
 
     def matching(self, number: int) -> int:
@@ -118,22 +121,18 @@ class Axis:
 
     def trials(self, side: Side, count: int = 4) -> t.List[int]:
         """Return some numbers of ``side`` to try: its ends, and numbers from the gaps between what the rules name."""
-        found: t.List[int] = []
+        found = {side[0][0], side[-1][1]}
         spread = side if len(side) <= 3 else (side[0], side[len(side) // 2], side[-1])
         for low, high in spread:
-            found.append(low)
+            found.add(low)
             if high == low:
                 continue
-            found.append(high)
-            if self.few:
-                edges = sorted({edge for one in self.members for pair in one for edge in (pair[0] - 1, pair[1] + 1)})
-            else:
-                edges = self._events
-            first, last = bisect.bisect_right(edges, low), bisect.bisect_right(edges, high)
+            found.add(high)
+            first, last = bisect.bisect_right(self._events, low), bisect.bisect_right(self._events, high)
             step = max(1, (last - first) // count)
-            for edge in edges[first:last:step][:count]:
-                found.extend((edge, edge - 1))
-        return sorted({one for one in found if side_holds(side, one)})
+            for edge in self._events[first:last:step][:count]:
+                found.update((edge, edge - 1))
+        return sorted(found)
 
     def _sort(self) -> None:
         """Lay the ends of all intervals out in order.

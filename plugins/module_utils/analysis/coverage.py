@@ -20,9 +20,8 @@ from dataclasses import dataclass
 
 from ..policy.policy import ANY_DIRECTION, Policy
 from ..policy.rule import DIRECTIONS
-from .axis import side_common
 from .boxes import DIRECTION, Sides, TooComplex
-from .cover import Effort, find_gap
+from .cover import Effort, Search, find_first, find_gap
 from .first_match import default_of
 from .packets import likely_point
 from .units import Unit, Units, Verdict
@@ -31,7 +30,7 @@ FULLY_SHADOWED, PARTIALLY_SHADOWED, REDUNDANT = "fully_shadowed", "partially_sha
 KINDS = (FULLY_SHADOWED, PARTIALLY_SHADOWED, REDUNDANT)
 
 #: Steps for all rules together, and for one question about one rule.
-TOTAL_STEPS, STEPS = 20000, 2000
+TOTAL_STEPS, STEPS = 30000, 2000
 
 
 @dataclass
@@ -41,12 +40,14 @@ class Fate:
     :ivar left: packets that it decides (a product of sides), or None when it never decides.
     :ivar lost: packets of it that an earlier rule with another action decides, or None when there are none.
     :ivar redundant: whether nothing changes without it.
+    :ivar replaceable: whether a later rule or the default does the same with some packet of it.
     """
 
     unit: Unit
     left: t.Optional[Sides] = None
     lost: t.Optional[Sides] = None
     redundant: bool = False
+    replaceable: bool = False
 
     @property
     def kind(self) -> t.Optional[str]:
@@ -74,18 +75,18 @@ class Coverage:
         self._gone = 0
         open_fates = []
         for unit in units.units:
-            fate = self._behind(unit)
-            if fate is None:
+            fate = None if unit.guard else self._behind(unit)
+            if fate is None or not (fate.replaceable or fate.kind or fate.left is None):
                 continue
             open_fates.append(fate)
             if fate.left is None:
                 self._gone |= _bits(unit)
                 fate.redundant = fate.lost is None
         for fate in open_fates:
-            if fate.left is not None and not fate.unit.guard and self._changes_nothing(fate):
+            if fate.left is not None and fate.replaceable and self._changes_nothing(fate):
                 fate.redundant = True
                 self._gone |= _bits(fate.unit)
-        self.fates = [fate for fate in open_fates if not fate.unit.guard and fate.kind is not None]
+        self.fates = [fate for fate in open_fates if fate.kind is not None]
 
     def blockers(self, unit: Unit) -> int:
         """Return the rules before one that take packets from it, all bits."""
@@ -93,14 +94,13 @@ class Coverage:
 
     def _behind(self, unit: Unit) -> t.Optional[Fate]:
         """Return what a rule decides behind those before it, or None when that could not be told."""
-        if unit.guard:
-            return Fate(unit, unit.terms[0])
         meets = 0
         for term in unit.terms:
             meets |= self._index.meeting(term)
+        replaceable = self._default_does_the_same(unit) or bool(meets & self._units.after(unit) & self._alike(unit))
         rules = meets & self.blockers(unit)
         if not rules:
-            return Fate(unit, unit.terms[0])
+            return Fate(unit, unit.terms[0], replaceable=replaceable)
         left = None
         try:
             for term in unit.terms:
@@ -110,7 +110,7 @@ class Coverage:
         except TooComplex as reason:
             self.undecided.append((unit, "whether it ever decides", reason.msg))
             return None
-        fate = Fate(unit, left)
+        fate = Fate(unit, left, replaceable=replaceable)
         others = rules & ~self._units.same_action(unit)
         if others:
             try:
@@ -119,77 +119,45 @@ class Coverage:
                 self.undecided.append((unit, "whether rules with another action decide its packets", reason.msg))
         return fate
 
+    def _alike(self, unit: Unit) -> int:
+        return self._units.same_verdict(unit.verdict) & self._units.unlimited
+
+    def _default_does_the_same(self, unit: Unit) -> bool:
+        return self._defaults[unit.terms[0][DIRECTION][0][0]] == unit.verdict
+
     def _lost(self, unit: Unit, rules: int, others: int) -> t.Optional[Sides]:
         """Return packets of a rule that are decided by one of ``others``, which act otherwise."""
-        alike = rules & self._units.same_action(unit)
-        return self._first_reached(unit, others, alike, 0)
+        wanted = Search(0, rules & self._units.same_action(unit), others, False)
+        for term in unit.terms:
+            found = find_first(self._index, term, wanted, self._effort)
+            if found is not None:
+                return found
+        return None
 
     def _changes_nothing(self, fate: Fate) -> bool:
         """Return whether every packet that a rule decides meets the same without it."""
         unit = fate.unit
         after = self._units.after(unit) & ~self._gone
-        same = self._units.same_verdict(unit.verdict) & self._units.unlimited
-        default_same = self._defaults[unit.terms[0][DIRECTION][0][0]] == unit.verdict
-        if not default_same and not same & after:
-            return False
+        same = self._alike(unit)
+        default_same = self._default_does_the_same(unit)
         meets = 0
         for term in unit.terms:
             meets |= self._index.meeting(term)
         alike = meets & after & same
         if not default_same and not alike:
             return False
-        own = _bits(unit)
         differing = meets & ~((1 << (unit.last + 1)) - 1) & ~self._gone & ~(after & same)
         if fate.left is not None and (differing or not default_same):
             nexts = self._index.matching(likely_point(fate.left)) & (alike | differing)
             if (nexts & -nexts) & differing or (not nexts and not default_same):
                 return False
         before = meets & self.blockers(unit) & ~self._gone
+        wanted = Search(before, alike, differing, not default_same)
         try:
-            if self._first_reached(unit, differing, before | alike, before) is not None:
-                return False
-            if default_same:
-                return True
-            rules = (before | alike) & ~own
-            return all(find_gap(self._index, term, rules, self._effort) is None for term in unit.terms)
+            return all(find_first(self._index, term, wanted, self._effort) is None for term in unit.terms)
         except TooComplex as reason:
             self.undecided.append((unit, "whether anything changes without it", reason.msg))
             return False
-
-    def _first_reached(self, unit: Unit, others: int, alike: int, always: int) -> t.Optional[Sides]:
-        """Return packets of ``unit`` that reach one of ``others`` past those of ``alike`` that stand before it."""
-        holds = self._index.everyone
-        for term in unit.terms:
-            holds &= self._index.holding(term)
-        holds &= alike
-        if holds:
-            # Nothing gets past a rule that covers all of it.
-            others &= (holds & -holds) - 1
-        count = 0
-        for other in self._units.each(others):
-            count += 1
-            if count > self._effort.each:
-                raise TooComplex("it meets more than %d rules with another action" % self._effort.each)
-            rules = alike & (((1 << other.first) - 1) | always)
-            for theirs in other.terms:
-                for mine in unit.terms:
-                    region = _common(mine, theirs)
-                    if region is None:
-                        continue
-                    found = find_gap(self._index, region, rules, self._effort) if rules else region
-                    if found is not None:
-                        return found
-        return None
-
-
-def _common(one: Sides, other: Sides) -> t.Optional[Sides]:
-    found = []
-    for mine, theirs in zip(one, other):
-        side = side_common(mine, theirs)
-        if not side:
-            return None
-        found.append(side)
-    return tuple(found)
 
 
 def _bits(unit: Unit) -> int:

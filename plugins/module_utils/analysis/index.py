@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .axis import Axis, Side, sides_meet
+from .axis import Axis, Side, side_within
 from .boxes import DIMENSIONS, Point, Sides
 
 #: So many rules have one set of axes.
@@ -35,6 +35,12 @@ class Index:
         self.tops = tuple(tops)
         bits = [1 << number for number in range(min(CHUNK, self.count))]
         self._chunks = [_Chunk(rules[start : start + CHUNK], tops, bits, start) for start in range(0, self.count, CHUNK)]
+        self._axes = self._chunks[0].axes if len(self._chunks) == 1 else None
+        # Where all rules have the same side.
+        self._alike: t.List[t.Optional[Side]] = []
+        for dimension in range(DIMENSIONS):
+            found = {side for chunk in self._chunks for side in chunk.axes[dimension].members}
+            self._alike.append(next(iter(found)) if len(found) == 1 else None)
 
     def matching(self, point: Point) -> int:
         """Return the rules that match one packet."""
@@ -59,23 +65,39 @@ class Index:
 
     def axis_meeting(self, dimension: int, side: Side) -> int:
         """Return the rules that match some number of a side, in one dimension."""
-        return self._axis(dimension, side, "meeting")
+        if self._axes is not None:
+            return self._axes[dimension].meeting(side)
+        found = 0
+        for chunk in self._chunks:
+            found |= chunk.axes[dimension].meeting(side) << chunk.offset
+        return found
 
     def axis_holding(self, dimension: int, side: Side) -> int:
         """Return the rules that match every number of a side, in one dimension."""
-        return self._axis(dimension, side, "holding")
+        if self._axes is not None:
+            return self._axes[dimension].holding(side)
+        found = 0
+        for chunk in self._chunks:
+            found |= chunk.axes[dimension].holding(side) << chunk.offset
+        return found
 
     def axis_matching(self, dimension: int, number: int) -> int:
         """Return the rules that match a number, in one dimension."""
+        if self._axes is not None:
+            return self._axes[dimension].matching(number)
         found = 0
         for chunk in self._chunks:
             found |= chunk.axes[dimension].matching(number) << chunk.offset
         return found
 
+    def free_dimensions(self, region: Sides) -> t.List[int]:
+        """Return the dimensions in which some rule does not hold a region."""
+        return [n for n in range(DIMENSIONS) if self._alike[n] is None or not side_within(region[n], self._alike[n] or ())]
+
     def trials(self, dimension: int, side: Side) -> t.List[int]:
         """Return some numbers of a side to try, ends and gaps."""
-        if len(self._chunks) == 1:
-            return self._chunks[0].axes[dimension].trials(side)
+        if self._axes is not None:
+            return self._axes[dimension].trials(side)
         return sorted({number for chunk in self._chunks[:4] for number in chunk.axes[dimension].trials(side, 2)})
 
     def _joined(self, sides: Sides, question: str) -> int:
@@ -84,12 +106,6 @@ class Index:
             part = chunk.ask(sides, question)
             if part:
                 found |= part << chunk.offset
-        return found
-
-    def _axis(self, dimension: int, side: Side, question: str) -> int:
-        found = 0
-        for chunk in self._chunks:
-            found |= getattr(chunk.axes[dimension], question)(side) << chunk.offset
         return found
 
 
@@ -128,8 +144,3 @@ class _Chunk:
                 break
             found &= getattr(self.axes[dimension], question)(sides[dimension])
         return found
-
-
-def sides_common(one: Sides, other: Sides) -> bool:
-    """Return whether some packet lies in both."""
-    return all(sides_meet(mine, theirs) for mine, theirs in zip(one, other))

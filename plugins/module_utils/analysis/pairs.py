@@ -38,11 +38,12 @@ class Pairs:
         self.found: t.Dict[str, t.List[t.Tuple[Unit, Unit]]] = {kind: [] for kind in self.counts}
         self._units = units
         self._limit = limit
+        self._last: t.Dict[str, int] = {}
         for unit in units.units:
             if not unit.guard:
                 self._look_at(unit)
-        for found in self.found.values():
-            self._shorten(found)
+        for kind in self.found:
+            self._shorten(kind)
 
     def _look_at(self, unit: Unit) -> None:
         """Find the pairs in which ``unit`` is covered, and those in which it is the later one of a correlation."""
@@ -61,14 +62,14 @@ class Pairs:
             self._look_after(unit, meets, later)
         crossing = meets & before & ~same & ~holds
         if crossing and CORRELATION in self.counts:
-            self._take(CORRELATION, crossing & ~units.within(unit), unit, True)
+            self._take(CORRELATION, crossing & ~units.within(unit, crossing), unit, True)
 
     def _look_after(self, unit: Unit, meets: int, later: int) -> None:
         """Find the later rules that cover ``unit``."""
         units = self._units
         other = later & ~units.same_action(unit)
         if other and GENERALISATION in self.counts:
-            self._take(GENERALISATION, other & ~units.within(unit), unit, False)
+            self._take(GENERALISATION, other & ~units.within(unit, other), unit, False)
         alike = later & units.same_verdict(unit.verdict)
         if not alike or REDUNDANCY not in self.counts:
             return
@@ -77,7 +78,7 @@ class Pairs:
             alike &= (differing & -differing) - 1
         if alike and not unit.limited:
             # Of two equal rules the later one is redundant already.
-            alike &= ~units.within(unit)
+            alike &= ~units.within(unit, alike)
         self._take(REDUNDANCY, alike, unit, False)
 
     def _take(self, kind: str, others: int, unit: Unit, unit_is_later: bool) -> None:
@@ -85,13 +86,23 @@ class Pairs:
             return
         self.counts[kind] += count_bits(others)
         found = self.found[kind]
+        last = self._last.get(kind)
+        if last is not None:
+            if not unit_is_later:
+                others &= (2 << last) - 1
+            elif unit.last > last:
+                return
         for taken, other in enumerate(self._units.each(others)):
             if taken == self._limit:
                 break
             found.append((other, unit) if unit_is_later else (unit, other))
-        if len(found) > 4 * self._limit:
-            self._shorten(found)
+        if len(found) > 2 * self._limit:
+            self._shorten(kind)
 
-    def _shorten(self, found: t.List[t.Tuple[Unit, Unit]]) -> None:
+    def _shorten(self, kind: str) -> None:
+        """Keep the first pairs, and note the later rule of the last one: what comes after it is not listed."""
+        found = self.found[kind]
         found.sort(key=lambda pair: (pair[1].number, pair[0].number))
         del found[self._limit :]
+        if len(found) == self._limit and found:
+            self._last[kind] = found[-1][1].last

@@ -7,8 +7,8 @@ Pure: touches nothing. One rule of a document can become several rules of the la
 stand side by side, bear the same label and act alike, so here they are one unit again: what they match together is what was written.
 
 Sets of units are whole numbers like the answers of ``index``. A unit that takes several products of sides has as many bits, side by side.
-Sets to choose from (``before``, ``same_action``) have all bits of their units, so that they can be joined with answers of the index; answers
-about units (``meeting``, ``holding``) have the highest bit of each unit only, so that their bits can be counted.
+Sets to choose from (``before``, ``same_action``) have all bits of their units and can be joined with answers of the index. Answers about
+units (``meeting``, ``holding``) have the highest bit of each unit only, so that their bits can be counted.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ from dataclasses import dataclass
 
 from ..policy.policy import Policy
 from ..policy.rule import Log, Rule
-from .axis import side_union
+from .axis import side_union, side_within
 from .boxes import DIMENSIONS, Interfaces, Sides, TooComplex, sides_of, whole_box
-from .cover import Effort, find_gap
+from .cover import Effort, count_bits, find_gap
 from .index import Index
 
 #: What decides a packet: the action, and how it is logged.
 Verdict = t.Tuple[str, t.Optional[Log]]
 PAIR_STEPS = 2000
+#: Up to so many units are compared one by one.
+_FEW = 8
 
 
 @dataclass(frozen=True)
 class Unit:
     """Rules that were one rule of the document.
 
+    :ivar number: its number among those that match something.
+    :ivar place: its number among all.
     :ivar label: where it stands (``rules[3] (web)``).
     :ivar first: its first bit.
     :ivar last: its last bit, which stands for it where bits are counted.
@@ -39,6 +43,7 @@ class Unit:
     """
 
     number: int
+    place: int
     label: str
     rules: t.Tuple[Rule, ...]
     terms: t.Tuple[Sides, ...]
@@ -83,10 +88,10 @@ class Units:
         self.nothing: t.List[Unit] = []
         self.unsure: t.Dict[t.Tuple[int, int], str] = {}
         terms: t.List[Sides] = []
-        for label, members, guard in _grouped(policy):
+        for place, (label, members, guard) in enumerate(_grouped(policy)):
             found = _joined([sides for sides in (sides_of(rule, self.interfaces) for rule in members) if sides is not None])
             first, last = len(terms), len(terms) + len(found) - 1
-            unit = Unit(len(self.units), label, members, found, first, last, guard)
+            unit = Unit(len(self.units), place, label, members, found, first, last, guard)
             if not found:
                 self.nothing.append(unit)
                 continue
@@ -162,8 +167,11 @@ class Units:
                 found |= 1 << other.last
         return found
 
-    def within(self, unit: Unit) -> int:
-        """Return the units that match no packet but those of this one."""
+    def within(self, unit: Unit, among: int) -> int:
+        """Return the units of a set that match no packet but those of this one."""
+        few = self._several == 0 and count_bits(among) <= _FEW
+        if few:
+            return self._within_one_by_one(unit.terms[0], among)
         found = 0
         for term in unit.terms:
             found |= self.index.within(term)
@@ -172,9 +180,18 @@ class Units:
             meets = 0
             for term in unit.terms:
                 meets |= self.index.meeting(term)
-            for other in self.each(self._all(meets) & ~inside):
+            for other in self.each(self._all(meets) & ~inside & among):
                 if self._covers(unit, other):
                     inside |= 1 << other.last
+        return inside & among
+
+    def _within_one_by_one(self, term: Sides, among: int) -> int:
+        inside = 0
+        while among:
+            lowest = among & -among
+            among ^= lowest
+            if all(side_within(mine, theirs) for mine, theirs in zip(self.index.rules[lowest.bit_length() - 1], term)):
+                inside |= lowest
         return inside
 
     def matching(self, point: t.Tuple[int, ...]) -> int:
@@ -219,11 +236,7 @@ def _grouped(policy: Policy) -> t.Iterator[t.Tuple[str, t.Tuple[Rule, ...], bool
     while start < len(policy.rules):
         label, rule = policy.label(start), policy.rules[start]
         end = start + 1
-        while (
-            end < len(policy.rules)
-            and policy.label(end) == label
-            and _manner(policy.rules[end]) == _manner(rule)
-        ):
+        while end < len(policy.rules) and policy.label(end) == label and _manner(policy.rules[end]) == _manner(rule):
             end += 1
         yield label, policy.rules[start:end], False
         start = end

@@ -18,7 +18,17 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rates imp
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Log, Rule
 
 ADDRESSES = {
-    4: ["any", "192.0.2.0/30", "192.0.2.0/31", "192.0.2.2/31", "192.0.2.1", "192.0.2.3", "!192.0.2.2", "192.0.2.1,192.0.2.3", "128.0.0.0/1"],
+    4: [
+        "any",
+        "192.0.2.0/30",
+        "192.0.2.0/31",
+        "192.0.2.2/31",
+        "192.0.2.1",
+        "192.0.2.3",
+        "!192.0.2.2",
+        "192.0.2.1,192.0.2.3",
+        "128.0.0.0/1",
+    ],
     6: ["any", "2001:db8::/127", "2001:db8::1", "!2001:db8::1"],
 }
 
