@@ -25,7 +25,7 @@ from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backe
 from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policies, standard_guard
 
 #: Without shrinking: each try takes programs.
-BATCHES = settings(max_examples=12, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+BATCHES = settings(max_examples=8, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 LAYOUTS = ("rules", "compiled")
 
 FOREIGN = """

@@ -87,13 +87,13 @@ def test_ten_thousand_rules_are_changed_undone_and_kept_in_seconds(space, backen
     policy = random_policy(random.Random(7), 10000, guard=True)
     enforce(backend, web(80))
     before = backend.read()
-    transaction = enforce(backend, policy)
+    transaction = enforce(backend, policy, "rules")
     assert transaction.after == backend.read().listing
     backend.persist(transaction.persist)
-    assert not backend.plan_policy(backend.read(), policy).commands
+    assert not backend.plan_policy(backend.read(), policy, "rules").commands
     undo(backend, before, transaction)
     assert backend.read().listing == before.listing
     assert reboot(space, "").ok
     assert backend.read().listing == transaction.after
-    # About six seconds on two shared processors; what is quadratic takes minutes.
-    assert time.monotonic() - started < 60
+    # About six seconds on two processors of our own; what is quadratic takes many minutes.
+    assert time.monotonic() - started < 120
