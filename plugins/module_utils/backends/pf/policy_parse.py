@@ -31,6 +31,7 @@ from .render import LOOPBACK, LOOPBACK_NAME
 from .statements import Statement, split
 from .tables import Contents, constant_tables
 from .unreadable import Unreadable
+from .usual_line import UsualLines
 
 _FORWARDING = re.compile(re.escape(FORWARDING).replace("%s", r"(allow|deny|reject)") + r"\s*\Z")
 _SCRUB = re.compile(r"scrub in all fragment reassemble\s*\Z")
@@ -51,6 +52,7 @@ class _Reader:
         self._dialect = dialect
         self._statements = split(text)
         self._tables: Contents = constant_tables(self._statements)
+        self._usual = UsualLines(self._tables)
         self._nat = NatReader(self._tables)
         self._rules: t.List[Rule] = []
         #: For each rule its line, and whether this says that it is not about forwarded packets.
@@ -91,7 +93,11 @@ class _Reader:
             if statement.kind == "translation":
                 self._nat.read_old(statement)
             elif statement.kind == "filter":
-                self._read_filter(statement)
+                usual = self._usual.read(statement.text)
+                if usual is None:
+                    self._read_filter(statement)
+                else:
+                    self._add(statement, *usual)
             else:
                 raise Unreadable("a line that is no rule")
         except Unreadable as exc:
@@ -109,18 +115,14 @@ class _Reader:
         if line.tag == GONE and line.tagged == FORWARD and not line.tagged_negated:
             self._leaves = True
             return
-        if not line.quick or line.odd or line.tag is not None or line.state in ("modulate", "synproxy") or len(line.directions) != 1:
-            raise Unreadable("no policy has such a line")
-        direction, scoped = _scope(line)
-        count = len(self._rules)
-        for protocol in line.protocols:
-            for rule in rules_of(line, protocol, (direction,), _stateful(line, protocol)):
-                if rule.comment == LOOPBACK_COMMENT and rule.interface == LOOPBACK_NAME:
-                    rule = replace(rule, interface=LOOPBACK)
-                self._rules.append(rule)
-                self._origin.append((statement, scoped))
-        if len(self._rules) == count:
-            raise Unreadable("a line that matches nothing")
+        for rule, scoped in rules_of_line(line):
+            self._add(statement, rule, scoped)
+
+    def _add(self, statement: Statement, rule: Rule, scoped: bool) -> None:
+        if rule.comment == LOOPBACK_COMMENT and rule.interface == LOOPBACK_NAME:
+            rule = replace(rule, interface=LOOPBACK)
+        self._rules.append(rule)
+        self._origin.append((statement, scoped))
 
     # -- the whole -------------------------------------------------------------------------------------------------------------
 
@@ -173,6 +175,20 @@ class _Reader:
                 raise _refused(statement, "it would also decide about forwarded packets")
             if rule.direction == "forward" and rule.action == "allow" and not self._leaves:
                 raise _refused(statement, "no line lets the packet leave")
+
+
+def rules_of_line(line: Line) -> t.List[t.Tuple[Rule, bool]]:
+    """Return the rules of a line, each with whether the line says that it is not about forwarded packets.
+
+    :raises Unreadable: for a line that no policy has.
+    """
+    if not line.quick or line.odd or line.tag is not None or line.state in ("modulate", "synproxy") or len(line.directions) != 1:
+        raise Unreadable("no policy has such a line")
+    direction, scoped = _scope(line)
+    found = [(rule, scoped) for one in line.protocols for rule in rules_of(line, one, (direction,), _stateful(line, one))]
+    if not found:
+        raise Unreadable("a line that matches nothing")
+    return found
 
 
 def _scope(line: Line) -> t.Tuple[str, bool]:

@@ -29,6 +29,8 @@ _FIRST: t.Dict[str, str] = {
 _TOKEN = re.compile(
     r"""\s+|"(?P<double>[^"]*)"|'(?P<single>[^']*)'|\$(?P<macro>\w+)|(?P<sign><>|><|->|!=|<=|>=|[(){}<>!=,])|(?P<word>[^\s(){}<>!=,"'$]+)"""
 )
+# A line that neither begins nor ends anything else: no comment, and quotes and braces are closed.
+_PLAIN_LINE = re.compile(r"""(?:[^\\"'#{}\n]|"[^"\\\n]*"|\{[^\\"'#{}\n]*\})*\n""")
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,29 @@ class Word:
     quoted: bool = False
 
 
-@dataclass(frozen=True)
 class Statement:
     """One statement, or a stretch of blank lines and comments.
 
     :ivar text: its lines as they stand in the file, with the newline.
     :ivar kind: a key of SECTIONS.
-    :ivar words: its words with macros expanded; None where a macro is not defined or the text is not readable.
     """
 
-    text: str
-    kind: str
-    words: t.Optional[t.Tuple[Word, ...]] = ()
+    __slots__ = ("_code", "_words", "kind", "text")
+
+    def __init__(self, text: str, kind: str, words: t.Optional[t.Tuple[Word, ...]] = (), code: t.Optional[str] = None) -> None:
+        """Make a statement of its words, or of its text without comments (``code``) when nobody may ask for the words."""
+        self.text = text
+        self.kind = kind
+        self._words = words
+        self._code = code
+
+    @property
+    def words(self) -> t.Optional[t.Tuple[Word, ...]]:
+        """Its words with macros expanded; None where a macro is not defined or the text is not readable."""
+        if self._code is not None:
+            self._words = tokenize(self._code, {})
+            self._code = None
+        return self._words
 
     @property
     def lines(self) -> t.Tuple[str, ...]:
@@ -84,6 +97,11 @@ def _pieces(text: str) -> t.Iterator[t.Tuple[str, str]]:
     quote = ""
     comment = False
     while at < len(text):
+        plain = _PLAIN_LINE.match(text, at) if at == start else None
+        if plain is not None:
+            yield plain.group(), plain.group()[:-1]
+            start = at = plain.end()
+            continue
         char = text[at]
         if char == "\\" and text[at + 1 : at + 2] == "\n":
             code.append(" ")
@@ -113,8 +131,8 @@ def _pieces(text: str) -> t.Iterator[t.Tuple[str, str]]:
 def _statement(piece: str, code: str, macros: t.Dict[str, str]) -> Statement:
     if not code.strip():
         return Statement(piece, "blank")
-    words = tokenize(code, macros)
     definition = re.match(r"\s*([A-Za-z_]\w*)\s*=", code)
+    words = tokenize(code, macros) if definition is not None or "$" in code else None
     if definition is not None:
         value = tokenize(code[definition.end() :], macros)
         if value is not None:
@@ -123,7 +141,7 @@ def _statement(piece: str, code: str, macros: t.Dict[str, str]) -> Statement:
     first = code.split(None, 1)[0]
     if first == "no" and len(code.split()) > 1:
         first = code.split()[1]
-    return Statement(piece, _FIRST.get(first, "other"), words)
+    return Statement(piece, _FIRST.get(first, "other"), words, None if "$" in code else code)
 
 
 def tokenize(code: str, macros: t.Mapping[str, str], depth: int = 0) -> t.Optional[t.Tuple[Word, ...]]:

@@ -40,8 +40,10 @@ def table_line(addresses: Addresses) -> str:
 
 def table_of(statement: Statement) -> t.Optional[str]:
     """Return the name of the table that a statement defines, or None."""
+    if statement.kind != "table":
+        return None
     words = statement.words or ()
-    if statement.kind != "table" or [one.text for one in words[1:4:2]] != ["<", ">"]:
+    if [one.text for one in words[1:4:2]] != ["<", ">"]:
         return None
     return words[2].text
 

@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.equivalence import differ
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.dialect import dialect_named
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.policy_parse import parse_policy
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.line import read_line
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.policy_parse import parse_policy, rules_of_line
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.statements import split
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.tables import constant_tables
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.unreadable import Unreadable
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.usual_line import UsualLines
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import DIRECTIONS
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf import standin_host
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.policies import FLAVOURS, kept, pf_policies, text_of
@@ -38,6 +45,45 @@ def test_a_policy_is_read_back_as_it_was(dialect, data):
     assert found.native == wanted.native
     difference = differ(found, wanted)
     assert difference is None, (difference.describe(), text_of(policy, dialect))
+
+
+WORDS = (
+    "pass", "block drop", "in", "out", "log", "quick", "on em0", 'on "log"', "inet", "inet6", "proto tcp", "proto 47", "proto icmp", "all", "from any",
+    "from 10.0.0.0/8", "from { 10.0.0.1, 10.0.0.2 }", "from ! 10.0.0.1", "from <t>", "from ! <t>", "from ! { 10.0.0.1, 10.0.0.2 }", "to any",
+    "to 2001:db8::/32", "to 10.1.2.3/8", "to (self)", "port 80", "port { 80, 443:445 }", "port 9:8", "port ssh", "port 0", "port 70000",
+    "icmp-type 8", "icmp-type 255", "icmp6-type { 135, 136 }", "flags any", "flags S/SA", "flags S/S", "keep state", "no state", "allow-opts",
+    'label "a b"', "tagged hf_forward", "tagged hf_in", "! tagged hf_forward", "tagged other",
+)  # fmt: skip
+TABLE = "table <t> const { 10.0.0.0/8, 192.0.2.1 }\n"
+
+
+def usual_and_grammar(line):
+    """The two readings of a line; None where it is refused."""
+    table, statement = split(TABLE + line + "\n")
+    contents = constant_tables([table])
+    try:
+        whole = rules_of_line(read_line(statement, contents))
+    except Unreadable:
+        whole = None
+    return UsualLines(contents).read(statement.text), whole
+
+
+@given(st.lists(st.sampled_from(WORDS), min_size=2, max_size=7, unique=True))
+def test_the_quick_reading_is_never_another_one(words):
+    in_order = " ".join(word for word in WORDS if word in words)
+    for line in (in_order, "pass in quick " + in_order, " ".join(words)):
+        usual, whole = usual_and_grammar(line)
+        assert usual is None or [usual] == whole, line
+
+
+@given(pf_policies())
+@settings(max_examples=30)
+def test_our_own_lines_are_read_the_quick_way(policy):
+    lines = [line for line in text_of(policy).splitlines() if re.match("(pass|block) (drop |return |return-rst )?(in|out) (log )?quick", line)]
+    for line in lines:
+        if "<" not in line and "hf_forwarded" not in line:
+            usual, whole = usual_and_grammar(line)
+            assert [usual] == whole, line
 
 
 @pytest.mark.parametrize("flavour", sorted(FLAVOURS))
