@@ -32,17 +32,21 @@ MAX_RULES = 400000
 _CHANGED = "The compiled rules were changed by hand so that they cannot be said as a list any more: %s"
 
 
-def flat_list(items: t.Sequence[Item], chains: Chains, interfaces: Interfaces) -> t.List[t.Tuple[Rule, int]]:
+def flat_list(
+    items: t.Sequence[Item], chains: Chains, interfaces: Interfaces, covered: t.Sequence[t.Tuple[Rule, Hint]] = ()
+) -> t.List[t.Tuple[Rule, int]]:
     """Return the rules that items and the chains that they lead to mean, in the order in which they decide.
 
     Each with the number that it carries (0 where it carries none); equal numbers are parts of one rule that was taken apart.
 
     :param interfaces: every interface that a rule names.
+    :param covered: rules that stand in no chain, or only less packets that rules before them decide: each is put back, whole, where that
+        is true of it.
     :raises HoldfastError: when the language has no words for it.
     """
     reader = _Flat(chains, interfaces)
     try:
-        entries = reader.read(items, {})
+        entries = reader.put_back(reader.read(items, {}), covered)
         found: t.List[t.Tuple[Rule, int]] = []
         for entry in entries:
             found += [(rule, entry.hint or 0) for rule in reader.said(entry)]
@@ -91,6 +95,23 @@ class _Flat:
                 found = merge(in_order(self._entry(hint, rule, origin=(id(item), at)) for at, (rule, hint) in enumerate(item.rules)), found, region, self._tops)
             place -= 1
         return found
+
+    def put_back(self, entries: t.List[Entry], covered: t.Sequence[t.Tuple[Rule, Hint]]) -> t.List[Entry]:
+        """Return the entries with those covered rules that change nothing at the place that their number gives them."""
+        there = Settled(entries, self._tops)
+        whole: t.List[Entry] = []
+        parts: t.Set[int] = set()
+        for rule, hint in covered:
+            entry = self._entry(hint, rule)
+            if entry is None or hint is None:
+                continue
+            own = there.at(entry.key)
+            same = all(entries[place].kind() == entry.kind() and covers(entry.sides, entries[place].sides) for place in own)
+            if same and (decides(rule) or not own) and there.settles(entry.sides, {}, entry.key, own):
+                whole.append(entry)
+                parts.update(own)
+        left = [entry for place, entry in enumerate(entries) if place not in parts]
+        return sorted(left + whole, key=_key_of)
 
     def said(self, entry: Entry) -> t.List[Rule]:
         """Return an entry as rules: what is still asked before it, then itself."""
@@ -273,7 +294,8 @@ def _stands(whole: Entry, there: Settled, parts: t.Sequence[int], where: Region)
     """Return whether a rule stands in a list: itself, or parts of it and what decides its other packets before."""
     if any(there.entries[place].rule is whole.rule for place in parts):
         return True
-    return decides(whole.rule) and there.settles(whole.sides, where, whole.key, parts)
+    # Parts of a rule with a limit do not decide; but it may be hidden by what does.
+    return there.settles(whole.sides, where, whole.key, parts if decides(whole.rule) else ())
 
 
 def _first(cells: t.Sequence[t.Tuple[t.Any, ...]], low: int) -> int:

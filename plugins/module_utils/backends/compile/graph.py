@@ -26,9 +26,10 @@ class Lines:
 
 @dataclass(frozen=True)
 class Elements:
-    """Rules that exclude each other (the elements of a map of verdicts)."""
+    """Rules that exclude each other (the elements of a map of verdicts, of that name)."""
 
     rules: t.Tuple[t.Tuple[Rule, Hint], ...]
+    name: str = ""
 
 
 @dataclass(frozen=True)

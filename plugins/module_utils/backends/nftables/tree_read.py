@@ -37,15 +37,18 @@ _ACTIONS = {"accept": "allow", "drop": "deny"}
 
 
 class ChainReader:
-    """The chains of our table that packets of one direction walk through."""
+    """The chains of our table that packets of one direction walk through.
 
-    def __init__(self, direction: str, table: Table) -> None:
+    :param lines: more lines than those of the table's chains that will be asked about.
+    """
+
+    def __init__(self, direction: str, table: Table, lines: t.Sequence[str] = ()) -> None:
         self._direction = direction
         self._blocks: t.Dict[t.Tuple[str, str], Block] = {(one.kind, one.name): one for one in table.blocks}
         self._chains: t.Dict[str, t.List[Item]] = {}
         self._lines: t.Dict[str, t.Tuple[Rule, Hint]] = {}
-        texts = (rule.text for block in table.chains() for rule in block.rules)
-        #: Every interface that a line of the table names.
+        texts = (*lines, *(rule.text for block in table.chains() for rule in block.rules))
+        #: Every interface that a line names.
         self.interfaces = Interfaces(tuple(sorted({name for text in texts if "ifname" in text for name in _INTERFACE.findall(text)})))
 
     def items(self, name: str) -> t.List[Item]:
@@ -73,6 +76,27 @@ class ChainReader:
         if waiting:
             found.append(self._rules(waiting))
         return found
+
+    def beside(self, items: t.Sequence[Item], ending: str) -> t.List[str]:
+        """Return the lines of the chain that has the name of those that some items lead to, but for its ending; none where there is none."""
+        for item in items:
+            if isinstance(item, (Call, Ways)):
+                leads = item.chain if isinstance(item, Call) else item.cells[0][2]
+            elif isinstance(item, Elements) and item.name:
+                leads = item.name
+            else:
+                continue
+            block = self._blocks.get(("chain", leads.rpartition("_")[0] + "_" + ending))
+            if block is not None:
+                return [rule.text for rule in block.rules]
+        return []
+
+    def rules_of(self, lines: t.List[str]) -> t.List[t.Tuple[Rule, Hint]]:
+        """Return the rules of plain lines, with the numbers that they carry.
+
+        :raises HoldfastError: when a line is no rule.
+        """
+        return list(self._rules(lines).rules)
 
     def _leading(self, text: str) -> t.Optional[Item]:
         """Return the item of a line that leads to chains or maps, None for other lines."""
@@ -155,7 +179,7 @@ class ChainReader:
         if leading and len(fields) == 1 and conditions is None and all(verdict.startswith("goto ") for _k, _c, verdict in elements):
             return self._ways(text, fields[0], elements)
         try:
-            return self._elements(self._conditions(conditions, text), fields, elements)
+            return self._elements(name, self._conditions(conditions, text), fields, elements)
         except (ValueError, Inexpressible):
             raise HoldfastError("Map %s has elements that were not written by a policy" % name) from None
 
@@ -174,7 +198,9 @@ class ChainReader:
             cells.append((start, start + high - low, verdict.split(" ")[1]))
         return Ways(_AXIS[side], tuple(sorted(cells)), True)
 
-    def _elements(self, match: Rule, fields: t.Sequence[t.Tuple[str, ...]], elements: t.Sequence[Listed]) -> Elements:
+    def _elements(
+        self, name: str, match: Rule, fields: t.Sequence[t.Tuple[str, ...]], elements: t.Sequence[Listed]
+    ) -> Elements:
         """Return the rules of a map whose elements decide.
 
         :raises ValueError, Inexpressible: when an element does not.
@@ -202,7 +228,7 @@ class ChainReader:
             values = {name: read(part) for (name, read), part in zip(readers, parts)}
             effect = Rule(_ACTIONS[verdict], self._direction, protocol=None) if verdict in _ACTIONS else self._final(verdict)
             found.append((self._decided(match, {**words, **values}, effect, said), hint))
-        return Elements(tuple(found))
+        return Elements(tuple(found), name)
 
     def _decided(self, match: Rule, words: t.Dict[str, t.Any], effect: Rule, comment: t.Optional[str]) -> Rule:
         if match.stateful and (match.action == "allow") != (effect.action == "allow"):
