@@ -77,9 +77,10 @@ class Rule:
     def reply_rule(self) -> Rule:
         """Return the rule that passes the replies of the connections this stateful allow lets in."""
         opposite = {"in": "out", "out": "in", "forward": "forward"}[self.direction]
+        interface = self.out_interface if self.direction == "forward" else self.interface
         return Rule(
             action="allow", direction=opposite, family=self.family, protocol=self.protocol, source=self.destination,
-            destination=self.source, ports=self.ports, interface=self.interface if self.direction != "forward" else None, reply=True,
+            destination=self.source, ports=self.ports, source_ports=self.source_ports, interface=interface, reply=True,
         )  # fmt: skip
 
     def families(self) -> t.FrozenSet[int]:
