@@ -36,6 +36,7 @@ class TableBook:
 
     def __init__(self) -> None:
         self._known: t.Dict[str, Addresses] = {}
+        self._told: t.Dict[str, t.List[str]] = {}
         self._defined: t.Set[str] = set()
 
     def name(self, addresses: Addresses) -> str:
@@ -44,11 +45,20 @@ class TableBook:
         self._known[name] = addresses
         return name
 
+    def join(self, name: str, addresses: Addresses, comments: t.List[str]) -> None:
+        """Note that a table with a name of its own is needed, with comments above it."""
+        self._known[name] = addresses
+        self._told[name] = comments
+
     def definitions(self) -> t.List[str]:
         """Return the lines that define the tables that were named since the last time."""
-        missing = [name for name in self._known if name not in self._defined]
-        self._defined.update(missing)
-        return ["table <%s> const { %s }" % (name, ", ".join(network_text(one) for one in self._known[name].networks)) for name in missing]
+        lines: t.List[str] = []
+        for name, addresses in self._known.items():
+            if name not in self._defined:
+                lines += self._told.get(name, [])
+                lines.append("table <%s> const { %s }" % (name, ", ".join(network_text(one) for one in addresses.networks)))
+        self._defined.update(self._known)
+        return lines
 
 
 def as_kept(rule: Rule) -> Rule:
@@ -61,12 +71,16 @@ def as_kept(rule: Rule) -> Rule:
     return replace(rule, **changes) if changes else rule
 
 
-def policy_line(rule: Rule, book: TableBook, scoped: bool = False) -> str:
+def policy_line(rule: Rule, book: TableBook, scoped: bool = False, joined: t.Optional[t.Tuple[Addresses, str]] = None) -> str:
     """Return the line of a rule.
 
     :param scoped: whether the lines of ``in`` and ``out`` say that they are not about forwarded packets, because these still pass by.
+    :param joined: addresses that have a table of their own, and its name.
     """
-    hosts = hosts_text(rule, book.name)
+    if joined is None:
+        hosts = hosts_text(rule, book.name)
+    else:
+        hosts = hosts_text(rule, lambda addresses: joined[1] if addresses is joined[0] else book.name(addresses), joined[0])
     line = "%s %s" % (head_text(rule), "all" if hosts == _EVERYTHING else hosts)
     if rule.icmp_types:
         line += " " + types_text(rule)

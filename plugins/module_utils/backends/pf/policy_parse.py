@@ -24,6 +24,7 @@ from .filters import rules_of
 from .line import Line, read_line
 from .parse import NAME
 from .policy_forwarding import FORWARD, GONE, HOST, told_apart
+from .policy_layout import JOINED, members_of, parted
 from .policy_lines import KNOWN_COMMENT, LOOPBACK_COMMENT
 from .policy_nat_parse import NatReader
 from .policy_parts import FORWARDING, SUB_BEGIN, SUB_END, SUBPARTS, cut
@@ -34,6 +35,7 @@ from .unreadable import Unreadable
 from .usual_line import UsualLines
 
 _FORWARDING = re.compile(re.escape(FORWARDING).replace("%s", r"(allow|deny|reject)") + r"\s*\Z")
+_JOINED = re.compile(r" (from|to) <(%s\w+)>" % JOINED)
 _SCRUB = re.compile(r"scrub in all fragment reassemble\s*\Z")
 
 
@@ -52,6 +54,7 @@ class _Reader:
         self._dialect = dialect
         self._statements = split(text)
         self._tables: Contents = constant_tables(self._statements)
+        self._members = members_of(one.text for one in self._statements if one.kind == "blank" and JOINED in one.text)
         self._usual = UsualLines(self._tables)
         self._nat = NatReader(self._tables)
         self._rules: t.List[Rule] = []
@@ -121,8 +124,13 @@ class _Reader:
     def _add(self, statement: Statement, rule: Rule, scoped: bool) -> None:
         if rule.comment == LOOPBACK_COMMENT and rule.interface == LOOPBACK_NAME:
             rule = replace(rule, interface=LOOPBACK)
-        self._rules.append(rule)
-        self._origin.append((statement, scoped))
+        found = [rule]
+        joined = _JOINED.search(statement.text) if self._members else None
+        if joined is not None and joined.group(2) in self._members:
+            found = parted(rule, "source" if joined.group(1) == "from" else "destination", self._members[joined.group(2)])
+        for one in found:
+            self._rules.append(one)
+            self._origin.append((statement, scoped))
 
     # -- the whole -------------------------------------------------------------------------------------------------------------
 

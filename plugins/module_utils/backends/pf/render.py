@@ -149,15 +149,16 @@ def match_text(family: t.Optional[int], protocol: t.Optional[int]) -> str:
     return " ".join(words)
 
 
-def hosts_text(rule: t.Union[Rule, NatRule], name: t.Callable[[Addresses], str]) -> str:
+def hosts_text(rule: t.Union[Rule, NatRule], name: t.Callable[[Addresses], str], table: t.Optional[Addresses] = None) -> str:
     """Return the words about addresses and ports.
 
     :param name: returns the name of the table that holds a long or negated list.
+    :param table: addresses that go into a table however few they are.
     """
-    words = ["from", _addresses(rule, rule.source, name)]
+    words = ["from", _addresses(rule, rule.source, name, table)]
     if isinstance(rule, Rule) and rule.source_ports:
         words.append("port " + _ports(rule.source_ports))
-    words += ["to", _addresses(rule, rule.destination, name)]
+    words += ["to", _addresses(rule, rule.destination, name, table)]
     if rule.ports:
         words.append("port " + _ports(rule.ports))
     return " ".join(words)
@@ -171,13 +172,13 @@ def types_text(rule: Rule) -> str:
     return "%s %s" % (word, _list([str(one) for one in rule.icmp_types]))
 
 
-def _addresses(rule: t.Union[Rule, NatRule], addresses: Addresses, name: t.Callable[[Addresses], str]) -> str:
+def _addresses(rule: t.Union[Rule, NatRule], addresses: Addresses, name: t.Callable[[Addresses], str], table: t.Optional[Addresses]) -> str:
     if addresses.any:
         return "any"
     if addresses.family != rule.family:
         raise HoldfastError("An IPv%s address does not belong into this rule: %s" % (addresses.family, rule.describe()))
     sign = "! " if addresses.negated else ""
-    if needs_table(addresses):
+    if addresses is table or needs_table(addresses):
         return "%s<%s>" % (sign, name(addresses))
     return sign + _list([network_text(one) for one in addresses.networks])
 

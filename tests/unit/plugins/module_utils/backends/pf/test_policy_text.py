@@ -79,7 +79,9 @@ def test_the_quick_reading_is_never_another_one(words):
 @given(pf_policies())
 @settings(max_examples=30)
 def test_our_own_lines_are_read_the_quick_way(policy):
-    lines = [line for line in text_of(policy).splitlines() if re.match("(pass|block) (drop |return |return-rst )?(in|out) (log )?quick", line)]
+    lines = [
+        line for line in text_of(policy).splitlines() if re.match("(pass|block) (drop |return |return-rst )?(in|out) (log )?quick", line)
+    ]
     for line in lines:
         if "<" not in line and "hf_forwarded" not in line:
             usual, whole = usual_and_grammar(line)
