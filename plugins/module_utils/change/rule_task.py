@@ -145,6 +145,7 @@ def _plan_rule(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequ
         return backend.plan(ruleset, placement.edits)
     placement = place_absent(backend, ruleset, rule)
     if not placement.edits:
+        _refuse_part_of_policy(backend, ruleset, rule)
         result["msg"] = "No matching %s rule found" % backend.NAME
         return None
     removed = [(edit.chain, edit.remove) for edit in placement.edits if edit.remove is not None]
@@ -156,6 +157,24 @@ def _plan_rule(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequ
     result["placement"] = _placement_fields(placement)
     result["msg"] = "%s rule removed" % backend.NAME
     return backend.plan(ruleset, placement.edits)
+
+
+def _refuse_part_of_policy(backend: Backend, ruleset: Ruleset, rule: Rule) -> None:
+    """Say so where a rule that is to go is part of a whole policy, which is changed by its document only.
+
+    :raises HoldfastError: in that case.
+    """
+    try:
+        policy = backend.read_policy(ruleset)
+    except HoldfastError:
+        return
+    wanted = backend.normalise(rule).identity()
+    if policy is not None and any(backend.normalise(one).identity() == wanted for one in policy.rules):
+        raise HoldfastError(
+            "The rule is part of the policy of this host, so it was not removed: take it out of the document and run "
+            "holdfast.firewall.policy again, or put a rule that decides otherwise beside it",
+            backend=backend.NAME,
+        )
 
 
 def _plan_native(backend: Backend, ruleset: Ruleset, state: str, native: str, result: Fields) -> t.Optional[Transaction]:

@@ -257,3 +257,15 @@ def test_a_document_from_a_vault_is_read(controller):
     missing = controller.adhoc("use-nft", "src=%s" % (controller.folder / "gone.yml"), module=POLICY)
     assert missing["_word"] == "FAILED!"
     assert "gone.yml" in missing["msg"]
+
+
+def test_single_rules_work_beside_a_policy(controller, host, apply):
+    apply(WEB)
+    added = controller.adhoc(host, "action=deny port=80 source=203.0.113.9")
+    assert added["_word"] == "CHANGED"
+    assert controller.adhoc(host, "action=deny port=80 source=203.0.113.9")["_word"] == "SUCCESS"
+    part = controller.adhoc(host, "state=absent action=reject port=113")
+    assert part["_word"] == "FAILED!"
+    assert "part of the policy" in part["msg"]
+    assert controller.adhoc(host, "state=absent action=deny port=80 source=203.0.113.9")["_word"] == "CHANGED"
+    assert apply(WEB)["changed"] is False
