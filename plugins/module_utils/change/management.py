@@ -26,11 +26,12 @@ from ..policy.rule import Rule
 
 @dataclass(frozen=True)
 class Management:
-    """What was found: SSH ports, the address the session comes from (None when unknown), ports of agents."""
+    """What was found: SSH ports, the address the session comes from and the one it came to (None when unknown), ports of agents."""
 
     ssh_ports: t.Tuple[int, ...]
     client: t.Optional[str] = None
     agent_ports: t.Tuple[int, ...] = ()
+    server: t.Optional[str] = None
 
     def needs(self) -> t.List[Rule]:
         """Return what must pass, each as the narrowest packets that matter: removals that would close one of them are skipped."""
@@ -73,14 +74,14 @@ def find_management(host: Host, agent_ports: t.Sequence[int] = ()) -> Management
     """Look up the management ports of the host."""
     session = _session()
     ports: t.Set[int] = set()
-    client = None
+    client = server = None
     if session is not None:
-        client, port = session
+        client, server, port = session
         ports.add(port)
     ports |= _listening(host)
     if not ports:
         ports = {int(one) for one in re.findall(r"^port (\d+)$", host.run(["sshd", "-T"]).out, re.MULTILINE)}
-    return Management(tuple(sorted(ports or {22})), client, tuple(agent_ports))
+    return Management(tuple(sorted(ports or {22})), client, tuple(agent_ports), server)
 
 
 def closed_by_removal(ruleset: Ruleset, removed: t.Sequence[t.Tuple[Chain, Entry]], management: Management) -> t.List[str]:
@@ -115,8 +116,8 @@ def _host(address: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]) -> Add
     return make_addresses([ipaddress.ip_network(address)])
 
 
-def _session() -> t.Optional[t.Tuple[str, int]]:
-    """Return (client address, server port) of the SSH session this process belongs to; sudo drops the variable, so parents are asked."""
+def _session() -> t.Optional[t.Tuple[str, str, int]]:
+    """Return (client address, server address, server port) of the SSH session this process belongs to; sudo drops the variable, so parents are asked."""
     found = _parse_session(os.environ.get("SSH_CONNECTION"))
     pid = os.getppid()
     for _step in range(20):
@@ -133,16 +134,15 @@ def _session() -> t.Optional[t.Tuple[str, int]]:
     return found
 
 
-def _parse_session(text: t.Optional[str]) -> t.Optional[t.Tuple[str, int]]:
+def _parse_session(text: t.Optional[str]) -> t.Optional[t.Tuple[str, str, int]]:
     words = (text or "").split()
     if len(words) != 4 or not words[3].isdigit():
         return None
     try:
-        address = ipaddress.ip_address(words[0].partition("%")[0])
+        client, server = (ipaddress.ip_address(word.partition("%")[0]) for word in (words[0], words[2]))
     except ValueError:
         return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address), int(words[3])
+    return str(getattr(client, "ipv4_mapped", None) or client), str(getattr(server, "ipv4_mapped", None) or server), int(words[3])
 
 
 def _listening(host: Host) -> t.Set[int]:

@@ -9,11 +9,13 @@ proof then says whether the session that carries the task would still pass.
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 from dataclasses import replace
 
 from ..backends.base import GUARD_MARK
-from ..policy.addresses import ANY, Addresses
+from ..policy.addresses import ANY, Addresses, Network, make_addresses
+from ..policy.nat import DESTINATION_KINDS
 from ..policy.policy import ManagementAccess, Policy
 from ..policy.ports import PortRange, merge_ports
 from ..policy.protocols import ICMPV6, TCP, UDP
@@ -29,7 +31,9 @@ ICMPV6_NEEDED = (130, 131, 132, 133, 134, 135, 136, 143)
 
 def with_guard(policy: Policy, management: Management) -> Policy:
     """Return the policy with the guard for this host."""
-    rules = [rule for direction in DIRECTIONS if policy.defaults[direction] != "unmanaged" for rule in _guard(direction, policy, management)]
+    rules = [
+        rule for direction in DIRECTIONS if policy.defaults[direction] != "unmanaged" for rule in _guard(direction, policy, management)
+    ]
     return policy.guarded(rules)
 
 
@@ -65,19 +69,44 @@ def management_rules(access: ManagementAccess, management: Management) -> t.List
 def needs(policy: Policy, management: Management) -> t.List[Rule]:
     """Return what must pass once the policy is in force, each as the narrowest packets that matter.
 
-    Where the session's address is not known (a console) and the document names the sources of management, those sources count.
+    Where the session's address is not known (a console) and the document names the sources of management, those sources count. The session
+    needs the address that it came to. Other access is not needed at single addresses that a translation names: those are given to another
+    host on purpose. Also directions without a list of ours count, since translations come before all lists.
     """
-    found = management.needs()
     sources = t.cast("t.Sequence[Addresses]", policy.management.sources)
     wanted: t.List[Rule] = []
-    for need in found:
-        if policy.defaults[need.direction] == "unmanaged":
-            continue
-        if need.direction == "in" and need.protocol == TCP and need.source is ANY and sources:
-            wanted += [replace(need, family=one.family, source=one) for one in sources]
-        else:
+    for need in management.needs():
+        if need.direction == "out":
             wanted.append(need)
+            continue
+        session = need.protocol == TCP and management.server is not None and need.source is not ANY
+        if session:
+            server = ipaddress.ip_address(t.cast(str, management.server))
+            if server.version == need.family:
+                wanted.append(replace(need, destination=make_addresses([ipaddress.ip_network(server)])))
+                continue
+        narrowed = [need]
+        if need.protocol == TCP and need.source is ANY and sources:
+            narrowed = [replace(need, family=one.family, source=one) for one in sources]
+        for one in narrowed:
+            wanted += _at_the_host(one, policy)
     return wanted
+
+
+def _at_the_host(need: Rule, policy: Policy) -> t.List[Rule]:
+    """Return the need less the single addresses that translations name as theirs."""
+    named: t.Dict[int, t.List[Network]] = {4: [], 6: []}
+    for one in policy.nat:
+        if one.kind in DESTINATION_KINDS and not one.destination.any and not one.destination.negated:
+            for network in one.destination.networks:
+                if network.num_addresses == 1:
+                    named[network.version].append(network)
+    if not any(named[family] for family in need.families()):
+        return [need]
+    return [
+        replace(need, family=family, destination=make_addresses(named[family], negated=True) if named[family] else ANY)
+        for family in sorted(need.families())
+    ]
 
 
 def _port(direction: str, protocol: int, port: int, family: t.Optional[int], comment: str) -> Rule:

@@ -46,7 +46,7 @@ def test_a_socket_that_systemd_holds_for_sshd_counts(no_session):
 def test_the_session_is_the_best_witness(monkeypatch):
     monkeypatch.setenv("SSH_CONNECTION", "::ffff:192.0.2.9 50554 198.51.100.2 2200")
     found = find_management(PaperHost({"ss -Htlnp": SS}))
-    assert (found.client, found.ssh_ports) == ("192.0.2.9", (2022, 2200))
+    assert (found.client, found.server, found.ssh_ports) == ("192.0.2.9", "198.51.100.2", (2022, 2200))
 
 
 def test_removing_the_last_way_in_is_skipped():
