@@ -87,7 +87,8 @@ class _Task:
         self.result["gathered"] = policy.as_dict() if policy is not None else None
         self.result["guard"] = [rule.as_dict() for rule in policy.guard] if policy is not None else []
         self.result["listing"] = self.backend.own_listing(ruleset)
-        self._done("The live policy is gathered (%s)" % self.backend.NAME if policy else "There is no policy of ours (%s)" % self.backend.NAME)
+        word = "The live policy is gathered" if policy is not None else "There is no policy of ours"
+        self._done("%s (%s)" % (word, self.backend.NAME))
         return self.result
 
     def changed(self) -> Fields:
@@ -133,9 +134,7 @@ class _Task:
 
     # -- parts ----------------------------------------------------------------------------------------------------------------
 
-    def _wanted(
-        self, policy: Policy, management: Management, live: t.Optional[Policy], ruleset: t.Optional[Ruleset] = None
-    ) -> Policy:
+    def _wanted(self, policy: Policy, management: Management, live: t.Optional[Policy], ruleset: t.Optional[Ruleset] = None) -> Policy:
         """Return the policy for this host, guard included.
 
         :raises HoldfastError: when the backend cannot carry it exactly.
@@ -192,17 +191,23 @@ class _Task:
         refusal = prove_access(wanted, needs(wanted, management))
         if refusal is not None:
             raise HoldfastError(
-                "This policy would lock you out, so nothing was changed: %s" % refusal.sentence, lockout=refusal.as_dict(), backend=self.backend.NAME
+                "This policy would lock you out, so nothing was changed: %s" % refusal.sentence,
+                lockout=refusal.as_dict(),
+                backend=self.backend.NAME,
             )
         lines = wanted.native.get(self.backend.NAME)
         if lines is not None and lines.before:
             self.notes.append("native lines before the rules are not judged by the lockout proof; the new connection judges them")
 
-    def _tell(self, ruleset: Ruleset, before: t.Tuple[t.Optional[Policy], str], wanted: t.Optional[Policy], transaction: Transaction) -> None:
-        verb = "would be " if self.check_mode else ""
-        what = {"merged": "merged into", "replaced": "put in force", "overridden": "put in force alone", "deleted": "removed"}[self.request.state]
+    def _tell(
+        self, ruleset: Ruleset, before: t.Tuple[t.Optional[Policy], str], wanted: t.Optional[Policy], transaction: Transaction
+    ) -> None:
+        verb = "would be" if self.check_mode else "is"
+        what = {
+            "merged": "merged into what is there", "replaced": "put in force", "overridden": "put in force alone", "deleted": "removed",
+        }  # fmt: skip
         self.result.update(changed=True, commands=[_shortened(command) for command in transaction.commands])
-        self._done("The policy %s%s (%s)" % ("is " if not verb else verb, what, self.backend.NAME))
+        self._done("The policy %s %s (%s)" % (verb, what[self.request.state], self.backend.NAME))
         others = [
             chain.name for chain in ruleset.chains
             if chain.base and chain.owner is None and not chain.missing and (chain.entries or chain.default != "allow")
