@@ -56,7 +56,10 @@ def suspects(left: t.Sequence[Item], right: t.Sequence[Item], limited: t.Abstrac
             order.append(place)
     found.extend(left[place][0] for place in places.values())
     if any(order[i] > order[i + 1] for i in range(len(order) - 1)):
-        found.extend(left[place][0] for place in _conflicting(left, order, work))
+        # Where much has no equal the cell is cut anyway, and the order is looked at in its parts.
+        cut_anyway = len(order) > _FEW and len(found) > len(order) // 4
+        moved = [order[one] for one in _movers(order)] if cut_anyway else _conflicting(left, order, work)
+        found.extend(left[place][0] for place in moved)
     return found
 
 

@@ -4,7 +4,8 @@
 """Do two policies do the same with every packet?
 
 Pure: touches nothing. Exact for rules (guard included), defaults and translations, however differently they are written; limits and logs
-count. Native lines are compared as text. A direction that one policy leaves alone and the other one allows is no difference.
+count, but not how many rules share a rate: a limited rule and the same rule in two halves are alike here. Native lines are compared as
+text. A direction that one policy leaves alone and the other one allows is no difference.
 """
 
 from __future__ import annotations

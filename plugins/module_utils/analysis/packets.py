@@ -95,7 +95,7 @@ class Packet:
     def parse(cls, words: t.Any, place: str = "packet") -> Packet:
         """Read a packet from the words of the rule language.
 
-        ``port``, and for protocols with ports nothing else, has to be given. The other words have defaults: direction in, protocol tcp,
+        Only ``port`` has to be given, where the protocol has ports. The other words have defaults: direction in, protocol tcp,
         source 203.0.113.10 or 2001:db8:1::10, destination 198.51.100.10 or 2001:db8:2::10 (by the family of what is given, else IPv4),
         source port 40000, ICMP type echo request, state new, and an interface that no rule names.
 

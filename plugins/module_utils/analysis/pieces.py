@@ -58,16 +58,22 @@ def _taken_apart(wholes: t.Sequence[Entry], parts: t.Sequence[Entry], box: Box) 
     """Return for entries of ``wholes`` the entries of ``parts`` that they consist of."""
     found: t.Dict[Entry, t.Sequence[Entry]] = {}
     waiting = list(wholes)
+    tokens = {entry[0] for entry in waiting}
+    parts = [entry for entry in parts if entry[0] in tokens]
+    narrow = {one: [entry for entry in parts if entry[one + 1] is not None] for one in sorted({one for split in _SPLITS for one in split})}
     for dimensions in _SPLITS:
-        if not waiting or not parts:
-            break
-        places = [one + 1 for one in dimensions]
-        groups: t.Dict[Entry, t.List[Entry]] = {}
-        for entry in parts:
-            if all(entry[place] is not None for place in places):
-                groups.setdefault(_without(entry, places), []).append(entry)
-        if not groups:
+        those = narrow[dimensions[0]]
+        if len(dimensions) > 1 and those:
+            those = [entry for entry in those if entry[dimensions[1] + 1] is not None]
+        if not waiting or not those:
             continue
+        places = [one + 1 for one in dimensions]
+        wanted = {_without(entry, places) for entry in waiting}
+        groups: t.Dict[Entry, t.List[Entry]] = {}
+        for entry in those:
+            key = _without(entry, places)
+            if key in wanted:
+                groups.setdefault(key, []).append(entry)
         ready: t.Dict[Entry, t.Tuple[t.List[int], t.List[Entry]]] = {}
         left_over: t.List[Entry] = []
         for entry in waiting:
