@@ -5,7 +5,8 @@
 
 Writes below /etc/holdfast, rc.conf and loader.conf. The firewall script that was configured before is never touched: ours runs it first
 and then makes the difference between what it yields and what was live: rules that are gone are deleted (each only if it still reads as
-it did), rules that are new are added with their numbers, and a policy of ours is loaded into its own rule set. Sources: rc.conf(5), rc.firewall, loader.conf(5), ipfw(8).
+it did), rules that are new are added with their numbers, and a policy of ours is loaded into its own rule set.
+Sources: rc.conf(5), rc.firewall, loader.conf(5), ipfw(8).
 """
 
 from __future__ import annotations
@@ -111,14 +112,14 @@ def persist(host: Host, before: str, now: str) -> t.List[str]:
         _write(host, FORMER, "\n", 0o600)
         _write(host, BASE, "", 0o600)
     base, whole = read_listing(host.read(BASE) or ""), read_listing(now)
-    own = own_lines(whole)
+    policy = own_lines(whole)
     base, live = _without_policies(base), _without_policies(whole)
     numbers = _changed_numbers(base, live)
     gone = [line.shown() for line in base.lines if line.number in numbers and not line.disabled]
     written = [
         _write(host, GONE, "".join(line + "\n" for line in gone), 0o600),
         _write(host, CALLED, as_data(put_back(live, numbers)), 0o600),
-        *_write_policy(host, own, whole),
+        *_write_policy(host, policy, whole),
         _write(host, SCRIPT, _TEXT, 0o755),
     ]
     if any(written):

@@ -26,6 +26,7 @@ _OURS = re.compile(r"table\((hf_[0-9a-f]{12})\)")
 _LINE = re.compile(
     r"(?P<off># DISABLED )?(?:ipfw +)?(?:-q +)?(?:add +)?(?:(?P<number>\d+) +)?(?:set +(?P<set>\d+) +)?(?P<body>\S.*)\Z", re.DOTALL
 )
+_COMMENT = re.compile(r"(?:^|(?<=\s))//(?:\s|\Z)")
 _HEADER = re.compile(r"--- table\((?P<name>[^)]+)\), set\(\d+\) ---\Z")
 _TABLE = re.compile(r"(?:ipfw +)?table +(?P<name>\S+) +(?P<verb>create|add) +(?P<rest>.*)\Z")
 
@@ -167,7 +168,7 @@ def text_digest(text: str) -> str:
 
 def split_comment(body: str) -> t.Tuple[str, t.Optional[str]]:
     """Return the rule and its comment, or None without one."""
-    found = re.search(r"(?:^|(?<=\s))//(?:\s|\Z)", body)
+    found = _COMMENT.search(body) if "//" in body else None
     if found is None:
         return body, None
     return body[: found.start()].rstrip(), body[found.end() :]

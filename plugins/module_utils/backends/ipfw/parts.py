@@ -8,6 +8,8 @@ Pure but for the service database. What the common language has no word for rais
 
 from __future__ import annotations
 
+import copy
+import functools
 import ipaddress
 import re
 import typing as t
@@ -81,16 +83,24 @@ def read_parts(body: str, tables: Tables) -> Parts:
 
     :raises Unreadable: when the common language has no word for a part of it.
     """
-    return _Reader(body, tables).read()
+    match, comment = split_comment(body)
+    parts = _Reader(match, tables).read() if "table(" in match else copy.copy(_without_tables(match))
+    parts.comment = comment
+    return parts
+
+
+@functools.lru_cache(maxsize=65536)
+def _without_tables(match: str) -> Parts:
+    """Take a rule apart that names no table: a list is read as rules, and again as a policy."""
+    return _Reader(match, {}).read()
 
 
 class _Reader:
-    def __init__(self, body: str, tables: Tables) -> None:
-        match, comment = split_comment(body)
+    def __init__(self, match: str, tables: Tables) -> None:
         self._words = match.split()
         self._at = 0
         self._tables = tables
-        self._parts = Parts(comment=comment)
+        self._parts = Parts()
 
     def _peek(self) -> t.Optional[str]:
         return self._words[self._at] if self._at < len(self._words) else None

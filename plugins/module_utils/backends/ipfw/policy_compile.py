@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from ...analysis.boxes import Interfaces, TooComplex, sides_of, whole_box
 from ...analysis.index import Index
-from ...policy.addresses import Network, make_addresses
-from ...policy.ports import PortRange, merge_ports
+from ...policy.addresses import ANY, Addresses, make_addresses
+from ...policy.ports import merge_ports
 from ...policy.protocols import TCP, WITH_PORTS
 from ...policy.rule import DIRECTIONS, Rule
 from .listing import Flow
@@ -153,18 +153,21 @@ def _joined(group: _Group) -> t.List[Item]:
     whole = first if all(rule.comment == first.comment for rule in rules) else replace(first, comment=None)
     if group.key[0] == FLOWS:
         flows = {flow for rule in rules for flow in _flows(rule)}
-        return [
-            FlowRule(replace(whole, family=None, protocol=None, source=type(first.source)(), ports=(), comment=None), tuple(sorted(flows)))
-        ]
+        return [FlowRule(replace(whole, family=None, protocol=None, source=ANY, ports=(), comment=None), tuple(sorted(flows)))]
     if group.key[0] == PORTS:
         ports = merge_ports(one for rule in rules for one in rule.ports)
         room = MAX_PORTS - len(first.source_ports)
         return [replace(whole, ports=ports[start : start + room]) for start in range(0, len(ports), room)]
-    networks: t.List[Network] = [one for rule in rules for one in getattr(rule, group.key[0]).networks]
-    return [replace(whole, **{group.key[0]: make_addresses(networks)})]
+    if group.key[0] == SOURCE:
+        return [replace(whole, source=_together([rule.source for rule in rules]))]
+    return [replace(whole, destination=_together([rule.destination for rule in rules]))]
+
+
+def _together(addresses: t.Iterable[Addresses]) -> Addresses:
+    return make_addresses([network for one in addresses for network in one.networks])
 
 
 def _flows(rule: Rule) -> t.Iterator[Flow]:
     for host in rule.source.networks:
         for port in rule.ports:
-            yield Flow(host.version, int(host.network_address), t.cast(int, rule.protocol), t.cast(PortRange, port).first)
+            yield Flow(host.version, int(host.network_address), t.cast(int, rule.protocol), port.first)

@@ -212,8 +212,10 @@ class PolicyPlan:
     def _after(self, lines: t.Sequence[Line], contents: t.Optional[Contents] = None) -> Listing:
         """Return the list of rules afterwards, as it will be read."""
         limit = _integer(self.host, VERBOSE_LIMIT) if any(" log " in line.body for line in lines) else None
-        there = [line if not self.alone or not lines else _switched_off(line) for line in self.foreign]
-        there = [line for line in there if line is not None]
+        there = self.foreign
+        if self.alone and lines:
+            # Until the change is confirmed they are only switched off, but for those that cannot be.
+            there = [replace(line, disabled=True) for line in self.foreign if line.set != RESERVED_SET]
         rules = sorted([*there, *(_logging(line, limit or 0) for line in lines)], key=lambda line: line.number) + self.default
         tables = {name: found for name, found in self.listing.tables if not name.startswith(POLICY_PREFIX)}
         named = {name for line in rules if "table(" in line.body for name in _TABLE.findall(line.body)}
@@ -229,13 +231,6 @@ class PolicyPlan:
         used = set(contents.networks) | set(contents.flows) if contents is not None else set()
         stale = sorted(set(names_by_content(self.listing)) - used)
         return {"new": target, "off": list(off), "made": list(new_tables), "unused": stale, "stale": list(self.stale)}
-
-
-def _switched_off(line: Line) -> t.Optional[Line]:
-    """Return how a rule of somebody else stands in the list while it is only switched off."""
-    if line.set == RESERVED_SET:
-        return None
-    return replace(line, disabled=True)
 
 
 def _logging(line: Line, limit: int) -> Line:

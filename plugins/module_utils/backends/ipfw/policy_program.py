@@ -30,7 +30,6 @@ from .policy_words import (
     DEFAULT_MARK,
     FLOWS,
     FORWARDED,
-    KNOWN,
     NATIVE_MARK,
     NONE_KNOWN,
     QUESTIONS,
@@ -160,7 +159,7 @@ def _known(build: _Builder, part: str, stateful: bool) -> None:
     build.add("skipto @%s { icmp or ipv6-icmp } from any to any // %s" % (rest, QUESTIONS))
     build.label(known)
     for flow in [FLOWS[part, False]] + ([FLOWS[part, True]] if stateful else []):
-        build.add("check-state %s // %s" % (flow, KNOWN))
+        build.add("check-state " + flow)  # without a comment, which older releases pass over
     build.label(rest)
 
 

@@ -21,7 +21,6 @@ from .ipfw_rule import (
     rule_to_json,
 )
 
-
 #: The fields of a flow table, in the order in which its keys name them.
 FLOW_FIELDS = ("src-ip", "proto", "src-port", "dst-ip", "dst-port")
 

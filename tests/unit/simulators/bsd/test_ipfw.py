@@ -264,3 +264,42 @@ def test_a_reboot_runs_the_script_that_rc_conf_names(posed):
     host.run("sysrc", "firewall_enable=NO")
     host.reboot()
     assert host.run("kldstat", "-q", "-m", "ipfw").rc == 1
+
+
+def test_a_file_may_come_from_standard_input(host):
+    answer = host.run("ipfw", "-q", "/dev/stdin", stdin="add 100 allow tcp from any to any 22 in // ssh, a  b # and more\n\n")
+    assert (answer.rc, answer.out, answer.err) == (0, "", "")
+    assert host.run("ipfw", "list", "100").out == "00100 allow tcp from any to any 22 in // ssh,a b\n"
+
+
+def test_a_line_longer_than_the_buffer_is_read_as_several(host):
+    long = "table long add " + " ".join("10.%d.%d.0/24 0" % (n // 250, n % 250) for n in range(400)) + "\n"
+    host.run("ipfw", "table", "long", "create", "type", "addr")
+    answer = host.run("ipfw", "-q", "/dev/stdin", stdin=long)
+    assert (answer.rc, answer.err) == (68, "Line 1: hostname ``10.1.'' unknown\n")
+
+
+def test_flow_tables_have_exact_keys_in_a_fixed_order(host):
+    assert host.run("ipfw", "table", "f", "create", "type", "flow:dst-port,src-ip,proto").rc == 0
+    assert host.run("ipfw", "-q", "table", "f", "add", "192.0.2.1,tcp,22", "0", "2001:db8::1,17,53", "0").rc == 0
+    assert host.run("ipfw", "table", "f", "list").out == "192.0.2.1,6,22 0\n2001:db8::1,17,53 0\n"
+    assert "type: flow:src-ip,proto,dst-port" in host.run("ipfw", "table", "f", "info").out
+    assert host.run("ipfw", "table", "f", "add", "192.0.2.0/24,tcp,22").rc == 71
+    assert host.run("ipfw", "table", "f", "add", "192.0.2.1,tcp").rc == 65
+    # Without the kernel the type of a table is guessed from the key.
+    assert host.run("ipfw", "-n", "table", "f", "add", "192.0.2.1,tcp,22").rc == 64
+    assert host.run("ipfw", "add", "100", "allow", "ip", "from", "any", "to", "any", "flow", "table(f)", "in").out == (
+        "00100 allow ip from any to any flow table(f) in\n"
+    )
+
+
+def test_the_kernel_has_room_for_so_many_tables(host):
+    host.run("sysctl", "net.inet.ip.fw.tables_max=1")
+    assert host.run("ipfw", "table", "a", "create").rc == 0
+    answer = host.run("ipfw", "table", "b", "create")
+    assert (answer.rc, answer.err) == (71, "ipfw: Table creation failed: Device busy\n")
+
+
+def test_a_sign_before_icmp6types_is_lost_as_in_the_real_tool(host):
+    line = ["add", "100", "allow", "ipv6-icmp", "from", "any", "to", "any", "not", "icmp6types", "128"]
+    assert host.run("ipfw", *line).out == "00100 allow ipv6-icmp from any to any icmp6types 128\n"

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from holdfast_standin.ipfw_verdict import ipfw_rules, ipfw_verdict
+from holdfast_standin.ipfw_verdict import IpfwConnections, ipfw_rules, ipfw_verdict
 
 INTERFACES = {"em0": ["192.0.2.10/24", "2001:db8::10/64"], "em1": ["10.0.0.1/24"], "lo0": ["127.0.0.1/8"]}
 SSH = {"direction": "in", "interface": "em0", "proto": "tcp", "src": "198.51.100.7", "dst": "192.0.2.10", "sport": 40000, "dport": 22}
@@ -143,3 +143,54 @@ def test_icmp_types_count_in_their_own_family():
     assert not verdict("add allow icmp from any to me icmptypes 0", ping).allowed
     assert verdict("add allow ipv6-icmp from any to me icmp6types 128", ping6).allowed
     assert not verdict("add allow icmp from any to any", ping6).allowed
+
+
+def test_record_state_makes_a_state_and_does_not_look_for_one():
+    text = "add 10 deny tcp from any to any 23\nadd 20 allow tcp from any to any 22 in setup record-state\n%sadd 40 deny ip from any to any"
+    later = dict(SSH, syn=False)
+    assert not verdict(text % "", later, [SSH]).allowed
+    assert verdict(text % "add 30 check-state\n", later, [SSH]).by_state
+
+
+def test_a_state_ends_with_its_rule_unless_states_are_kept():
+    text = "add 10 check-state\nadd 20 %s allow tcp from any to any 22 in setup record-state\n"
+    first, _outcome = ipfw_rules(text % "", INTERFACES)
+    other, _outcome = ipfw_rules("add 5 count ip from any to any\nadd 6 count ip from any to any\nadd 10 check-state\n", INTERFACES)
+    for kept in (False, True):
+        connections = IpfwConnections()
+        assert connections.verdict(first, SSH).allowed
+        for rule in other.rules:
+            rule.identity += 100
+        other.keep_states = kept
+        assert connections.verdict(other, dict(SSH, syn=False)).allowed == kept
+
+
+def test_a_state_outlives_the_disabling_of_its_set():
+    text = "add 10 check-state\nadd 20 set 5 allow tcp from any to any 22 in setup record-state\n"
+    rules, _outcome = ipfw_rules(text, INTERFACES)
+    off, _outcome = ipfw_rules(text + "set disable 5\n", INTERFACES)
+    connections = IpfwConnections()
+    assert connections.verdict(rules, SSH).allowed
+    assert connections.verdict(off, dict(SSH, syn=False)).by_state
+    assert not connections.verdict(off, dict(SSH, sport=1)).allowed
+
+
+def test_a_packet_through_the_host_has_come_in_by_an_interface_and_one_of_its_own_has_not():
+    text = "add deny ip from any to any out recv *\nadd allow ip from any to any"
+    out = dict(SSH, direction="out", interface="em1")
+    assert verdict(text, out).allowed
+    assert not verdict(text, dict(out, recv_interface="em0")).allowed
+    assert verdict(text.replace("recv *", "recv em1"), dict(out, recv_interface="em0")).allowed
+    assert not verdict("add deny ip from any to any out not recv *\nadd allow ip from any to any", out).allowed
+
+
+def test_a_flow_is_matched_in_all_its_fields():
+    text = (
+        "table f create type flow:src-ip,proto,dst-port\ntable f add 198.51.100.7,6,22 0 2001:db8::1,17,53 0\n"
+        "add allow ip from any to any flow table(f) in"
+    )
+    assert verdict(text, SSH).allowed
+    assert not verdict(text, dict(SSH, dport=23)).allowed
+    assert not verdict(text, dict(SSH, src="198.51.100.8")).allowed
+    assert not verdict(text, dict(SSH, proto="udp")).allowed
+    assert verdict(text, dict(SSH, src="2001:db8::1", dst="2001:db8::10", proto="udp", dport=53)).allowed

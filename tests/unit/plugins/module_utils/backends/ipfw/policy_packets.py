@@ -14,6 +14,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.packets
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.trace import trace
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.policy_words import stateless
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.render import normalise
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Log
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf import standin_host  # noqa: F401
 
 from holdfast_standin.ipfw_verdict import IpfwConnections  # isort: skip  # on the path since standin_host
@@ -47,8 +48,8 @@ class Flying:
 
     @property
     def ends(self):
-        """What a connection is known by."""
-        return (self.protocol, frozenset({(self.source, self.source_port), (self.destination, self.port)}))
+        """What a connection is known by; one of this host and one through it are never the same."""
+        return (self.direction == "forward", self.protocol, frozenset({(self.source, self.source_port), (self.destination, self.port)}))
 
     def back(self, **changes):
         """The answer to it."""
@@ -110,6 +111,21 @@ def conversations(draw, directions=("in", "out", "forward"), any_destination=Fal
             again = replace(again, icmp_type=draw(st.sampled_from(TYPES[again.protocol])))
         found.append(again)
     return found
+
+
+def carried(policy):
+    """The policy less what ipfw cannot carry: prefixes and rates of logs, ICMP types above its bounds, some forwarding."""
+    rules = []
+    for one in policy.rules:
+        types = tuple(kind for kind in one.icmp_types if kind <= (31 if one.protocol == 1 else 201))
+        if one.direction == "forward" and one.action != "deny" and one.family != 6 and one.protocol != 6:
+            one = replace(one, action="deny")
+        if types or not one.icmp_types:
+            rules.append(replace(one, icmp_types=types, log=Log() if one.log else None))
+    forward = policy.defaults["forward"]
+    defaults = dict(policy.defaults, forward=forward if forward == "unmanaged" else "deny")
+    guard = tuple(one for one in policy.guard if defaults[one.direction] != "unmanaged")
+    return replace(policy, rules=tuple(rules), labels=(), defaults=defaults, guard=guard, log_denied=Log() if policy.log_denied else None)
 
 
 class Model:

@@ -15,6 +15,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.re
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.packets import answer_to, matches, packets_for
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import rule
+from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policy_rules
 from ansible_collections.holdfast.firewall.tests.unit.rule_strategies import rules
 
 from holdfast_standin.ipfw import Ipfw as Command  # isort: skip  # on the path since standin_host
@@ -35,14 +36,14 @@ def kernel(one, default="deny", before=()):
     return state
 
 
-@given(rules())
+@given(policy_rules(limits=False, directions=("in", "out")))
 def test_a_rule_is_read_back_as_it_was(one):
     assume(not unsupported(one))
     entries = parse("\n".join(render(one))).chains[0].entries
     assert [entry.rule for entry in entries] == [normalise(one)]
 
 
-@given(rules())
+@given(policy_rules(limits=False, directions=("in", "out")))
 def test_ipfw_lists_a_rule_as_it_was_typed(one):
     assume(not unsupported(one))
     listed = Command(kernel(one), strict=True).run(["list"]).stdout
