@@ -117,7 +117,10 @@ def _host(address: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]) -> Add
 
 
 def _session() -> t.Optional[t.Tuple[str, str, int]]:
-    """Return (client address, server address, server port) of the SSH session this process belongs to; sudo drops the variable, so parents are asked."""
+    """Return (client address, server address, server port) of the SSH session this process belongs to.
+
+    sudo drops the variable, so parents are asked.
+    """
     found = _parse_session(os.environ.get("SSH_CONNECTION"))
     pid = os.getppid()
     for _step in range(20):
