@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Mapping, Sequence
+from typing import Any, Dict, Mapping, Sequence, Set, Tuple
 
 from .packet_oracle import TCP, UDP
 from .packet_testbed import PORTS
@@ -14,7 +14,7 @@ from .packet_trial import LONG, QUIET, Trial
 from .policy_nat_oracle import Arrival, Sent, arrival
 
 #: By token: (side, what, source, destination) of the packets that arrived.
-Sightings = dict[int, set[tuple[str, str, str, str]]]
+Sightings = Dict[int, Set[Tuple[str, str, str, str]]]
 
 
 def odd_translations(trial: Trial, document: Mapping[str, Any], packets: Sequence[Sent]) -> list[str]:
