@@ -53,7 +53,7 @@ def bounds(request, monkeypatch):
     monkeypatch.setattr(module, "_SETTLED", request.param[1])
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(before=policies(("in", "forward"), most=4), after=policies(("in", "forward"), most=4))
 @pytest.mark.usefixtures("bounds")
 def test_the_lines_are_true_and_hold_every_packet_that_changes(before, after):

@@ -18,7 +18,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rates imp
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Log, Rule
 from ansible_collections.holdfast.firewall.tests.unit.small_policies import fate, packets, policies
 
-PACKETS = packets(("in", "out"))[::23] + packets(("forward",), ("new",))[::23]
+PACKETS = packets(("in", "out"))[::61] + packets(("forward",), ("new",))[::61]
 SSH = (PortRange(22, 22),)
 HOME = make_addresses([ipaddress.ip_network("192.0.2.0/24")])
 
