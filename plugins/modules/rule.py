@@ -66,6 +66,24 @@ options:
       - Range of destination ports such as V(8000-8080), or several. C(N-N) is a single port.
     type: list
     elements: str
+  source_port:
+    description:
+      - The port that packets come from, or several, as numbers and ranges such as V(1024-65535) side by side. Only with V(tcp), V(udp) and
+        V(sctp).
+    type: list
+    elements: str
+  icmp_type:
+    description:
+      - ICMP types, by number from 0 to 255 or by name. Only with O(protocol=icmp) and O(protocol=icmpv6).
+      - Names of V(icmp) are V(echo-request), V(echo-reply), V(destination-unreachable), V(source-quench), V(redirect),
+        V(router-advertisement), V(router-solicitation), V(time-exceeded), V(parameter-problem), V(timestamp-request),
+        V(timestamp-reply), V(address-mask-request) and V(address-mask-reply).
+      - Names of V(icmpv6) are V(echo-request), V(echo-reply), V(destination-unreachable), V(packet-too-big), V(time-exceeded),
+        V(parameter-problem), V(mld-query), V(mld-report), V(mld-done), V(mldv2-report), V(router-solicitation), V(router-advertisement),
+        V(neighbor-solicitation), V(neighbor-advertisement) and V(redirect).
+      - The same name is another number in each of the two, so each protocol needs a rule of its own. V(ping) is V(echo-request).
+    type: list
+    elements: str
   source:
     description:
       - Addresses, networks or ranges C(FIRST-LAST), V(any), or C(@NAME) of a set in O(address_sets).
@@ -90,6 +108,10 @@ options:
   interface:
     description:
       - The interface on which a packet arrives (O(direction=in), O(direction=forward)) or leaves (O(direction=out)).
+    type: str
+  out_interface:
+    description:
+      - The interface by which a forwarded packet leaves. Only with O(direction=forward).
     type: str
   direction:
     description:
@@ -213,6 +235,29 @@ EXAMPLES = r"""
     action: reject
     direction: out
     port: 25
+
+- name: Answer pings from the monitoring network
+  holdfast.firewall.rule:
+    action: allow
+    protocol: icmp
+    icmp_type: echo-request
+    source: 192.0.2.0/24
+
+- name: Pass web traffic from the inner to the outer network
+  holdfast.firewall.rule:
+    action: allow
+    direction: forward
+    interface: eth1
+    out_interface: eth0
+    port: [80, 443]
+    stateful: true
+
+- name: Take time only from servers that answer from their own port
+  holdfast.firewall.rule:
+    action: allow
+    protocol: udp
+    port: 123
+    source_port: 123
 
 - name: Remove a rule, whatever its place in the list is
   holdfast.firewall.rule:
@@ -382,10 +427,13 @@ def main() -> None:
             "protocol": {"type": "str", "default": "tcp"},
             "port": dict(strings),
             "port_range": dict(strings),
+            "source_port": dict(strings),
+            "icmp_type": dict(strings),
             "source": dict(strings, default=["any"]),
             "destination": dict(strings, default=["any"]),
             "family": {"type": "str", "choices": ["any", "ipv4", "ipv6"], "default": "any"},
             "interface": {"type": "str"},
+            "out_interface": {"type": "str"},
             "direction": {"type": "str", "choices": ["in", "out", "forward"], "default": "in"},
             "stateful": {"type": "bool", "default": False},
             "limit": {"type": "str"},

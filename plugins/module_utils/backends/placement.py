@@ -183,7 +183,7 @@ def _place_reply(chain: Chain, reply: Rule, placement: Placement) -> None:
     for entry in chain.entries:
         if entry.established or (entry.rule is not None and entry.rule.identity() == reply):
             return
-        plain = replace(reply, ports=(), reply=False)
+        plain = replace(reply, ports=(), source_ports=(), reply=False)
         deciding = [one for one in entry.meanings() if not one.reply and not entry.weak and covers(one, plain)]
         if any(one.action == "allow" for one in deciding):
             return

@@ -199,6 +199,15 @@ def test_replies_need_no_rule_where_established_packets_pass():
     assert [e.chain.name for e in placement.edits] == ["home in"]
 
 
+def test_a_reply_rule_is_as_narrow_as_the_source_ports_of_its_rule():
+    out = chain("filter out", entry("clients", direction="out", source_port="1024-65535"), direction="out", default="deny")
+    wanted = rule(port=80, source_port="1024-65535", stateful=True)
+    placement, after = settle(ruleset(chain("filter in", default="deny"), out), wanted)
+    (reply,) = [e.rule for e in placement.edits if e.rule.reply]
+    assert (reply.ports, reply.source_ports) == (wanted.ports, wanted.source_ports)
+    assert {e.chain.name for e in place_absent(Paper(None), after, wanted).edits} == {"filter in", "filter out"}
+
+
 def test_a_reply_rule_that_another_rule_needs_is_kept():
     out = chain("filter out", direction="out", default="deny")
     _placement, after = settle(ruleset(chain("filter in", default="deny"), out), rule(port=80, stateful=True))

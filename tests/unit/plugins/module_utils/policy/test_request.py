@@ -37,6 +37,22 @@ def test_ad_hoc_text_means_the_same_as_yaml():
     assert parse_request(text) == parse_request(typed)
 
 
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ({"source_port": "1024-65535, 53"}, {"source_port": [53, "1024-65535"]}),
+        ({"protocol": "ICMP", "icmp_type": "echo-request, 3,time_exceeded"}, {"protocol": "icmp", "icmp_type": [8, "3", "time-exceeded"]}),
+        ({"protocol": "icmpv6", "icmp_type": "ping"}, {"protocol": "icmpv6", "icmp_type": 128}),
+        ({"direction": "forward", "out_interface": " eth1 "}, {"direction": "forward", "out_interface": "eth1"}),
+    ],
+)
+def test_ports_types_and_interfaces_may_be_ad_hoc_text(text, typed):
+    request = parse_request({"action": "allow", **text})
+    assert request == parse_request({"action": "allow", **typed})
+    assert request.rule is not None
+    assert request == parse_request(request.rule.as_dict())
+
+
 def test_defaults_are_those_of_the_language():
     request = parse_request({"action": "deny"})
     assert (request.state, request.backend, request.confirm, request.confirm_within, request.dry_run) == (
