@@ -15,6 +15,8 @@ def main() -> None:
     """Translate the document that is named, for a backend, ``rules`` or ``compiled``."""
     path, backend_name, layout = sys.argv[1:4]
     from ansible_collections.holdfast.firewall.plugins.module_utils.backends.registry import make_backend
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import with_guard
     from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
     from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 
@@ -26,7 +28,7 @@ def main() -> None:
         from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_file import load_policy_text
 
         data = load_policy_text(text, path)
-    policy = parse_policy(data)
+    policy = with_guard(parse_policy(data), Management((22,)))
     parsed = time.perf_counter()
     made = make_backend(backend_name, LocalHost()).render_policy(policy, layout)
     done = time.perf_counter()
