@@ -29,11 +29,12 @@ from .native import NativeRule, Normaliser, native_lines, parse_native
 from .owners import is_foreign, rule_owner
 from .persistence import Persistence, persistent_paths
 from .policy_build import build_own
-from .policy_chains import PREFIX, Own
+from .policy_chains import PREFIX, Own, own_chains
 from .policy_plan import put_own
-from .policy_read import policy_of
+from .policy_read import policy_of, says_the_same
 from .policy_supported import policy_unsupported
 from .policy_text import as_listed, own_listing, own_text
+from .policy_trial import trial
 from .saved import FAMILIES, HEADINGS, TOOL_HEADINGS, Tables, is_builtin, make_listing, split_listing
 from .sets import KernelSet, list_set, parse_sets, references, restore_text, set_lines
 from .tools import TOOLS, Tools
@@ -232,11 +233,17 @@ class Iptables(Backend):
     @uncollected
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         saved, sets = split_listing(ruleset.listing)
-        live = parse_sets(sets, self.tools.abilities().names)
+        names = self.tools.abilities().names
+        live = parse_sets(sets, names)
         own = Own({}, {}, {})
         if wanted is not None:
+            can = self.tools.abilities()
+            if layout != "rules":
+                can = replace(can, kinds=self.tools.set_kinds())
             listed = functools.partial(self._listed, saved=saved)
-            own = as_listed(build_own(wanted, self.tools.abilities(), layout, sorted(saved), listed), saved)
+            own = as_listed(build_own(wanted, can, layout, sorted(saved), listed), saved)
+            if says_the_same(own, saved, live, names):
+                own = own._replace(chains=own_chains(saved))
         draft = Draft(saved)
         put_own(draft, own, alone)
         return self._transaction(draft, live, dict(own.sets), {"policy": True, "alone": alone})
@@ -257,7 +264,9 @@ class Iptables(Backend):
             given = draft.restore_input(family)
             if given:
                 commands.append(Command(self.tools.restore(family), given))
-                if not set(references(given)) & set(missing):  # the checker wants to see the sets
+                if set(references(given)) & set(missing):
+                    checks.append(trial(self.tools, family, after[family], {**known, **missing}))
+                else:
                     checks.append(Command(self.tools.restore(family, "--test"), given))
         return Transaction(tuple(commands), listing, dict(facts, touched=touched, sets=sorted(missing)), tuple(checks))
 

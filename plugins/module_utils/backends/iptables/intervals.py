@@ -54,7 +54,7 @@ def addresses_of(conditions: t.Sequence[Condition], family: int) -> t.Optional[A
     if not conditions:
         return ANY
     if len(conditions) == 1 and len(conditions[0][1]) == 1:
-        network = _network(conditions[0][1][0], family)
+        network = network_of(conditions[0][1][0], family)
         if network is not None:
             return Addresses((network,), conditions[0][0])
     last = top(family)
@@ -70,7 +70,7 @@ def addresses_of(conditions: t.Sequence[Condition], family: int) -> t.Optional[A
 
 
 @lru_cache(maxsize=32768)
-def _network(interval: Interval, family: int) -> t.Optional[Network]:
+def network_of(interval: Interval, family: int) -> t.Optional[Network]:
     """Return the interval as a network where it is one (and not every address)."""
     low, high = interval
     size = high - low + 1

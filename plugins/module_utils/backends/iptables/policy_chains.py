@@ -52,6 +52,19 @@ class Own(t.NamedTuple):
     sets: t.Dict[str, KernelSet]
 
 
+class Laid(t.NamedTuple):
+    """The rules of one direction and family.
+
+    :ivar lines: of the main chain, between the guard and the default.
+    :ivar chains: further chains that the lines lead to.
+    :ivar sets: the kernel sets that lines name.
+    """
+
+    lines: t.List[str]
+    chains: t.Dict[str, t.List[str]]
+    sets: t.Dict[str, KernelSet]
+
+
 def is_own(chain: str) -> bool:
     """Return whether a chain of this name belongs to a policy."""
     return chain.startswith(PREFIX)
@@ -78,9 +91,12 @@ def jump_place(lines: t.Sequence[str]) -> int:
     return len(lines)
 
 
-def own_chains(family: int, tables: Tables) -> t.List[Key]:
-    """Return the chains of ours that some tables have."""
-    return [(family, table, name) for table in ("filter", "nat") for name in tables.get(table, {}) if is_own(name)]
+def own_chains(saved: t.Mapping[int, Tables]) -> t.Dict[Key, t.List[str]]:
+    """Return the chains of ours that some tables have, with their lines."""
+    return {
+        (family, table, name): list(chain.rules)
+        for family, tables in saved.items() for table in ("filter", "nat") for name, chain in tables.get(table, {}).items() if is_own(name)
+    }  # fmt: skip
 
 
 def own_part(saved: t.Mapping[int, Tables]) -> t.Dict[Key, t.Tuple[str, ...]]:

@@ -8,6 +8,7 @@ Pure: touches nothing.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import replace
 
@@ -16,9 +17,10 @@ from ...policy.rule import Log, Rule
 from .limits import limit_words
 from .policy_chains import DEFAULT_COMMENT, DENIED_COMMENT
 from .render import Abilities, rule_lines, rule_sets
-from .sets import KernelSet, list_set
+from .sets import MAX_COMMENT, KernelSet, list_set
 from .words import quote
 
+_NUMBER = re.compile(r"([1-9]\d{0,8})(?:: (.*))?")
 VERDICTS = {
     4: {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT --reject-with icmp-port-unreachable"},
     6: {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT --reject-with icmp6-port-unreachable"},
@@ -38,6 +40,18 @@ def lines_of_rules(rules: t.Iterable[Rule], family: int, can: Abilities, chain: 
         if len(rule.source.networks) > 1 or len(rule.destination.networks) > 1:
             sets.update({name: list_set(one) for name, one in rule_sets(rule).items()})
     return lines
+
+
+def numbered(rule: Rule, number: int) -> t.Optional[str]:
+    """Return the comment of a rule with its number in the list (counted from 1), or None when there is no room for it."""
+    text = "%d" % (number + 1) if rule.comment is None else "%d: %s" % (number + 1, rule.comment)
+    return text if len(text.encode("utf-8", "replace")) <= MAX_COMMENT else None
+
+
+def number_of(comment: t.Optional[str]) -> t.Tuple[t.Optional[int], t.Optional[str]]:
+    """Return the number at the head of a comment, and the rest."""
+    found = _NUMBER.fullmatch(comment) if comment is not None else None
+    return (int(found.group(1)), found.group(2)) if found is not None else (None, comment)
 
 
 def log_line(chain: str, log: Log) -> str:

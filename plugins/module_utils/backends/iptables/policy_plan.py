@@ -19,7 +19,7 @@ import typing as t
 from .draft import Draft, Key
 from .flush import targets
 from .owners import chain_owner, is_foreign, rule_owner
-from .policy_chains import Own, is_own, jump_line, jump_place, own_target
+from .policy_chains import Own, is_own, jump_line, jump_place, own_chains, own_target
 from .saved import BUILTIN, Tables, is_builtin
 
 #: Targets by which the administrator's lines in tables of other purposes decide about packets.
@@ -53,16 +53,12 @@ def put_own(draft: Draft, own: Own, alone: bool) -> None:
 
 def own_of(family: int, tables: Tables) -> Own:
     """Return what the tables of a family have of ours."""
-    chains: t.Dict[Key, t.List[str]] = {}
     jumps: t.Dict[Key, str] = {}
     for table in ("filter", "nat"):
         for name, chain in tables.get(table, {}).items():
-            if is_own(name):
-                chains[family, table, name] = list(chain.rules)
-            elif is_builtin(table, name):
-                for target in filter(None, map(own_target, chain.rules)):
-                    jumps[family, table, name] = target
-    return Own(chains, jumps, {})
+            for target in filter(None, map(own_target, chain.rules)) if is_builtin(table, name) else ():
+                jumps[family, table, name] = target
+    return Own(own_chains({family: tables}), jumps, {})
 
 
 def _lead(draft: Draft, key: Key, target: t.Optional[str], emptied: bool) -> None:

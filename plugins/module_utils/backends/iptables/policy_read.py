@@ -8,6 +8,7 @@ Pure: touches nothing. Chains that lines lead to, and sets of rules, come back a
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...policy.errors import HoldfastError
@@ -15,19 +16,34 @@ from ...policy.nat import NatRule
 from ...policy.policy import NativeLines, Policy
 from ...policy.rule import DIRECTIONS, Log, Rule
 from ..base import GUARD_MARK
-from .conditions import EVERYTHING, Conditions, Line, parse_line
-from .elements import both, element_conditions
+from ..compile.flat import flat_list
+from ..compile.graph import Lines
+from .conditions import EVERYTHING, Line, parse_line
+from .draft import Key
 from .families import Keyed, nat_keys, native_keys, rule_keys, united
-from .intervals import addresses_of, ports_of
-from .meaning import ACTIONS, joined_types, log_of, rule_of
-from .policy_chains import AFTER, BEFORE, DEFAULT_COMMENT, DENIED_COMMENT, FILTER_CHAINS, NAT_CHAINS, NATIVE, is_own, jump_line
+from .meaning import ACTIONS, log_of
+from .policy_chains import (
+    AFTER,
+    BEFORE,
+    DEFAULT_COMMENT,
+    DENIED_COMMENT,
+    FILTER_CHAINS,
+    NAT_CHAINS,
+    NATIVE,
+    PREFIX,
+    Own,
+    is_own,
+    jump_line,
+    own_chains,
+)
 from .policy_nat import nat_of_line
 from .protocols import ProtocolNames
-from .saved import HEADINGS, Tables
+from .saved import HEADINGS, SavedChain, Tables, empty_table
 from .sets import Sets
+from .tree_read import ChainReader
 
-#: The states that packets of known connections are in; where those have passed, no packet of these is left.
-_KNOWN = frozenset({"ESTABLISHED", "RELATED"})
+#: What only a compiled chain has: its lines then carry the numbers of their rules.
+_COMPILED = re.compile(r" -[jg] %s[a-z]+-\d+\Z| --match-set hfb-" % PREFIX)
 
 
 class Part(t.NamedTuple):
@@ -86,13 +102,35 @@ def policy_of(saved: t.Mapping[int, Tables], sets: Sets, names: ProtocolNames) -
     )  # fmt: skip
 
 
+def says_the_same(own: Own, saved: t.Mapping[int, Tables], sets: Sets, names: ProtocolNames) -> bool:
+    """Return whether the live chains are another compiled form of the same lists of rules.
+
+    What a compiled form was read as lacks rules that nothing reaches, and so is compiled to other text.
+    """
+    live = own_chains(saved)
+    if live == own.chains or not (_is_compiled(live) and _is_compiled(own.chains)):
+        return False
+    tables: t.Dict[int, Tables] = {family: {} for family in saved}
+    for (family, table, name), lines in own.chains.items():
+        tables[family].setdefault(table, empty_table(table))[name] = SavedChain(name, rules=tuple(lines))
+    for (family, table, name), chain in own.jumps.items():
+        tables[family][table][name] = SavedChain(name, rules=(jump_line(name, chain),))
+    try:
+        return policy_of(tables, own.sets, names) == policy_of(saved, sets, names)
+    except HoldfastError:
+        return False
+
+
+def _is_compiled(chains: t.Mapping[Key, t.Sequence[str]]) -> bool:
+    return any(_COMPILED.search(line) for lines in chains.values() for line in lines)
+
+
 class _Reader:
     """Reads the chains of one family."""
 
     def __init__(self, family: int, tables: Tables, sets: Sets, names: ProtocolNames) -> None:
         self._family, self._tables, self._sets, self._names = family, tables, sets, names
         self._seen: t.Set[t.Tuple[str, str]] = set()
-        self._known_passed = False
 
     def direction(self, direction: str) -> t.Optional[Part]:
         """Return what the chains of a direction say, or None when there are none."""
@@ -100,7 +138,9 @@ class _Reader:
         texts = self._texts("filter", builtin, chain)
         if texts is None:
             return None
-        lines = [self._line(text) for text in texts]
+        reader = ChainReader(direction, self._family, self._tables["filter"], self._names, self._sets)
+        reader.numbered = any(_COMPILED.search(text) for text in texts)
+        lines = [reader.line(text) for text in texts]
         if not lines or lines[-1].conditions != EVERYTHING or lines[-1].target not in ACTIONS or lines[-1].comment != DEFAULT_COMMENT:
             raise self._odd("chain %s does not end with a default" % chain)
         default = ACTIONS[t.cast(str, lines[-1].target)]
@@ -112,26 +152,18 @@ class _Reader:
             if log_denied is None:
                 raise self._odd(texts[end - 1])
             end -= 1
+        start = next(number for number, line in enumerate(lines) if not _is_guard(line) or number == end)
+        guard = self._rules(reader, texts[:start])
         native: t.Dict[str, t.List[str]] = {}
-        rules: t.List[Rule] = []
-        start = 0
-        self._known_passed = False
-        for number in range(end + 1):
-            place = next((one for one in (BEFORE, AFTER) if number < end and lines[number] == Line(EVERYTHING, chain + one)), None)
-            if place is None and number < end:
-                continue
-            rules += self._rules(direction, texts[start:number], lines[start:number], EVERYTHING, 0)
-            start = number + 1
-            if place is not None:
-                if place in native or any(rule for rule in rules if place == BEFORE and not _is_guard(rule)):
-                    raise self._odd(texts[number])
+        for place, number in ((BEFORE, start), (AFTER, end - 1)):
+            if start <= number < end and lines[number] == Line(EVERYTHING, chain + place):
                 native[place] = [text.partition(" ")[2].partition(" ")[2] for text in self._chain("filter", chain + place, texts[number])]
-                if place == AFTER and number != end - 1:
-                    raise self._odd(texts[number + 1])
-        guard = [rule for rule in rules if _is_guard(rule)]
-        if any(_is_guard(rule) for rule in rules[len(guard) :]):
+                start, end = (start + 1, end) if place == BEFORE else (start, end - 1)
+        if any(_is_guard(line) for line in lines[start:end]):
             raise self._odd("the lines that keep the host reachable no longer come first in chain %s" % chain)
-        return Part(guard, rules[len(guard) :], native, default, log_denied)
+        rules = self._rules(reader, texts[start:end])
+        self._seen.update(("filter", name) for name in reader.seen)
+        return Part(guard, rules, native, default, log_denied)
 
     def translations(self, side: str) -> t.List[NatRule]:
         """Return the translations of one side."""
@@ -149,88 +181,12 @@ class _Reader:
                 if is_own(name) and (table, name) not in self._seen:
                     raise self._odd("nothing leads to chain %s of table %s" % (name, table))
 
-    # -- lines --------------------------------------------------------------------------------------------------------------
-
-    def _rules(self, direction: str, texts: t.Sequence[str], lines: t.Sequence[Line], context: Conditions, depth: int) -> t.List[Rule]:
-        """Return the rules that lines mean for the packets of a context, in their order."""
-        found: t.List[Rule] = []
-        number = 0
-        while number < len(lines):
-            line = lines[number]
-            log = None
-            if line.target == "LOG" and number + 1 < len(lines):
-                log = log_of(line, lines[number + 1])
-                if log is None:
-                    raise self._odd(texts[number])
-                number += 1
-                line = lines[number]
-            text = texts[number]
-            number += 1
-            if line.conditions is None or line.target is None or line.goto:
-                raise self._odd(text)
-            action = ACTIONS.get(line.target)
-            if action is None:
-                if not is_own(line.target) or line.target.endswith((BEFORE, AFTER)) or depth > len(self._tables["filter"]):
-                    raise self._odd(text)
-                inner = self._chain("filter", line.target, text)
-                within = both(context, line.conditions)
-                if within is not None:
-                    found += self._rules(direction, inner, [self._line(one) for one in inner], within, depth + 1)
-                continue
-            if line.options and line.target != "REJECT":
-                raise self._odd(text)
-            for conditions, comment in self._members(line, text):
-                meant = conditions if context is EVERYTHING else both(context, conditions)
-                rule = self._rule(meant, action, direction, log, comment, text) if meant is not None else None
-                if rule is None:
-                    continue
-                one = joined_types(found[-1], rule) if rule.icmp_types and found else None
-                if one is not None:
-                    found[-1] = one
-                else:
-                    found.append(rule)
-                if rule.established and meant == EVERYTHING._replace(states=_KNOWN) and action == "allow":
-                    self._known_passed = True
-        return found
-
-    def _rule(
-        self, conditions: Conditions, action: str, direction: str, log: t.Optional[Log], comment: t.Optional[str], text: str
-    ) -> t.Optional[Rule]:
-        rule = rule_of(conditions, action, direction, self._family, log, comment)
-        if rule is None and conditions.states is not None and self._known_passed and not conditions.reply:
-            left = conditions.states - _KNOWN
-            if not left:
-                return None
-            rule = rule_of(conditions._replace(states=left | _ALSO[action]), action, direction, self._family, log, comment)
-        if rule is None and not self._impossible(conditions):
-            raise self._odd(text)
-        return rule
-
-    def _impossible(self, conditions: Conditions) -> bool:
-        """Return whether no packet can meet the conditions: parts of a split that a rule does not reach."""
-        return (
-            addresses_of(conditions.source, self._family) is None or addresses_of(conditions.destination, self._family) is None
-            or ports_of(conditions.dports) is None or ports_of(conditions.sports) is None
-        )  # fmt: skip
-
-    def _members(self, line: Line, text: str) -> t.Iterator[t.Tuple[Conditions, t.Optional[str]]]:
-        """Yield the conditions of a line, one after the other for the elements of a set of rules."""
-        conditions = t.cast(Conditions, line.conditions)
-        if not conditions.blocks:
-            yield conditions, line.comment
-            return
-        if len(conditions.blocks) > 1:
-            raise self._odd(text)
-        name, sides = conditions.blocks[0]
-        block = self._sets[name]
-        base = conditions._replace(blocks=())
-        for value, comment in block.elements:
-            fields = element_conditions(block.kind, sides, value, self._family)
-            if fields is None:
-                raise self._odd("add %s %s" % (name, value))
-            whole = both(base, EVERYTHING._replace(**fields))
-            if whole is not None:
-                yield whole, comment
+    def _rules(self, reader: ChainReader, texts: t.Sequence[str]) -> t.List[Rule]:
+        """Return the rules that lines of a main chain mean, with what they lead to, in the order in which they decide."""
+        items = reader.items_of(texts)
+        if all(isinstance(one, Lines) for one in items):
+            return [rule for one in items for rule, _number in t.cast(Lines, one).rules]
+        return [rule for rule, _number in flat_list(items, reader.items, reader.interfaces)]
 
     def _line(self, text: str) -> Line:
         return parse_line(text, self._family, self._names, self._sets)
@@ -255,8 +211,5 @@ class _Reader:
         return HoldfastError("In our chains of %s, this was not written by a policy: %s" % (HEADINGS[self._family][2:], text))
 
 
-_ALSO: t.Dict[str, t.FrozenSet[str]] = {"allow": frozenset({"ESTABLISHED"}), "deny": frozenset(), "reject": frozenset()}
-
-
-def _is_guard(rule: Rule) -> bool:
-    return rule.comment is not None and rule.comment.startswith(GUARD_MARK)
+def _is_guard(line: Line) -> bool:
+    return line.comment is not None and line.comment.startswith(GUARD_MARK)

@@ -23,7 +23,7 @@ from ..base import Unsupported
 from .intervals import address_text, gaps, network_words, range_conditions, single_network
 from .limits import HASHLIMIT_SCALE, LIMIT_SCALE, LONGEST_REFILL, carries, hashlimit_words, limit_words, refill_milliseconds
 from .protocols import IPV6_EXTENSIONS, ProtocolNames
-from .sets import MAX_RANGES, needs_set, set_name
+from .sets import MAX_RANGES, SIDES, needs_set, set_name
 from .words import quote
 
 CHAINS = {"in": "INPUT", "out": "OUTPUT", "forward": "FORWARD"}
@@ -44,11 +44,13 @@ class Abilities:
     :ivar names: its protocol names.
     :ivar legacy: whether the legacy variant is used, whose ``limit`` counts in the kernel's small credits.
     :ivar sets: whether ``ipset`` is there.
+    :ivar kinds: the types of sets that the kernel has.
     """
 
     names: ProtocolNames
     legacy: bool = False
     sets: bool = True
+    kinds: t.FrozenSet[str] = frozenset(SIDES)
 
 
 def unsupported(rule: Rule, can: Abilities) -> t.List[Unsupported]:

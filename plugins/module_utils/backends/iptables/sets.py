@@ -14,7 +14,7 @@ import hashlib
 import re
 import typing as t
 
-from ...policy.addresses import Addresses, Interval, Network, joined, network_text, networks_of
+from ...policy.addresses import Addresses, Interval, joined, network_text
 from ...policy.protocols import protocol_name
 from .intervals import network_interval, range_conditions
 from .protocols import ProtocolNames
@@ -29,15 +29,14 @@ _MAXELEM = 65536
 #: The sides of a packet that can be looked up in a set of each kind: what iptables calls its flags.
 SIDES: t.Dict[str, t.Tuple[str, ...]] = {
     "hash:net": ("src", "dst"),
-    "hash:net,port": ("src,dst", "dst,dst"),
+    "hash:net,port": ("src,dst", "dst,dst", "src,src", "dst,src"),
     "hash:net,net": ("src,dst",),
     "hash:net,port,net": ("src,dst,dst",),
-    "hash:ip,port,net": ("src,dst,dst",),
-    "bitmap:port": ("dst",),
+    "bitmap:port": ("dst", "src"),
 }
 #: Options of a set that make it match otherwise.
 _STRANGE = frozenset({"timeout", "netmask", "bitmask", "range"})
-#: ipset keeps 255 bytes and cannot read a quote in one.
+#: ipset keeps so many bytes of a comment, and cannot read a quote in one.
 MAX_COMMENT = 255
 
 #: The value of an element and its comment.
@@ -61,11 +60,6 @@ class KernelSet(t.NamedTuple):
         """The addresses of a set of networks."""
         found = (network_interval(value, self.family or 4) for value, _comment in self.elements)
         return tuple(joined(one for one in found if one is not None))
-
-    @property
-    def networks(self) -> t.Tuple[Network, ...]:
-        """The canonical networks of a set of networks."""
-        return networks_of(self.intervals, self.family or 4)
 
 
 Sets = t.Mapping[str, KernelSet]

@@ -18,7 +18,7 @@ from ...policy.errors import HoldfastError
 from .protocols import PATH, ProtocolNames
 from .render import Abilities
 from .saved import FAMILIES, HEADINGS, Saved, Tables, parse_saved
-from .sets import KernelSet, parse_sets, references
+from .sets import SIDES, KernelSet, parse_sets, references
 
 TOOLS = {4: "iptables", 6: "ip6tables"}
 #: The release from which on iptables-restore knows -w.
@@ -48,6 +48,7 @@ class Tools:
         self.host = host
         self._variant: t.Optional[Variant] = None
         self._can: t.Optional[Abilities] = None
+        self._kinds: t.Optional[t.FrozenSet[str]] = None
 
     def installed(self) -> bool:
         """Return whether the programs for IPv4 are there."""
@@ -112,6 +113,19 @@ class Tools:
         """
         self.require()
         return {family: self.save(family).tables for family in self.families()}
+
+    def set_kinds(self) -> t.FrozenSet[str]:
+        """Return the types of kernel sets that can be made here, tried in a network namespace of its own that is thrown away.
+
+        Where that is refused (a container without the right to make one), the types that every kernel since 3.0 has.
+        """
+        if self._kinds is None:
+            family = {kind: "range 0-65535" if kind == "bitmap:port" else "family inet" for kind in SIDES}
+            tries = ["ipset create hf-try %s %s && echo %s; ipset destroy hf-try" % (kind, family[kind], kind) for kind in SIDES]
+            answer = self.host.run(["unshare", "--net", "sh", "-c", "{ %s; } 2>/dev/null; true" % "; ".join(tries)])
+            found = frozenset(answer.out.split()) if answer.ok else frozenset({"hash:net", "hash:net,port", "bitmap:port"})
+            self._kinds = found & frozenset(SIDES) if self.abilities().sets else frozenset()
+        return self._kinds
 
     def live_set(self, name: str) -> t.Optional[KernelSet]:
         """Return one live set of ours, or None when there is no such set."""
