@@ -19,7 +19,8 @@ from ...analysis.boxes import Interfaces, TooComplex, sides_of, whole_box
 from ...analysis.index import Index
 from ...policy.addresses import Addresses, Network, make_addresses, network_text
 from ...policy.rule import DIRECTIONS, Rule
-from .policy_lines import TableBook, policy_line
+from .policy_forwarding import Scope
+from .policy_lines import TableBook, policy_lines
 from .tables import network_of
 
 #: From so many rules on ``auto`` joins them; below, one line for each is easier to read.
@@ -37,19 +38,18 @@ Key = t.Tuple[t.Any, ...]
 Member = t.Tuple[Addresses, t.Optional[str]]
 
 
-def lay_out(rules: t.Sequence[Rule], book: TableBook, layout: str, scoped: bool = False) -> t.List[str]:
+def lay_out(rules: t.Sequence[Rule], book: TableBook, layout: str, scope: Scope) -> t.List[str]:
     """Return the lines of rules, in the order in which they decide.
 
     :param layout: ``rules``, ``compiled`` or ``auto`` (see ``Backend.render_policy``).
-    :param scoped: see ``policy_line``.
     """
     asked = [rule for rule in rules if not rule.established]
     if layout == "rules" or (layout == "auto" and len(asked) < MANY):
-        return [policy_line(rule, book, scoped) for rule in asked]
+        return [line for rule in asked for line in policy_lines(rule, book, scope)]
     lines: t.List[str] = []
     for direction in DIRECTIONS:
         for group in _groups([rule for rule in asked if rule.direction == direction]):
-            lines += _lines(group, book, scoped)
+            lines += _lines(group, book, scope)
     return lines
 
 
@@ -125,6 +125,7 @@ def _keys(rules: t.Sequence[Rule]) -> t.List[t.Optional[Key]]:
 def _choices(rule: Rule) -> t.List[Key]:
     common = (
         rule.action, rule.family, rule.protocol, rule.ports, rule.source_ports, rule.icmp_types, rule.interface, rule.stateful, rule.log,
+        rule.out_interface,
     )  # fmt: skip
     ways: t.List[Key] = []
     if rule.source.networks and not rule.source.negated:
@@ -155,9 +156,9 @@ def _conflicts(rules: t.Sequence[Rule]) -> t.Callable[[int], int]:
     return lambda place: index.meeting(found[place]) & ~alike[effects[place]]
 
 
-def _lines(group: _Group, book: TableBook, scoped: bool) -> t.List[str]:
+def _lines(group: _Group, book: TableBook, scope: Scope) -> t.List[str]:
     if group.key is None or len(group.rules) < FEW:
-        return [policy_line(rule, book, scoped) for rule in group.rules]
+        return [line for rule in group.rules for line in policy_lines(rule, book, scope)]
     side = str(group.key[0])
     comments = {rule.comment for rule in group.rules}
     own = len(comments) > 1
@@ -172,4 +173,4 @@ def _lines(group: _Group, book: TableBook, scoped: bool) -> t.List[str]:
     name = JOINED + hashlib.sha256("\n".join(told).encode("ascii")).hexdigest()[:12]
     book.join(name, whole, ["# <%s> %s" % (name, one) for one in told])
     joined = _with(group.rules[0], side, whole, None if own else group.rules[0].comment)
-    return [policy_line(joined, book, scoped, (whole, name))]
+    return policy_lines(joined, book, scope, (whole, name))

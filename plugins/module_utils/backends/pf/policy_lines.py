@@ -17,7 +17,7 @@ from ...policy.addresses import Addresses, network_text
 from ...policy.protocols import ICMPV6, TCP
 from ...policy.rule import Rule
 from ..base import GUARD_MARK
-from .policy_forwarding import FORWARD, HOST
+from .policy_forwarding import FORWARD, HOST, KNOWN, Scope
 from .render import LOOPBACK, LOOPBACK_NAME, head_text, hosts_text, types_text
 from .tables import table_name
 
@@ -68,15 +68,27 @@ def as_kept(rule: Rule) -> Rule:
         changes["stateful"] = False
     if rule.interface == LOOPBACK and rule.comment != LOOPBACK_COMMENT:
         changes["interface"] = LOOPBACK_NAME
+    if rule.out_interface == LOOPBACK:
+        changes["out_interface"] = LOOPBACK_NAME
     return replace(rule, **changes) if changes else rule
 
 
-def policy_line(rule: Rule, book: TableBook, scoped: bool = False, joined: t.Optional[t.Tuple[Addresses, str]] = None) -> str:
-    """Return the line of a rule.
+def policy_lines(rule: Rule, book: TableBook, scope: Scope, joined: t.Optional[t.Tuple[Addresses, str]] = None) -> t.List[str]:
+    """Return the lines of a rule: one, but several for a forwarded packet that may have arrived with several tags.
 
-    :param scoped: whether the lines of ``in`` and ``out`` say that they are not about forwarded packets, because these still pass by.
     :param joined: addresses that have a table of their own, and its name.
     """
+    if rule.direction != "forward":
+        told = "" if not scope.scoped else " tagged " + HOST if rule.direction == "in" else " ! tagged " + FORWARD
+        return [_line(rule, book, joined) + told]
+    if not scope.at_leaving:
+        return [_line(rule, book, joined) + " tagged " + FORWARD]
+    line = _line(replace(rule, direction="out", interface=rule.out_interface, out_interface=None), book, joined)
+    known = " tag " + KNOWN if rule.action == "allow" else ""
+    return ["%s%s tagged %s" % (line, known, tag) for tag in scope.tags_of(rule.interface)]
+
+
+def _line(rule: Rule, book: TableBook, joined: t.Optional[t.Tuple[Addresses, str]]) -> str:
     if joined is None:
         hosts = hosts_text(rule, book.name)
     else:
@@ -98,10 +110,6 @@ def policy_line(rule: Rule, book: TableBook, scoped: bool = False, joined: t.Opt
         line += " allow-opts"
     if rule.comment is not None:
         line += ' label "%s"' % rule.comment
-    if rule.direction == "forward":
-        line += " tagged " + FORWARD
-    elif scoped:
-        line += " tagged " + HOST if rule.direction == "in" else " ! tagged " + FORWARD
     return line
 
 

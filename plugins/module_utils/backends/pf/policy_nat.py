@@ -53,6 +53,11 @@ def translation_lines(nat: t.Sequence[NatRule], dialect: Dialect, book: TableBoo
     return lines
 
 
+def translates_twice(nat: t.Sequence[NatRule]) -> bool:
+    """Return whether OpenBSD's lines for sources would need tags, so that only the first of them translates."""
+    return _meets_twice([(one, family) for one in nat if one.kind not in DESTINATION_KINDS for family in _families(one)])
+
+
 def _families(one: NatRule) -> t.Tuple[int, ...]:
     return (one.family,) if one.family is not None else (4, 6)
 

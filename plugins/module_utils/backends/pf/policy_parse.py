@@ -23,7 +23,7 @@ from .edit import belongs_to_others
 from .filters import rules_of
 from .line import Line, read_line
 from .parse import NAME
-from .policy_forwarding import FORWARD, GONE, HOST, told_apart
+from .policy_forwarding import FORWARD, GONE, KNOWN, Scope, passing_lines, told_apart, words_of
 from .policy_layout import JOINED, members_of, parted
 from .policy_lines import KNOWN_COMMENT, LOOPBACK_COMMENT
 from .policy_nat_parse import NatReader
@@ -32,9 +32,10 @@ from .render import LOOPBACK, LOOPBACK_NAME
 from .statements import Statement, split
 from .tables import Contents, constant_tables
 from .unreadable import Unreadable
-from .usual_line import UsualLines
+from .usual_line import NOT_FORWARDED, Told, UsualLines, told_by
 
 _FORWARDING = re.compile(re.escape(FORWARDING).replace("%s", r"(allow|deny|reject)") + r"\s*\Z")
+_PASSING = re.compile(r"tag (hf_forward\S*) tagged \1\Z|tag %s tagged %s\Z" % (GONE, KNOWN))
 _JOINED = re.compile(r" (from|to) <(%s\w+)>" % JOINED)
 _SCRUB = re.compile(r"scrub in all fragment reassemble\s*\Z")
 
@@ -49,6 +50,14 @@ def parse_policy(text: str, dialect: Dialect) -> Policy:
     return _Reader("".join(parts.values()) if parts else text, dialect).policy()
 
 
+class _Found(t.NamedTuple):
+    """A line, the tag for which it decides about packets that leave (or NOT_FORWARDED), and its rules."""
+
+    statement: Statement
+    tag: t.Optional[str]
+    rules: t.List[Rule]
+
+
 class _Reader:
     def __init__(self, text: str, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -57,11 +66,9 @@ class _Reader:
         self._members = members_of(one.text for one in self._statements if one.kind == "blank" and JOINED in one.text)
         self._usual = UsualLines(self._tables)
         self._nat = NatReader(self._tables)
-        self._rules: t.List[Rule] = []
-        #: For each rule its line, and whether this says that it is not about forwarded packets.
-        self._origin: t.List[t.Tuple[Statement, bool]] = []
+        self._found: t.List[_Found] = []
         self._telling: t.List[Statement] = []
-        self._leaves = False
+        self._passing: t.List[str] = []
         self._forwarding: t.Optional[str] = None
         self._native: t.Dict[str, t.List[str]] = {"native before": [], "native after": []}
 
@@ -100,7 +107,7 @@ class _Reader:
                 if usual is None:
                     self._read_filter(statement)
                 else:
-                    self._add(statement, *usual)
+                    self._keep(statement, (usual,))
             else:
                 raise Unreadable("a line that is no rule")
         except Unreadable as exc:
@@ -114,38 +121,44 @@ class _Reader:
             if not self._nat.is_frame(statement):
                 self._telling.append(statement)
             return
-        line = read_line(statement, self._tables)
-        if line.tag == GONE and line.tagged == FORWARD and not line.tagged_negated:
-            self._leaves = True
+        text = words_of(statement)
+        if text.endswith("tag %s tagged %s" % (GONE, FORWARD)) or _PASSING.search(text):
+            if self._found:
+                raise Unreadable("it has to stand before all rules")
+            self._passing.append(text)
             return
-        for rule, scoped in rules_of_line(line):
-            self._add(statement, rule, scoped)
+        self._keep(statement, rules_of_line(read_line(statement, self._tables)))
 
-    def _add(self, statement: Statement, rule: Rule, scoped: bool) -> None:
-        if rule.comment == LOOPBACK_COMMENT and rule.interface == LOOPBACK_NAME:
-            rule = replace(rule, interface=LOOPBACK)
-        found = [rule]
+    def _keep(self, statement: Statement, rules: t.Sequence[t.Tuple[Rule, Told]]) -> None:
+        found: t.List[Rule] = []
         joined = _JOINED.search(statement.text) if self._members else None
-        if joined is not None and joined.group(2) in self._members:
-            found = parted(rule, "source" if joined.group(1) == "from" else "destination", self._members[joined.group(2)])
-        for one in found:
-            self._rules.append(one)
-            self._origin.append((statement, scoped))
+        for rule, _told in rules:
+            if rule.comment == LOOPBACK_COMMENT and rule.interface == LOOPBACK_NAME:
+                rule = replace(rule, interface=LOOPBACK)
+            if joined is not None and joined.group(2) in self._members:
+                found += parted(rule, "source" if joined.group(1) == "from" else "destination", self._members[joined.group(2)])
+            else:
+                found.append(rule)
+        self._found.append(_Found(statement, rules[0][1][1], found))
 
     # -- the whole -------------------------------------------------------------------------------------------------------------
 
     def _made(self) -> Policy:
-        last = {rule.direction: number for number, rule in enumerate(self._rules)}
+        scope = self._scope()
+        self._fold(scope)
+        rules = [rule for one in self._found for rule in one.rules]
+        last = {rule.direction: number for number, rule in enumerate(rules)}
         defaults = dict.fromkeys(DIRECTIONS, "unmanaged")
         for direction, number in last.items():
-            rule = self._rules[number]
+            rule = rules[number]
             if replace(rule, log=None) != Rule(rule.action, direction, protocol=None):
-                raise _refused(self._origin[number][0], "the last line of direction %s has to be its default" % direction)
+                raise HoldfastError("The last line of direction %s is not its default: %s" % (direction, rule.describe()))
             defaults[direction] = rule.action
-        self._check_forwarding(defaults, last)
+        self._check_scopes(scope, defaults)
         if self._forwarding is not None:
             defaults["forward"] = self._forwarding
-        rules = [rule for number, rule in enumerate(self._rules) if last[rule.direction] != number]
+        log_denied = _log_denied([rules[number] for number in last.values()])
+        rules = [rule for number, rule in enumerate(rules) if last[rule.direction] != number]
         before, after = (tuple(self._native[name]) for name in ("native before", "native after"))
         native = NativeLines({ANY_DIRECTION: before} if before else {}, {ANY_DIRECTION: after} if after else {})
         return Policy(
@@ -153,62 +166,102 @@ class _Reader:
             defaults=defaults,
             nat=tuple(self._nat.rules()),
             native={NAME: native} if before or after else {},
-            log_denied=self._log_denied(defaults, last),
+            log_denied=log_denied,
             guard=tuple(_guard([rule for rule in rules if _is_guard(rule)], defaults)),
         )
 
-    def _log_denied(self, defaults: t.Mapping[str, str], last: t.Mapping[str, int]) -> t.Optional[Log]:
-        logs = {self._rules[number].log for direction, number in last.items() if defaults[direction] != "allow"}
-        quiet = all(self._rules[number].log is None for direction, number in last.items() if defaults[direction] == "allow")
-        if len(logs) > 1 or not quiet:
-            raise HoldfastError("The defaults of a policy are logged alike where they deny, and not where they allow")
-        return logs.pop() if logs else None
+    def _scope(self) -> t.Optional[Scope]:
+        """Return how forwarded packets are told apart; None where the text does not do it.
 
-    def _check_forwarding(self, defaults: t.Mapping[str, str], last: t.Mapping[str, int]) -> None:
+        :raises HoldfastError: when it has to, or the lines for it were changed.
+        """
+        leaving = any(one.tag not in (None, NOT_FORWARDED) for one in self._found)
+        if not self._telling:
+            told = any(one.tag is not None or one.rules[0].direction == "forward" for one in self._found)
+            if self._found and (told or (self._dialect.tells_forwarding and self._forwarding is None)):
+                raise HoldfastError("The lines that tell forwarded packets from those of the host are missing")
+            return None
+        arrivals = told_apart(self._telling)
+        if arrivals is None or (arrivals and not leaving):
+            raise _refused(self._telling[0], "the lines that tell forwarded packets from those of the host were changed")
+        return Scope(False, leaving, arrivals)
+
+    def _fold(self, scope: t.Optional[Scope]) -> None:
+        """Put the lines of a rule together that has one for each tag of a forwarded packet.
+
+        :raises HoldfastError: for a line that stands for a part of the tags that no rule can say.
+        """
+        if scope is None or not scope.at_leaving:
+            return
+        folded: t.List[_Found] = []
+        tags = scope.tags
+        at = 0
+        while at < len(self._found):
+            one = self._found[at]
+            run = self._found[at : at + len(tags)]
+            if one.tag in (None, NOT_FORWARDED):
+                folded.append(one)
+            elif tuple(other.tag for other in run) == tags and all(other.rules == one.rules for other in run):
+                folded.append(one)
+                at += len(tags) - 1
+            elif one.tag in tags[1:]:
+                name = scope.arrivals[tags.index(one.tag) - 1]
+                folded.append(_Found(one.statement, one.tag, [replace(rule, interface=name) for rule in one.rules]))
+            else:
+                raise _refused(one.statement, "it is about packets that arrived where no rule says")
+            at += 1
+        self._found = folded
+
+    def _check_scopes(self, scope: t.Optional[Scope], defaults: t.Mapping[str, str]) -> None:
         """Refuse lines of one direction that would also decide about packets of another.
 
         :raises HoldfastError: for the first such line.
         """
-        if not self._telling:
-            if self._rules and ((self._dialect.tells_forwarding and self._forwarding is None) or "forward" in last):
-                raise HoldfastError("The lines that tell forwarded packets from those of the host are missing")
+        if scope is None:
             return
-        if not told_apart(self._telling):
-            raise _refused(self._telling[0], "the lines that tell forwarded packets from those of the host were changed")
-        for number, rule in enumerate(self._rules):
-            statement, scoped = self._origin[number]
-            if rule.direction == "in" and not scoped and number < last.get("forward", len(self._rules)):
-                raise _refused(statement, "it would also decide about forwarded packets")
-            if rule.direction == "out" and not scoped and defaults["forward"] == "unmanaged":
-                raise _refused(statement, "it would also decide about forwarded packets")
-            if rule.direction == "forward" and rule.action == "allow" and not self._leaves:
-                raise _refused(statement, "no line lets the packet leave")
+        passed = set(self._passing) == set(passing_lines(scope))
+        if self._passing and not passed:
+            raise HoldfastError("The lines that let forwarded packets pass were changed: %s" % self._passing[0])
+        ended = max((number for number, one in enumerate(self._found) if one.rules[0].direction == "forward"), default=-1)
+        for number, one in enumerate(self._found):
+            direction = one.rules[0].direction
+            early = number < ended or defaults["forward"] == "unmanaged"
+            if one.tag is None and ((direction == "in" and early) or (direction == "out" and early and (scope.at_leaving or ended < 0))):
+                raise _refused(one.statement, "it would also decide about forwarded packets")
+            if direction == "forward" and (one.tag is None) == scope.at_leaving:
+                raise _refused(one.statement, "the other rules decide on the other half of a packet's way")
+            if direction == "forward" and not passed and (scope.at_leaving or any(rule.action == "allow" for rule in one.rules)):
+                raise _refused(one.statement, "no line lets the packet pass on the other half of its way")
 
 
-def rules_of_line(line: Line) -> t.List[t.Tuple[Rule, bool]]:
-    """Return the rules of a line, each with whether the line says that it is not about forwarded packets.
+def _log_denied(defaults: t.Sequence[Rule]) -> t.Optional[Log]:
+    logs = {rule.log for rule in defaults if rule.action != "allow"}
+    if len(logs) > 1 or any(rule.log is not None for rule in defaults if rule.action == "allow"):
+        raise HoldfastError("The defaults of a policy are logged alike where they deny, and not where they allow")
+    return logs.pop() if logs else None
+
+
+def rules_of_line(line: Line) -> t.List[t.Tuple[Rule, Told]]:
+    """Return the rules of a line, each with what the line's tags say.
 
     :raises Unreadable: for a line that no policy has.
     """
-    if not line.quick or line.odd or line.tag is not None or line.state in ("modulate", "synproxy") or len(line.directions) != 1:
+    if not line.quick or line.odd or line.state in ("modulate", "synproxy") or len(line.directions) != 1:
         raise Unreadable("no policy has such a line")
-    direction, scoped = _scope(line)
-    found = [(rule, scoped) for one in line.protocols for rule in rules_of(line, one, (direction,), _stateful(line, one))]
+    way = line.directions[0]
+    tagged = None if line.tagged is None else "%stagged %s" % ("! " if line.tagged_negated else "", line.tagged)
+    told = told_by(way, line.action, line.tag, tagged)
+    if told is None or line.tag not in (None, KNOWN):
+        raise Unreadable("tags that no policy has")
+    found: t.List[t.Tuple[Rule, Told]] = []
+    for protocol in line.protocols:
+        for rule in rules_of(line, protocol, (told[0],), _stateful(line, protocol)):
+            if told[0] == "forward" and told[1] is not None:
+                rule = replace(rule, interface=None, out_interface=rule.interface)
+            found.append((rule, told))
     if not found:
         raise Unreadable("a line that matches nothing")
     return found
-
-
-def _scope(line: Line) -> t.Tuple[str, bool]:
-    """Return the direction of a line, and whether it says that it is not about forwarded packets."""
-    direction = line.directions[0]
-    if line.tagged is None:
-        return direction, False
-    if direction == "in" and line.tagged == FORWARD and not line.tagged_negated:
-        return "forward", False
-    if (direction, line.tagged, line.tagged_negated) in (("in", HOST, False), ("out", FORWARD, True)):
-        return direction, True
-    raise Unreadable("tagged %s" % line.tagged)
 
 
 def _stateful(line: Line, protocol: t.Optional[int]) -> bool:

@@ -14,9 +14,12 @@ import re
 import typing as t
 
 from ...policy.errors import HoldfastError
+from ...policy.policy import Policy
+from ...policy.rule import Rule
 from .dialect import Dialect
 from .edit import Document, belongs_to_others
 from .parse import DECIDING
+from .policy_forwarding import scope_of
 from .statements import SECTIONS, Statement, Word, join, split
 
 _LOOPBACK = re.compile(r"lo[0-9]*\Z|none\Z")
@@ -55,6 +58,53 @@ def anchors_behind(text: str, dialect: Dialect) -> t.List[str]:
     behind = statements[_filter_index(statements, dialect) :]
     calls = [one for one in behind if one.kind == "anchor" and belongs_to_others(one) and not one.says("{") and one.words is not None]
     return list(dict.fromkeys(" ".join(_written(word) for word in one.words or ()) for one in calls))
+
+
+def refuse_translating(text: str, policy: Policy, dialect: Dialect) -> None:
+    """Refuse a file that translates packets before rules which need the addresses of before see them.
+
+    :raises HoldfastError: with the line and the rule.
+    """
+    statements = split(text)
+    if not dialect.old_translation:
+        statements = statements[: _filter_index(statements, dialect)]
+    leaving = scope_of(policy, dialect, False).at_leaving
+    asks = next((rule for rule in policy.rules if _asks_for_source(rule, leaving)), None)
+    late = next((rule for rule in policy.rules if rule.out_interface is not None), None)
+    for one in statements:
+        source, destination = _changes(one)
+        if source and asks is not None and not belongs_to_others(one):
+            raise HoldfastError(
+                "pf.conf has the line '%s', which changes the source of packets before pf asks about them as they leave, so this rule would "
+                "not see its source: %s. Move the translation into the policy, or leave the source out" % (_line(one), asks.describe())
+            )
+        if destination and leaving and late is not None:
+            raise HoldfastError(
+                "pf.conf has the line '%s'; pf knows by which interface a packet leaves only after that, so this rule cannot be kept "
+                "exactly: %s. Name the destination in the rule instead of the interface" % (_line(one), late.describe())
+            )
+
+
+def _asks_for_source(rule: Rule, leaving: bool) -> bool:
+    if rule.direction != "out" and not (leaving and rule.direction == "forward"):
+        return False
+    return not rule.source.any or bool(rule.source_ports)
+
+
+def _changes(statement: Statement) -> t.Tuple[bool, bool]:
+    """Return whether a statement may change the source of packets, and whether it may change their destination."""
+    first = statement.text.split()[:1]
+    if statement.kind == "translation":
+        return first in (["nat"], ["binat"], ["nat-anchor"], ["binat-anchor"]), first in (
+            ["rdr"],
+            ["binat"],
+            ["rdr-anchor"],
+            ["binat-anchor"],
+        )
+    if statement.kind != "filter":
+        return False, False
+    both = statement.says("binat-to") or statement.says("af-to")
+    return both or statement.says("nat-to"), both or statement.says("rdr-to")
 
 
 def _written(word: Word) -> str:

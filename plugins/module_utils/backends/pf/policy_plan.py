@@ -17,7 +17,7 @@ from ...policy.rule import DIRECTIONS
 from ..base import Unsupported
 from .dialect import Dialect
 from .policy_parts import cut
-from .policy_place import anchors_behind, place, without_rules
+from .policy_place import anchors_behind, place, refuse_translating, without_rules
 from .policy_render import render_parts
 from .policy_supported import policy_unsupported
 
@@ -36,6 +36,7 @@ def wanted_text(text: str, policy: t.Optional[Policy], dialect: Dialect, layout:
     if alone:
         rest = without_rules(rest)
     refuse_unsupported(policy_unsupported(policy, dialect))
+    refuse_translating(rest, policy, dialect)
     return place(rest, render_parts(policy, dialect, layout, anchors_behind(rest, dialect)), dialect)
 
 

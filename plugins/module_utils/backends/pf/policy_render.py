@@ -6,9 +6,10 @@
 Pure: touches nothing. Every rule is ``quick``, so the first match decides, down to the default of its direction, and nothing behind
 our text is asked about the directions that the policy manages.
 
-The order of the lines: which packets are forwarded; the rules and the default of ``forward``, so that the lines behind them are about
-packets to and from the host; the guard; the rules of ``in`` and ``out`` in their order; their defaults. Where forwarded packets meet these
-lines too (the policy leaves them alone, or raw lines stand between guard and rules), each line says what it is about.
+The order of the lines: which packets are forwarded (see ``policy_forwarding``); the rules and the default of ``forward``, so that what
+stands behind them is about packets to and from the host; the guard; the rules of ``in`` and ``out`` in their order; their defaults. Where
+forwarded packets meet these lines too (the policy leaves them alone, or raw lines stand between guard and rules), each line says what it
+is about.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from ...policy.policy import ANY_DIRECTION, NativeLines, Policy
 from ...policy.rule import DIRECTIONS, Rule
 from .dialect import Dialect
 from .parse import NAME
-from .policy_forwarding import leaving_line, telling_lines
+from .policy_forwarding import passing_lines, scope_of, telling_lines
 from .policy_layout import lay_out
-from .policy_lines import TableBook, policy_line
+from .policy_lines import TableBook, policy_lines
 from .policy_nat import translation_lines
 from .policy_parts import FORWARDING, PARTS, SUB_BEGIN, SUB_END, enclose
 
@@ -50,21 +51,21 @@ def render_parts(policy: Policy, dialect: Dialect, layout: str, anchors: t.Seque
 def _filter_lines(policy: Policy, managed: t.Sequence[str], dialect: Dialect, book: TableBook, layout: str) -> Lines:
     forwarding = dialect.tells_forwarding and "forward" in managed
     native = _native_lines(policy)
-    scoped = dialect.tells_forwarding and (not forwarding or any(native))
+    scope = scope_of(policy, dialect, any(native))
     guard = [rule for rule in policy.guard if rule.direction != "forward" and not rule.established]
-    lines = telling_lines(dialect) if dialect.tells_forwarding else []
+    lines = telling_lines(dialect, scope) if dialect.tells_forwarding else []
     if "forward" in managed and not dialect.tells_forwarding:
         lines.append(FORWARDING % policy.defaults["forward"])
-    if forwarding and _forwards(policy):
-        lines.append(leaving_line())
-    defaults = {direction: policy_line(_default(policy, direction), book, scoped) for direction in managed}
-    if forwarding and not scoped:
-        lines += lay_out(policy.list_for("forward"), book, layout) + [defaults.pop("forward")]
+    if forwarding and (scope.at_leaving or _forwards(policy)):
+        lines += passing_lines(scope)
+    defaults = {direction: policy_lines(_default(policy, direction), book, scope) for direction in managed}
+    if forwarding and not scope.scoped:
+        lines += lay_out(policy.list_for("forward"), book, layout, scope) + defaults.pop("forward")
     elif not forwarding:
         defaults.pop("forward", None)
-    lines += [policy_line(rule, book, scoped) for rule in guard] + native[0]
-    lines += lay_out([rule for rule in policy.rules if rule.direction != "forward" or scoped], book, layout, scoped)
-    lines += native[1] + list(defaults.values())
+    lines += [line for rule in guard for line in policy_lines(rule, book, scope)] + native[0]
+    lines += lay_out([rule for rule in policy.rules if rule.direction != "forward" or scope.scoped], book, layout, scope)
+    lines += native[1] + [line for default in defaults.values() for line in default]
     return book.definitions() + lines
 
 

@@ -18,6 +18,8 @@ from ...policy.rule import DIRECTIONS, Rule
 from ..base import GUARD_MARK, Unsupported
 from .dialect import Dialect
 from .parse import DECIDING, NAME
+from .policy_forwarding import scope_of
+from .policy_nat import translates_twice
 from .render import fits_label, odd_interface, unsupported, unsupported_log
 from .statements import split
 
@@ -29,8 +31,10 @@ def policy_unsupported(policy: Policy, dialect: Dialect) -> t.Tuple[Unsupported,
     found: t.List[Unsupported] = []
     for number, rule in enumerate(policy.guard):
         found += _placed("guard[%d]" % number, _unsupported_guard(rule))
+    scope = scope_of(policy, dialect, False)
+    hindrance = _hindrance(policy, dialect) if scope.at_leaving else ""
     for number, rule in enumerate(policy.rules):
-        refused = _unsupported_rule(rule, policy.nat, dialect)
+        refused = _unsupported_rule(rule, policy.nat, dialect, scope.at_leaving, hindrance)
         if refused:
             found += _placed(policy.label(number), refused)
     for number, one in enumerate(policy.nat):
@@ -44,15 +48,33 @@ def _placed(place: str, refused: t.Iterable[Unsupported]) -> t.List[Unsupported]
     return [Unsupported("%s.%s" % (place, one.field), one.value, one.reason) for one in refused]
 
 
-def _unsupported_rule(rule: Rule, nat: t.Sequence[NatRule], dialect: Dialect) -> t.List[Unsupported]:
+def _hindrance(policy: Policy, dialect: Dialect) -> str:
+    """Return why the policy cannot decide about forwarded packets when they leave, and empty text where it can."""
+    reason = "pf knows by which interface a forwarded packet leaves only when it leaves, and %s"
+    if any(one.kind == "dnat" for one in policy.nat):
+        return reason % "a translation of its destination (dnat) has made a state for it before; name the destination in the rule instead"
+    if any(getattr(policy.native.get(NAME), side, None) for side in ("before", "after")):
+        return reason % "raw lines of this policy would be asked about it as of a packet of the host"
+    if not dialect.old_translation and translates_twice(policy.nat):
+        return reason % "more than one translation of its source may have matched before"
+    return ""
+
+
+def _unsupported_rule(rule: Rule, nat: t.Sequence[NatRule], dialect: Dialect, at_leaving: bool, hindrance: str) -> t.List[Unsupported]:
     found: t.List[Unsupported] = []
-    if rule.direction == "forward" and not dialect.tells_forwarding:
+    forward = rule.direction == "forward"
+    if forward and not dialect.tells_forwarding:
         reason = "pf of this system cannot tell a forwarded packet from one to the host; it asks about it as in and as out"
         found.append(Unsupported("direction", "forward", reason))
-    found += unsupported(rule if rule.direction != "forward" else replace(rule, direction="in"))
+    if forward and rule.out_interface is not None:
+        if odd_interface(rule.out_interface):
+            found.append(Unsupported("out_interface", rule.out_interface, "pf does not take this for the name of one interface"))
+        elif hindrance:
+            found.append(Unsupported("out_interface", rule.out_interface, hindrance))
+    found += unsupported(replace(rule, direction="in", out_interface=None) if forward else rule)
     if rule.comment is not None and rule.comment.startswith(GUARD_MARK):
         found.append(Unsupported("comment", rule.comment, "comments that begin with '%s' mark the rules that every host gets" % GUARD_MARK))
-    if nat and rule.direction == "out" and (not rule.source.any or rule.source_ports):
+    if nat and (rule.direction == "out" or (forward and at_leaving)) and (not rule.source.any or rule.source_ports):
         change = next((one for one in nat if _changes_source(one, rule)), None)
         if change is not None:
             reason = "pf asks about a packet that leaves after its source was translated, here by: %s" % change.describe()
@@ -64,7 +86,8 @@ def _changes_source(one: NatRule, rule: Rule) -> bool:
     """Return whether a translation may change the source of packets that a rule is about."""
     if one.kind in DESTINATION_KINDS or not one.families() & rule.families():
         return False
-    other_interface = one.interface is not None and rule.interface is not None and one.interface != rule.interface
+    leaving = rule.interface if rule.direction == "out" else rule.out_interface
+    other_interface = one.interface is not None and leaving is not None and one.interface != leaving
     other_protocol = one.protocol is not None and rule.protocol is not None and one.protocol != rule.protocol
     return not other_interface and not other_protocol
 

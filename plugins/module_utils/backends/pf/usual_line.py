@@ -25,16 +25,31 @@ _SIDE = r"((?:! )?(?:<\w+>|\{ [\w.:/, ]* \}|[\w.:/]+))"
 _LINE = re.compile(
     r'(pass|block drop|block return-rst|block return) (in|out) (log )?quick(?: on ([\w.:@-]+|"[^"]*"))?(?: (inet6?))?(?: proto ([\w-]+))? '
     r"(?:all|from " + _SIDE + "(?: port " + _ITEM + ")? to " + _SIDE + "(?: port " + _ITEM + r")?)(?: icmp(6?)-type " + _ITEM + ")?"
-    r'(?: flags (any|S/SA))?(?: (keep|no) state)?(?: allow-opts)?(?: label "([^"$]*)")?(?: ((?:! )?tagged \w+))?\n?\Z'
+    r'(?: flags (any|S/SA))?(?: (keep|no) state)?(?: allow-opts)?(?: label "([^"$]*)")?(?: (tag hf_known))?'
+    r"(?: ((?:! )?tagged [\w.:@-]+))?\n?\Z"
 )
 _ACTIONS = {"pass": "allow", "block drop": "deny", "block return-rst": "reject", "block return": "reject"}
 _PROTOCOLS = {None: None, "tcp": TCP, "udp": UDP, "icmp": ICMP, "ipv6-icmp": ICMPV6}
-_SCOPES = {
-    ("in", None): ("in", False), ("out", None): ("out", False), ("in", "tagged " + FORWARD): ("forward", False),
-    ("in", "tagged " + HOST): ("in", True), ("out", "! tagged " + FORWARD): ("out", True),
-}  # fmt: skip
 _FAMILIES = {None: None, "inet": 4, "inet6": 6}
 _LOG = Log()
+_FORWARDED = "tagged " + FORWARD
+#: Direction, and the tag for which a line decides about forwarded packets that leave; NOT_FORWARDED where it says it does not.
+Told = t.Tuple[str, t.Optional[str]]
+NOT_FORWARDED = "!"
+_SCOPES: t.Dict[t.Tuple[str, t.Optional[str]], Told] = {
+    ("in", None): ("in", None), ("out", None): ("out", None), ("in", _FORWARDED): ("forward", None),
+    ("in", "tagged " + HOST): ("in", NOT_FORWARDED), ("out", "! " + _FORWARDED): ("out", NOT_FORWARDED),
+}  # fmt: skip
+
+
+def told_by(way: str, action: str, tag: t.Optional[str], tagged: t.Optional[str]) -> t.Optional[Told]:
+    """Return what the tags of a line in direction ``way`` say about the packets that it is about; None for tags that no policy has."""
+    leaving = way == "out" and tagged is not None and (tagged == _FORWARDED or tagged.startswith(_FORWARDED + "_"))
+    if (tag is not None) != (leaving and action == "allow"):
+        return None
+    if leaving and tagged is not None:
+        return "forward", tagged[len("tagged ") :]
+    return _SCOPES.get((way, tagged))
 
 
 class UsualLines:
@@ -45,15 +60,15 @@ class UsualLines:
         self._addresses: t.Dict[str, t.Optional[Addresses]] = {"any": ANY}
         self._ports: t.Dict[str, t.Optional[t.Tuple[PortRange, ...]]] = {}
 
-    def read(self, text: str) -> t.Optional[t.Tuple[Rule, bool]]:
-        """Return the rule of a line, and whether it says that it is not about forwarded packets; None for any other line."""
+    def read(self, text: str) -> t.Optional[t.Tuple[Rule, Told]]:
+        """Return the rule of a line, and what its tags say; None for any other line."""
         found = _LINE.match(text)
         if found is None:
             return None
         (verb, way, log, interface, family_word, protocol_word, source_word, source_port, destination_word, port, version, types, flags,
-         state, label, tagged) = found.groups()  # fmt: skip
+         state, label, tag, tagged) = found.groups()  # fmt: skip
         action = _ACTIONS[verb]
-        scope = _SCOPES.get((way, tagged))
+        told = told_by(way, action, tag, tagged)
         family = _FAMILIES[family_word]
         protocol = _PROTOCOLS.get(protocol_word, 0)
         if protocol == 0 and protocol_word.isdigit():
@@ -62,7 +77,7 @@ class UsualLines:
         destination = ANY if destination_word is None else self._side(destination_word)
         ports = () if port is None else self._port(port)
         source_ports = () if source_port is None else self._port(source_port)
-        if scope is None or protocol == 0 or source is None or destination is None or ports is None or source_ports is None:
+        if told is None or protocol == 0 or source is None or destination is None or ports is None or source_ports is None:
             return None
         votes = {family, source.family, destination.family, FAMILY_OF.get(protocol or -1)}
         votes.discard(None)
@@ -89,11 +104,13 @@ class UsualLines:
             stateful = with_flags and flags == "S/SA"
         if interface is not None and interface[0] == '"':
             interface = interface[1:-1]
+        direction = told[0]
+        leaving = told[1] if direction == "forward" else None
         rule = Rule(
-            action, scope[0], votes.pop() if votes else None, protocol, source, destination, ports, interface, stateful, None,
-            _LOG if log else None, label, False, source_ports, icmp_types,
+            action, direction, votes.pop() if votes else None, protocol, source, destination, ports, interface if leaving is None else None,
+            stateful, None, _LOG if log else None, label, False, source_ports, icmp_types, None if leaving is None else interface,
         )  # fmt: skip
-        return rule, scope[1]
+        return rule, told
 
     def _side(self, word: str) -> t.Optional[Addresses]:
         found = self._addresses.get(word)

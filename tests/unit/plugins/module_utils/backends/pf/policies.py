@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.boxes import Interfaces
@@ -43,26 +44,32 @@ def guarded(policy):
     return policy.guarded([rule for rule in GUARD if policy.defaults[rule.direction] != "unmanaged"])
 
 
-def plain(rule):
-    """Return a rule less what pf never carries, so that random policies are seldom refused."""
+def plain(rule, leaving=False):
+    """Return a rule less what pf never carries, so that random policies are seldom refused.
+
+    ``leaving`` says whether it may name the interface that forwarded packets leave by.
+    """
     log = replace(rule.log, prefix=None, rate=None) if rule.log is not None else None
     types = tuple(one for one in rule.icmp_types if one < 255)
-    return replace(rule, log=log, icmp_types=types, out_interface=None)
+    return replace(rule, log=log, icmp_types=types, out_interface=rule.out_interface if leaving else None)
 
 
 @st.composite
-def pf_policies(draw, dialect="freebsd", **words):
+def pf_policies(draw, dialect="freebsd", leaving=False, **words):
     """A random policy with its guard that a dialect carries."""
     wanted = {"limits": False, "protocols": (None, 6, 6, 6, 17, 17, 1, 58, 50, 47, 2), "management": False, "max_nat": 0, **words}
     wanted.setdefault("forward", dialect_named(dialect).tells_forwarding)
     policy = draw(policies(**wanted))
-    policy = guarded(replace(policy, rules=tuple(plain(rule) for rule in policy.rules)))
+    policy = guarded(replace(policy, rules=tuple(plain(rule, leaving) for rule in policy.rules)))
     if policy.log_denied is not None:
         policy = replace(policy, log_denied=replace(policy.log_denied, prefix=None, rate=None))
-    refused = {one.field.partition(".")[0] for one in policy_unsupported(policy, dialect_named(dialect))}
-    kept = [number for number in range(len(policy.rules)) if policy.label(number) not in refused]
+    labels = ["rules[%d]" % number for number in range(len(policy.rules))]
+    refused = {one.field.partition(".")[0] for one in policy_unsupported(replace(policy, labels=()), dialect_named(dialect))}
     nat = tuple(one for number, one in enumerate(policy.nat) if policy.nat_labels[number] not in refused)
-    return replace(policy, rules=tuple(policy.rules[number] for number in kept), labels=(), nat=nat, nat_labels=())
+    rules = tuple(rule for label, rule in zip(labels, policy.rules) if label not in refused)
+    found = replace(policy, rules=rules, labels=(), nat=nat, nat_labels=())
+    assume(not policy_unsupported(found, dialect_named(dialect)))
+    return found
 
 
 def kept(policy):

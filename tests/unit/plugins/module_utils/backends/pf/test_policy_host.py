@@ -337,6 +337,28 @@ def test_a_router_whose_pf_cannot_tell_forwarded_packets_is_refused(tmp_path):
         backend.plan_policy(backend.read(), policy())
 
 
+FROM_INSIDE = {"action": "allow", "direction": "forward", "interface": "em1", "out_interface": "em0"}
+SPOOFED = {"action": "deny", "direction": "out", "protocol": "any", "source": "!192.0.2.0/24"}
+
+
+@pytest.mark.parametrize(
+    "flavour, line, rule_, why",
+    [
+        ("freebsd", "nat on em0 inet from any to any -> (em0)", dict(FROM_INSIDE, source="10.0.0.0/8"), "would not see its source"),
+        ("freebsd", "nat on em0 inet from any to any -> (em0)", SPOOFED, "would not see its source"),
+        ("openbsd", "match out on em0 inet nat-to (em0)", SPOOFED, "would not see its source"),
+        ("freebsd", "rdr on em0 inet proto tcp to port 80 -> 10.0.0.5", FROM_INSIDE, "Name the destination"),
+        ("openbsd", "match in on em0 inet proto tcp to port 80 rdr-to 10.0.0.5", FROM_INSIDE, "Name the destination"),
+    ],
+)
+def test_a_translation_of_the_file_that_a_rule_cannot_live_with_is_refused(tmp_path, flavour, line, rule_, why):
+    backend = made(tmp_path, flavour, line + "\nblock in all\n")
+    with pytest.raises(HoldfastError, match=why):
+        backend.plan_policy(backend.read(), policy(rules=[rule_]))
+    assert backend.plan_policy(backend.read(), policy(rules=[rule_]), alone=True).commands
+    assert backend.plan_policy(backend.read(), policy()).commands
+
+
 def test_a_policy_that_pf_refuses_is_refused_with_what_it_said(freebsd):
     wanted = policy(native={"pf": {"before": ["pass in quick on $nowhere"]}})
     with pytest.raises(HoldfastError, match="nowhere"):

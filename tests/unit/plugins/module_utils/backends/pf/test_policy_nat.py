@@ -140,6 +140,57 @@ def test_what_leaves_through_a_tunnel_is_not_taken_for_forwarded_once_more(gatew
     assert "tagged" not in str(gateway.send(around).rule.tagged or "")
 
 
+ZONES = {
+    "defaults": {"forward": "deny"},
+    "rules": [
+        {"action": "allow", "direction": "forward", "interface": "em1", "out_interface": "em0", "comment": "inside to outside"},
+        {"action": "reject", "direction": "forward", "out_interface": "em2", "port": 25},
+        {"action": "allow", "direction": "forward", "out_interface": "em2", "stateful": True},
+    ],
+    "nat": [{"type": "masquerade", "interface": "em0"}],
+}
+THREE = {**HOST, "em2": ["203.0.113.1/24"]}
+
+
+@pytest.mark.parametrize("flavour", ["freebsd-12.1", "freebsd-15.1", "openbsd"])
+def test_a_gateway_decides_by_the_interface_that_packets_leave_by(flavour):
+    policy, _warnings = parse_policy_document(ZONES)
+    text = text_of(policy.guarded(standard_guard()), FLAVOURS[flavour])
+    pf = Machine(parse_pf(text, flavour, THREE))
+    sent = pf.forward(packet("em1", "10.0.0.7", "198.51.100.7", 443), "em0")
+    assert sent.allowed
+    assert sent.packet["src"] == "192.0.2.10"
+    answer = pf.forward(back(sent.packet, "em0"), "em1")
+    assert answer.allowed
+    assert answer.packet["dst"] == "10.0.0.7"
+    assert pf.forward(dict(packet("em1", "10.0.0.7", "198.51.100.7", 443), flags="A"), "em0").allowed
+    assert pf.forward(packet("em0", "198.51.100.7", "203.0.113.5", 443), "em2").allowed
+    assert not pf.forward(packet("em0", "198.51.100.7", "203.0.113.5", 25), "em2").allowed
+    assert not pf.forward(packet("em0", "198.51.100.7", "10.0.0.7", 40001), "em1").allowed
+    assert not pf.forward(dict(packet("em0", "198.51.100.9", "203.0.113.5", 443), flags="A"), "em2").allowed
+    assert pf.send(dict(packet("em0", "198.51.100.7", "192.0.2.10", 22), direction="in")).allowed
+    assert not pf.send(dict(packet("em0", "198.51.100.7", "192.0.2.10", 23), direction="in")).allowed
+
+
+@pytest.mark.parametrize("flavour", ["freebsd-12.1", "openbsd"])
+def test_a_packet_that_may_not_leave_opens_no_way_back(flavour):
+    policy, _warnings = parse_policy_document(ZONES)
+    pf = Machine(parse_pf(text_of(policy.guarded(standard_guard()), FLAVOURS[flavour]), flavour, THREE))
+    denied = packet("em1", "10.0.0.7", "10.9.0.5", 53, proto="udp")
+    assert not pf.forward(denied, "em3").allowed
+    assert not pf.forward(packet("em3", "10.9.0.5", "10.0.0.7", 40000, proto="udp", sport=53), "em1").allowed
+
+
+def test_a_tunnel_around_an_answer_is_not_taken_for_an_answer():
+    policy, _warnings = parse_policy_document({**ZONES, "defaults": {"forward": "deny", "out": "deny"}})
+    pf = Machine(parse_pf(text_of(policy.guarded(standard_guard())), "freebsd-12.1", THREE))
+    sent = pf.forward(packet("em1", "10.0.0.7", "198.51.100.7", 443), "em0")
+    assert sent.allowed
+    assert not pf.send(
+        {"direction": "out", "interface": "em0", "proto": 4, "src": "192.0.2.10", "dst": "1.2.3.4", "tag": "hf_known"}
+    ).allowed
+
+
 def test_a_translated_packet_that_no_later_line_can_match_needs_no_tag():
     policy, _warnings = parse_policy_document(
         {"nat": [dict(DOCUMENT["nat"][2]), dict(DOCUMENT["nat"][2], port=443, to_port=8443)], "defaults": LEFT_ALONE}
