@@ -143,7 +143,7 @@ class Model:
     def allows(self, packet):
         """Whether a packet passes; remembers its connection if so."""
         known = packet.ends in self.known and (packet.icmp_type is None or packet.icmp_type in ANSWERS[packet.protocol])
-        state = "established-reply" if known else "new" if packet.opens else "invalid"
+        state = "established-reply" if known else "new" if packet.opens or packet.protocol != 6 else "invalid"
         traced = trace(
             self.policy,
             Packet(
