@@ -41,6 +41,7 @@ class Axis:
         self.members = members
         self.few = len(members) <= _FEW
         self._events: t.List[int] = []
+        self._by_breadth: t.Optional[t.List[int]] = None
         self._meeting: t.Dict[Side, int] = {}
         self._holding: t.Dict[Side, int] = {}
         self._within: t.Dict[Side, int] = {}
@@ -109,6 +110,25 @@ class Axis:
         if found is None:
             found = self.everyone & ~self._meeting_outside(side)
             _remember(self._within, side, found)
+        return found
+
+    def broadest(self, rules: int, most: int) -> t.List[int]:
+        """Return the bits of some of the rules, those first that match more numbers."""
+        if self._by_breadth is None:
+            classes: t.Dict[int, int] = {}
+            for side, who in self.members.items():
+                size = sum(high - low + 1 for low, high in side).bit_length() // 2
+                classes[size] = classes.get(size, 0) | who
+            self._by_breadth = [classes[size] for size in sorted(classes, reverse=True)]
+        found: t.List[int] = []
+        for who in self._by_breadth:
+            here = rules & who
+            while here:
+                if len(found) == most:
+                    return found
+                lowest = here & -here
+                found.append(lowest)
+                here ^= lowest
         return found
 
     def _meeting_outside(self, side: Side) -> int:

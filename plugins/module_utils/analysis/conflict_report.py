@@ -17,18 +17,26 @@ class Example:
 
     :ivar packet: in the words that ``Packet.parse`` reads.
     :ivar text: the same in one line.
-    :ivar decided_by: the rule or default that decides it in the policy as it is; limited rules before it are left out.
+    :ivar decided_by: the rule or default that decides it in the policy as it is.
     :ivar action: what that does.
+    :ivar limited: rules with a limit that it meets before, and that decide it up to their rates.
     """
 
     packet: t.Mapping[str, t.Any]
     text: str
     decided_by: str
     action: str
+    limited: t.Tuple[str, ...] = ()
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return it for a task's result."""
-        return {"packet": dict(self.packet), "text": self.text, "decided_by": self.decided_by, "action": self.action}
+        words = {"packet": dict(self.packet), "text": self.text, "decided_by": self.decided_by, "action": self.action}
+        return dict(words, limited=list(self.limited)) if self.limited else words
+
+    def describe(self) -> str:
+        """Return it in one line."""
+        first = " (up to their rates by %s)" % ", ".join(self.limited) if self.limited else ""
+        return "%s: %s by %s%s" % (self.text, self.action, self.decided_by, first)
 
 
 @dataclass(frozen=True)
@@ -76,10 +84,9 @@ class Conflict:
         lines = ["%s, %s: %s" % (self.severity, self.kind, self.explanation)]
         lines.extend("  %s: %s" % pair for pair in zip(self.rules, self.texts))
         if self.example is not None:
-            lines.append("  for example %s: %s by %s" % (self.example.text, self.example.action, self.example.decided_by))
+            lines.append("  for example " + self.example.describe())
         if self.counterexample is not None:
-            still = self.counterexample
-            lines.append("  but still %s: %s by %s" % (still.text, still.action, still.decided_by))
+            lines.append("  but still " + self.counterexample.describe())
         lines.extend("  still decides: " + one for one in self.left)
         lines.append("  " + self.suggestion)
         return "\n".join(lines)

@@ -8,22 +8,25 @@ Pure: touches nothing. Only what is listed is put into words, so this may search
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ..policy.policy import Policy
 from ..policy.rule import DIRECTIONS
 from . import coverage, pairs
-from .boxes import DIRECTION, Point, Sides, TooComplex
+from .boxes import DIRECTION, Box, Point, Sides, TooComplex
 from .conflict_report import ERROR, NOTE, WARNING, Conflict, Example
 from .cover import Effort, Search, find_gap, parts_found, search, sides_common
 from .coverage import Coverage, Fate
 from .first_match import default_of, past
 from .packets import Packet, likely_point
-from .region_words import region_words
+from .regions import region_words, regions_of
 from .units import Unit, Units
 
-#: So many rules, and parts of what is left of a rule, are named.
+#: So many rules, and regions that are left of a rule, are named.
 _NAMED, _PARTS = 8, 6
+#: So many boxes of what is left of a rule are looked at.
+_BOXES = 200
 #: Steps for the words of one conflict.
 _STEPS = 300
 _MINIMAL = 40
@@ -39,12 +42,16 @@ class Teller:
     def example(self, region: Sides) -> Example:
         """Return an ordinary packet of a region and what decides it."""
         packet = Packet.at_point(likely_point(region), self._units.interfaces)
-        unit = self.decider(packet.point(self._units.interfaces))
+        point = packet.point(self._units.interfaces)
+        unit = self.decider(point)
         if unit is not None:
-            return Example(packet.as_dict(), packet.describe(), unit.label, past(unit.action))
-        return Example(
-            packet.as_dict(), packet.describe(), "the default (%s)" % packet.direction, past(default_of(self._policy, packet.direction)[0])
-        )
+            decided, action, before = unit.label, unit.action, (1 << unit.first) - 1
+        else:
+            decided, action = "the default (%s)" % packet.direction, default_of(self._policy, packet.direction)[0]
+            before = self._units.index.everyone
+        limited = self._units.matching(point) & before & ~self._units.unlimited
+        labels = tuple(one.label for one in self._units.each(limited))
+        return Example(packet.as_dict(), packet.describe(), decided, past(action), labels)
 
     def decider(self, point: Point) -> t.Optional[Unit]:
         """Return the first rule without a limit that matches a packet, or None when the default decides."""
@@ -56,23 +63,26 @@ class Teller:
         if fate.kind == coverage.PARTIALLY_SHADOWED:
             return self._partial(fate, found)
         if fate.left is not None:
-            return self._needless(fate)
+            return self._needless(fate, found)
         unit = fate.unit
         takers = self._takers(unit, found.blockers(unit))
         words = "%s never decides a packet: %s %s all of them" % (
             unit.label, named([one.label for one in takers]), verb(takers, "takes", "take"))  # fmt: skip
-        if fate.kind == coverage.REDUNDANT:
+        if fate.lost is None:
+            words += ", and %s alike." % verb(takers, "acts", "act")
             return self.conflict(
-                coverage.REDUNDANT, WARNING, [unit, *takers], "%s, and %s alike." % (words, verb(takers, "acts", "act")),
-                "Remove %s: nothing changes." % unit.label, unit.terms[0],
-            )  # fmt: skip
+                coverage.REDUNDANT, WARNING, [unit, *takers], words, "Remove %s: nothing changes." % unit.label, unit.terms[0]
+            )
         others = [one for one in takers if one.action != unit.action]
-        move = "Move it before %s" % others[0].label if others else "Move it up"
-        return self.conflict(
-            coverage.FULLY_SHADOWED, ERROR, [unit, *takers],
-            "%s, and %s otherwise%s." % (words, verb(others, "acts", "act"), "" if len(others) == len(takers) else " in part"),
-            "%s if it is meant as an exception, else remove it." % move, fate.lost or unit.terms[0],
-        )  # fmt: skip
+        if not others:
+            others = [self.decider(likely_point(fate.lost)) or takers[0]]
+            takers = [*takers, *others]
+        if len(takers) == 1:
+            words += ", and acts otherwise."
+        else:
+            words += "; %s %s otherwise." % (named([one.label for one in others]), verb(others, "acts", "act"))
+        advice = "Move it before %s if it is meant as an exception, else remove it." % others[0].label
+        return self.conflict(coverage.FULLY_SHADOWED, ERROR, [unit, *takers], words, advice, fate.lost)
 
     def pair(self, kind: str, earlier: Unit, later: Unit) -> Conflict:
         """Tell a conflict of two rules."""
@@ -87,7 +97,7 @@ class Teller:
         if kind == pairs.CORRELATION:
             words = "%s and %s have packets in common, of which %s decides; each also matches others, and they act otherwise." % (a, b, a)
             return self._pair(kind, WARNING, earlier, later, words, "Make sure that %s is meant to come first." % a)
-        if earlier.last in self._holders(later):
+        if not earlier.limited and earlier.last in self._holders(later):
             words = "%s matches all packets of %s and acts alike, so %s never acts." % (a, b, b)
             return self._pair(kind, WARNING, later, earlier, words, "Remove %s: nothing changes." % b)
         words = "%s matches all packets of %s and does the same with them, so nothing changes without %s." % (b, a, a)
@@ -110,14 +120,15 @@ class Teller:
         left_region = fate.left or unit.terms[0]
         return Conflict(**{**conflict.__dict__, "counterexample": self.example(left_region), "left": left})
 
-    def _needless(self, fate: Fate) -> Conflict:
+    def _needless(self, fate: Fate, found: Coverage) -> Conflict:
         unit = fate.unit
-        after = self._units.after(unit) & self._units.same_verdict(unit.verdict) & self._units.unlimited
+        after = self._units.after(unit) & self._units.same_verdict(unit.verdict) & self._units.unlimited & ~found.dead
         meets = 0
         for term in unit.terms:
             meets |= self._units.index.meeting(term)
         alike = list(self._units.each(after & meets))
-        holder = next((one for one in alike if one.last in self._holders(unit)), None)
+        holders = self._holders(unit)
+        holder = next((one for one in alike if one.last in holders), None)
         if holder is not None:
             alike = [holder]
         direction = DIRECTIONS[unit.terms[0][DIRECTION][0][0]]
@@ -132,16 +143,16 @@ class Teller:
 
     def _takers(self, unit: Unit, blockers: int) -> t.List[Unit]:
         """Return rules that together match all packets of a rule, as few as are easily found."""
-        holders = self._holders(unit)
-        for one in self._units.each(blockers & _number(holders)):
-            return [one]
+        holders = self._units.holding(unit) & blockers
+        if holders:
+            return [self._units.first(holders)]
         index, effort = self._units.index, Effort(100 * _STEPS, 10 * _STEPS)
         used: t.Set[int] = set()
         try:
             for term in unit.terms:
                 search(index, term, Search(blockers & index.meeting(term)), effort, used)
         except TooComplex:
-            return list(self._units.each(blockers & _number({unit.last for unit in self._units.each(_number(used))})))[:_NAMED]
+            return []
         takers = [self._units.units[number] for number in sorted({self._units.of_bit[bit] for bit in used})]
         if len(takers) > _MINIMAL:
             return takers
@@ -175,25 +186,35 @@ class Teller:
         return found
 
     def _left(self, unit: Unit, blockers: int) -> t.Tuple[str, ...]:
-        """Return in words what is left of a rule; the first parts where they are many."""
-        words: t.List[str] = []
+        """Return in words what is left of a rule; the first regions where they are many."""
+        boxes: t.List[Box] = []
+        complete = True
         try:
             for term in unit.terms:
                 wanted = Search(blockers & self._units.index.meeting(term))
                 for part in parts_found(self._units.index, term, wanted, Effort(_STEPS), None, False):
-                    if len(words) == _PARTS:
-                        return (*words, "and more")
-                    words.append(region_words(part, self._units.interfaces))
+                    boxes.extend(itertools.islice(itertools.product(*part), _BOXES))
+                    if len(boxes) >= _BOXES:
+                        raise TooComplex("too many parts")
         except TooComplex:
-            return (*words, "and more" if words else "more parts than can be listed")
-        return tuple(words)
+            complete = False
+        regions = regions_of(boxes[:_BOXES])
+        words = [region_words(region, self._units.interfaces) for region in regions[:_PARTS]]
+        return (*words, "and more") if len(regions) > _PARTS or not complete else tuple(words)
 
     def _holders(self, unit: Unit) -> t.Set[int]:
         return {one.last for one in self._units.each(self._units.holding(unit))}
 
     def _pair(self, kind: str, severity: str, first: Unit, second: Unit, words: str, suggestion: str) -> Conflict:
         common = (sides_common(mine, theirs) for mine in first.terms for theirs in second.terms)
-        return self.conflict(kind, severity, [first, second], words, suggestion, next(part for part in common if part is not None))
+        region = next(part for part in common if part is not None)
+        earlier = min(first, second, key=lambda unit: unit.number)
+        try:
+            # A packet that the earlier one decides tells most.
+            region = find_gap(self._units.index, region, ((1 << earlier.first) - 1) & self._units.unlimited, Effort(_STEPS)) or region
+        except TooComplex:
+            pass
+        return self.conflict(kind, severity, [first, second], words, suggestion, region)
 
     def conflict(self, kind: str, severity: str, units: t.Sequence[Unit], words: str, suggestion: str, region: Sides) -> Conflict:
         """Return a conflict with an example from a region; the first unit is the one that it is about."""
@@ -201,13 +222,6 @@ class Teller:
         return Conflict(
             kind, severity, tuple(one.label for one in shown), tuple(one.text() for one in shown), words, suggestion, self.example(region)
         )
-
-
-def _number(bits: t.Iterable[int]) -> int:
-    found = 0
-    for bit in bits:
-        found |= 1 << bit
-    return found
 
 
 def named(labels: t.Sequence[str]) -> str:

@@ -41,8 +41,8 @@ _TRIES = 4
 #: So many rules are cut off at once in one dimension.
 _TOGETHER = 16
 #: Numbers that a person would choose, tried first; they need not lie in the family of the region.
-_ORDINARY = {PROTOCOL: (TCP, UDP, ICMP, ICMPV6), SOURCE: tuple(int(one) for one in SOURCES.values()),
-             DESTINATION: tuple(int(one) for one in DESTINATIONS.values()), PORT: (443,),
+_ORDINARY = {PROTOCOL: (TCP, UDP), SOURCE: tuple(int(one) for one in SOURCES.values()),
+             DESTINATION: tuple(int(one) for one in DESTINATIONS.values()), PORT: (443, 80),
              SOURCE_PORT: (SOURCE_PORT_OF_CLIENTS,)}  # fmt: skip
 #: Of dimensions that rule out as many rules, what tells a person most comes first.
 _TELLING = (SOURCE, PORT, DESTINATION, PROTOCOL, SOURCE_PORT, ARRIVING, LEAVING, FAMILY, STATE, DIRECTION)
@@ -284,12 +284,10 @@ class Shape:
             here = single & ~self._holds[dimension]
             if not here:
                 continue
-            sides = []
-            while here and len(sides) < _TOGETHER:
-                lowest = here & -here
-                sides.append(self._index.rules[lowest.bit_length() - 1][dimension])
-                here ^= lowest
-                done |= lowest
+            bits = self._index.broadest(dimension, here, _TOGETHER)
+            sides = [self._index.rules[bit.bit_length() - 1][dimension] for bit in bits]
+            for bit in bits:
+                done |= bit
             side = side_less(left[dimension], side_union(sides) if len(sides) > 1 else sides[0])
             if not side:
                 return done, False
@@ -362,11 +360,8 @@ def _try_quiet(index: Index, region: Sides, rules: int) -> t.Optional[Sides]:
     for _count, _rank, dimension in sorted(missing):
         side = region[dimension]
         best: t.Optional[t.Tuple[int, int, int]] = None
-        numbers = [number for number in _ORDINARY.get(dimension, ()) if side_holds(side, number)] + index.trials(dimension, side)
-        if dimension in (SOURCE_PORT, PORT) and 0 in numbers:
-            # No packet of everyday life has the port 0.
-            numbers.remove(0)
-            numbers.extend((1, 0) if side_holds(side, 1) else (0,))
+        numbers = [number for number in _ORDINARY.get(dimension, ()) if side_holds(side, number)]
+        numbers += sorted(index.trials(dimension, side), key=lambda number: number in _unusual(dimension, region))
         for number in numbers:
             left = rules & index.axis_matching(dimension, number)
             if not left:
@@ -379,3 +374,12 @@ def _try_quiet(index: Index, region: Sides, rules: int) -> t.Optional[Sides]:
             sides[dimension] = ((best[1], best[1]),)
             rules = best[2]
     return None
+
+
+def _unusual(dimension: int, region: Sides) -> t.Sequence[int]:
+    """Return numbers that no packet of everyday life has: the port 0, and the ICMP of the other family."""
+    if dimension in (SOURCE_PORT, PORT):
+        return (0,)
+    if dimension == PROTOCOL:
+        return [number for number, family in ((ICMP, ((0, 0),)), (ICMPV6, ((1, 1),))) if region[FAMILY] != family]
+    return ()

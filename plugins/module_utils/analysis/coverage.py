@@ -63,6 +63,7 @@ class Coverage:
     """The fates of all rules.
 
     :ivar fates: those with a conflict, in the order of the rules.
+    :ivar dead: the rules that never decide, all bits.
     :ivar undecided: (rule, what could not be told, why).
     """
 
@@ -82,6 +83,7 @@ class Coverage:
             if fate.left is None:
                 self._gone |= _bits(unit)
                 fate.redundant = fate.lost is None
+        self.dead = self._gone
         for fate in open_fates:
             if fate.left is not None and fate.replaceable and self._changes_nothing(fate):
                 fate.redundant = True

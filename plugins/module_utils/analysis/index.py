@@ -90,6 +90,16 @@ class Index:
             found |= chunk.axes[dimension].matching(number) << chunk.offset
         return found
 
+    def broadest(self, dimension: int, rules: int, most: int) -> t.List[int]:
+        """Return the bits of some of the rules, those first that match more numbers in one dimension."""
+        if self._axes is not None:
+            return self._axes[dimension].broadest(rules, most)
+        found: t.List[int] = []
+        for chunk in self._chunks:
+            part = (rules >> chunk.offset) & chunk.axes[dimension].everyone
+            found.extend(bit << chunk.offset for bit in chunk.axes[dimension].broadest(part, most - len(found)))
+        return found
+
     def free_dimensions(self, region: Sides) -> t.List[int]:
         """Return the dimensions in which some rule does not hold a region."""
         return [n for n in range(DIMENSIONS) if self._alike[n] is None or not side_within(region[n], self._alike[n] or ())]
