@@ -65,7 +65,7 @@ class _Flat:
         self._names = interfaces.names
         self._interfaces = interfaces
         self._tops = [high for _low, high in whole_box(interfaces)]
-        self._rules: t.Dict[Rule, t.Tuple[Rule, t.Optional[Sides]]] = {}
+        self._sides: t.Dict[int, t.Tuple[Rule, t.Optional[Sides]]] = {}
         self._asked: t.Dict[str, Asked] = {}
         self._open: t.List[str] = []
         self._visits = 0
@@ -138,12 +138,12 @@ class _Flat:
     def _entry(
         self, hint: Hint, rule: Rule, asked: t.Tuple[Asked, ...] = (), key: t.Optional[Key] = None, origin: t.Hashable = None
     ) -> t.Optional[Entry]:
-        known = self._rules.get(rule)
+        known = self._sides.get(id(rule))
         if known is None:
-            known = self._rules[rule] = (rule, sides_of(rule, self._interfaces))
+            known = self._sides[id(rule)] = (rule, sides_of(rule, self._interfaces))  # with the rule, so that its id stays its own
         if known[1] is None:
             return None  # no packet fulfils its conditions
-        return Entry(key or (hint or 0, 0), hint, known[0], known[1], asked, origin)
+        return Entry(key or (hint or 0, 0), hint, rule, known[1], asked, origin)
 
     def _called(self, item: Call, behind: t.List[Entry], region: Region) -> t.List[Entry]:
         if item.match is None:
@@ -283,16 +283,16 @@ def _widest(entries: t.Sequence[Entry]) -> t.Optional[Entry]:
     """Return the entry that the others are parts of, or None."""
     found = entries[0]
     for entry in entries:
-        if entry.rule is not found.rule and not covers(found.sides, entry.sides):
+        if entry.sides is not found.sides and not covers(found.sides, entry.sides):
             found = entry
-    if any(entry.rule is not found.rule and not (decides(entry.rule) and covers(found.sides, entry.sides)) for entry in entries):
+    if any(entry.sides != found.sides and not (decides(entry.rule) and covers(found.sides, entry.sides)) for entry in entries):
         return None
     return found
 
 
 def _stands(whole: Entry, there: Settled, parts: t.Sequence[int], where: Region) -> bool:
     """Return whether a rule stands in a list: itself, or parts of it and what decides its other packets before."""
-    if any(there.entries[place].rule is whole.rule for place in parts):
+    if any(there.entries[place].sides == whole.sides for place in parts):
         return True
     # Parts of a rule with a limit do not decide; but it may be hidden by what does.
     return there.settles(whole.sides, where, whole.key, parts if decides(whole.rule) else ())

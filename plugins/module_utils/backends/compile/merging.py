@@ -45,9 +45,7 @@ class _Merger:
         self._tops = tops
         self._settled = Settled(second, tops)
         self._different = different_from([entry.effect for entry in second])
-        self._kinds: t.Dict[t.Tuple[t.Any, ...], t.List[int]] = {}
-        for place, entry in enumerate(second):
-            self._kinds.setdefault(entry.kind(), []).append(place)
+        self._kinds: t.Optional[t.Dict[t.Tuple[t.Any, ...], t.List[int]]] = None
         self._found: t.Dict[int, t.Optional[t.Tuple[int, Key]]] = {}
         self._reached: t.Dict[t.Tuple[int, ...], bool] = {}
 
@@ -59,6 +57,9 @@ class _Merger:
         for place, entry in enumerate(self._first):
             if entry.key <= start:
                 settled.append(entry)
+                continue
+            if not entry.asked and not self._different(entry.effect):
+                settled.append(entry)  # whatever it shares packets with does the same
                 continue
             below = self._settled.below(entry.key)
             meeting = self._settled.index.meeting(entry.sides) & below
@@ -129,15 +130,15 @@ class _Merger:
         return self._found[name]
 
     def _look(self, entries: t.Sequence[Entry]) -> t.Optional[t.Tuple[int, Key]]:
-        groups: t.Dict[t.Tuple[t.Any, ...], t.List[int]] = {}
-        for place, entry in enumerate(entries):
-            groups.setdefault(entry.kind(), []).append(place)
+        if self._kinds is None:
+            self._kinds = _kinds(self._second)
+        groups = _kinds(entries)
         there: t.Optional[Settled] = None
         found: t.List[int] = []
         for kind, places in groups.items():
             own = self._kinds.get(kind, [])
             found += own
-            if {id(entries[place].rule) for place in places} == {id(self._second[place].rule) for place in own}:
+            if {entries[place].sides for place in places} == {self._second[place].sides for place in own}:
                 continue
             # Parts of one rule, cut up in another way: what one side lacks must be decided before.
             there = there or Settled(entries, self._tops)
@@ -166,3 +167,10 @@ class _Merger:
                 return None
         # Of equal keys those of the first list stand first, in their order.
         return sorted((entry.at(key) for entry, key in zip(settled, keys)), key=lambda entry: entry.key)
+
+
+def _kinds(entries: t.Sequence[Entry]) -> t.Dict[t.Tuple[t.Any, ...], t.List[int]]:
+    found: t.Dict[t.Tuple[t.Any, ...], t.List[int]] = {}
+    for place, entry in enumerate(entries):
+        found.setdefault(entry.kind(), []).append(place)
+    return found

@@ -8,6 +8,8 @@ Pure: touches nothing.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import typing as t
 from dataclasses import replace
 
@@ -45,6 +47,11 @@ def lay_out(direction: str, rules: t.Sequence[Rule], layout: str) -> Laid:
     """
     if layout == "rules" or (layout == "auto" and len(rules) < COMPILED_FROM):
         return _plain(rules)
+    with _uncollected():
+        return _compiled(direction, rules, layout)
+
+
+def _compiled(direction: str, rules: t.Sequence[Rule], layout: str) -> Laid:
     interfaces = Interfaces.of(rules)
     steps, notes = compile_rules(rules, [sides_of(rule, interfaces) for rule in rules], interfaces)
     if all(isinstance(one, Line) and not one.before for one in steps) or (
@@ -74,7 +81,8 @@ def read_laid(direction: str, lines: t.Sequence[str], table: Table) -> t.List[Ru
     """
     if not any(" vmap @" in line or "jump " in line for line in lines):
         return rules_of_lines(lines, direction)
-    return [rule for rule, _number in _flat(direction, lines, table)]
+    with _uncollected():
+        return [rule for rule, _number in _flat(direction, lines, table)]
 
 
 def unproved(direction: str, rules: t.Sequence[Rule], laid: Laid) -> t.Optional[str]:
@@ -84,6 +92,18 @@ def unproved(direction: str, rules: t.Sequence[Rule], laid: Laid) -> t.Optional[
     except HoldfastError as exc:
         return str(exc)
     return difference(found, rules, Interfaces.of(rules))
+
+
+@contextlib.contextmanager
+def _uncollected() -> t.Iterator[None]:
+    """Spare the search for garbage while many objects are made that stay: it would take as long again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _flat(direction: str, lines: t.Sequence[str], table: Table) -> t.List[t.Tuple[Rule, int]]:

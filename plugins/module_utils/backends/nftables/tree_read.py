@@ -47,6 +47,7 @@ class ChainReader:
         self._blocks: t.Dict[t.Tuple[str, str], Block] = {(one.kind, one.name): one for one in table.blocks}
         self._chains: t.Dict[str, t.List[Item]] = {}
         self._lines: t.Dict[str, t.Tuple[Rule, Hint]] = {}
+        self._elements_read: t.Dict[t.Tuple[t.Any, ...], t.Tuple[Rule, Hint]] = {}
         texts = (*lines, *(rule.text for block in table.chains() for rule in block.rules))
         #: Every interface that a line names.
         self.interfaces = Interfaces(tuple(sorted({name for text in texts if "ifname" in text for name in _INTERFACE.findall(text)})))
@@ -174,12 +175,12 @@ class ChainReader:
 
     def _look_up(self, text: str, conditions: t.Optional[str], key: str, name: str) -> Item:
         elements = listed_elements(self._block("map", name))
-        fields = [tuple(one.split(" ")) for one in key.split(" . ")]
+        fields = tuple(tuple(one.split(" ")) for one in key.split(" . "))
         leading = {verdict.split(" ")[0] for _key, _comment, verdict in elements} - {"accept", "drop"}
         if leading and len(fields) == 1 and conditions is None and all(verdict.startswith("goto ") for _k, _c, verdict in elements):
             return self._ways(text, fields[0], elements)
         try:
-            return self._elements(name, self._conditions(conditions, text), fields, elements)
+            return self._elements(name, text[: text.rindex(" vmap ")], self._conditions(conditions, text), fields, elements)
         except (ValueError, Inexpressible):
             raise HoldfastError("Map %s has elements that were not written by a policy" % name) from None
 
@@ -199,9 +200,9 @@ class ChainReader:
         return Ways(_AXIS[side], tuple(sorted(cells)), True)
 
     def _elements(
-        self, name: str, match: Rule, fields: t.Sequence[t.Tuple[str, ...]], elements: t.Sequence[Listed]
+        self, name: str, where: str, match: Rule, fields: t.Sequence[t.Tuple[str, ...]], elements: t.Sequence[Listed]
     ) -> Elements:
-        """Return the rules of a map whose elements decide.
+        """Return the rules of a map whose elements decide; ``where`` is what stands before it in its line.
 
         :raises ValueError, Inexpressible: when an element does not.
         """
@@ -219,23 +220,41 @@ class ChainReader:
             getattr(match, name) not in (None, value) for name, value in words.items()
         ):
             raise ValueError
-        found = []
-        for key, comment, verdict in elements:
-            hint, said = split_number(comment)
-            parts = key.split(" . ")
-            if len(parts) != len(readers):
-                raise ValueError
-            values = {name: read(part) for (name, read), part in zip(readers, parts)}
-            effect = Rule(_ACTIONS[verdict], self._direction, protocol=None) if verdict in _ACTIONS else self._final(verdict)
-            found.append((self._decided(match, {**words, **values}, effect, said), hint))
+        found: t.List[t.Tuple[Rule, Hint]] = []
+        effects: t.Dict[str, Rule] = {}
+        for element in elements:
+            known = self._elements_read.get((where, element))
+            if known is None:
+                key, comment, verdict = element
+                hint, said = split_number(comment)
+                parts = key.split(" . ")
+                if len(parts) != len(readers):
+                    raise ValueError
+                if verdict not in effects:
+                    effects[verdict] = self._effect(match, words, verdict)
+                effect = effects[verdict]
+                values = {name: read(part) for (name, read), part in zip(readers, parts)}
+                rule = Rule(
+                    effect.action, self._direction, words.get("family", match.family), words.get("protocol", match.protocol),
+                    values.get("source", match.source), values.get("destination", match.destination), values.get("ports", match.ports),
+                    match.interface, match.stateful, None, effect.log, said, False, values.get("source_ports", match.source_ports),
+                    match.icmp_types, match.out_interface,
+                )  # fmt: skip
+                known = self._elements_read[where, element] = (rule, hint)
+            found.append(known)
         return Elements(tuple(found), name)
 
-    def _decided(self, match: Rule, words: t.Dict[str, t.Any], effect: Rule, comment: t.Optional[str]) -> Rule:
-        if match.stateful and (match.action == "allow") != (effect.action == "allow"):
+    def _effect(self, match: Rule, words: t.Mapping[str, t.Any], verdict: str) -> Rule:
+        """Return a rule with the action and log of an element.
+
+        :raises ValueError, Inexpressible: when the element does not decide, or not all that its conditions match.
+        """
+        effect = Rule(_ACTIONS[verdict], self._direction, protocol=None) if verdict in _ACTIONS else self._final(verdict)
+        if match.reply or match.established or (match.stateful and (match.action == "allow") != (effect.action == "allow")):
             raise Inexpressible
         if effect.protocol is not None and words.get("protocol", match.protocol) != effect.protocol:
             raise Inexpressible
-        return replace(match, action=effect.action, log=effect.log, comment=comment, **words)
+        return effect
 
     def _final(self, verdict: str) -> Rule:
         """Return the rule of a chain that decides every packet that comes to it."""
