@@ -45,10 +45,22 @@ class Pf(Backend):
 
     * States are looked up before rules. A deny or reject therefore only stops new connections, whether it is stateful or not
       (``normalise`` takes both for one), and a stateless allow is only asked about packets that belong to no state.
-    * On a router ``in`` and ``out`` also see the packets that go through it. There is no ``forward`` (``unsupported``).
+    * On a router the ``in`` and ``out`` of a single rule also see the packets that go through it. There is no single rule for ``forward``
+      (``unsupported``).
     * A limit, a log prefix and a log limit have no exact form, a comment is a label of at most 63 characters (``unsupported``).
+    * ``lo`` is the interface lo0.
 
     A flush removes filter rules and translation; then everything passes, so there are no rules to be kept for management.
+
+    A policy is written into marked parts of the file, one for each section that it needs (``policy_parts``), and the text around them stays
+    byte for byte. Its rules decide first and end with the default of each direction that it manages, so an administrator's rules behind
+    them decide nothing about these directions any more; anchors of other programs are asked before. Differences to single rules:
+
+    * Rules of ``forward`` are exact on FreeBSD and OpenBSD (``policy_forwarding``), and ``in`` and ``out`` see no forwarded packet. macOS
+      and NetBSD cannot tell these apart: there are no rules of ``forward``, and a host that forwards is refused.
+    * Every allow keeps state. Stateful makes a difference for TCP and rules of any protocol only, for a deny as well (``policy_lines``).
+    * Packets with options of IP pass the rules of any protocol and those of IGMP and ICMPv6, which need them, not those of other protocols.
+    * FreeBSD and macOS get a ``scrub`` line, since rules about ports need whole packets, unless the file says how it puts them together.
     """
 
     NAME = NAME

@@ -75,8 +75,9 @@ def refuse_translating(text: str, policy: Policy, dialect: Dialect) -> None:
         source, destination = _changes(one)
         if source and asks is not None and not belongs_to_others(one):
             raise HoldfastError(
-                "pf.conf has the line '%s', which changes the source of packets before pf asks about them as they leave, so this rule would "
-                "not see its source: %s. Move the translation into the policy, or leave the source out" % (_line(one), asks.describe())
+                "pf.conf has the line '%s', which changes the source of packets before pf asks about them as they leave, so this rule "
+                "would not see its source: %s. Move the translation into the policy, or leave the source out"
+                % (_line(one), asks.describe())
             )
         if destination and leaving and late is not None:
             raise HoldfastError(
@@ -114,7 +115,7 @@ def _written(word: Word) -> str:
 def _filter_index(statements: t.Sequence[Statement], dialect: Dialect) -> int:
     """Return where our filter rules go: before the first line that may decide."""
     for number, one in enumerate(statements):
-        if one.kind not in DECIDING or (one.kind == "filter" and one.says("match")) or (one.kind == "anchor" and belongs_to_others(one)):
+        if one.kind not in DECIDING or (one.kind == "filter" and one.says("match")) or belongs_to_others(one):
             continue
         later = next((other for other in statements[number:] if 0 < SECTIONS[other.kind] < SECTIONS["filter"]), None)
         if later is None or not dialect.old_translation:

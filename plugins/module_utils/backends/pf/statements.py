@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 #: The sections of a pf.conf in the order that FreeBSD and macOS insist on; 0 may stand anywhere.
 SECTIONS: t.Dict[str, int] = {
-    "blank": 0, "macro": 0, "table": 0, "include": 0, "set": 1, "ether": 2, "scrub": 3, "queue": 4, "translation": 5, "filter": 6,
-    "anchor": 6, "antispoof": 6, "load": 6, "other": 6,
+    "blank": 0, "macro": 0, "table": 0, "include": 0, "set": 1, "ether": 2, "scrub": 3, "queue": 4, "translation": 5, "dummynet": 6,
+    "filter": 7, "anchor": 7, "antispoof": 7, "load": 7, "other": 7,
 }  # fmt: skip
 
 _FIRST: t.Dict[str, str] = {
-    "set": "set", "ether": "ether", "scrub": "scrub", "scrub-anchor": "scrub", "queue": "queue", "altq": "queue", "dummynet": "queue",
-    "dummynet-anchor": "queue", "nat": "translation", "rdr": "translation", "binat": "translation", "nat-anchor": "translation",
+    "set": "set", "ether": "ether", "scrub": "scrub", "scrub-anchor": "scrub", "queue": "queue", "altq": "queue", "dummynet": "dummynet",
+    "dummynet-anchor": "dummynet", "nat": "translation", "rdr": "translation", "binat": "translation", "nat-anchor": "translation",
     "rdr-anchor": "translation", "binat-anchor": "translation", "pass": "filter", "block": "filter", "match": "filter",
     "anchor": "anchor", "antispoof": "antispoof", "load": "load", "include": "include", "table": "table",
 }  # fmt: skip

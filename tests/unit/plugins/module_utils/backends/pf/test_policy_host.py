@@ -192,6 +192,32 @@ def test_match_rules_of_openbsd_that_decide_nothing_stay_in_front(tmp_path):
     assert backend.host.read("/etc/pf.conf") == conf
 
 
+APPLE = """\
+scrub-anchor "com.apple/*"
+nat-anchor "com.apple/*"
+rdr-anchor "com.apple/*"
+dummynet-anchor "com.apple/*"
+anchor "com.apple/*"
+load anchor "com.apple" from "/etc/pf.anchors/com.apple"
+"""
+
+
+def test_what_macos_has_in_its_file_stays_in_front(tmp_path):
+    host = StandinHost(tmp_path / "host", "macos")
+    host.write("/etc/pf.conf", APPLE)
+    host.write("/etc/pf.anchors/com.apple", 'anchor "200.AirDrop/*"\n')
+    backend = Pf(host)
+    wanted = policy(nat=[{"type": "masquerade", "interface": "en0"}])
+    enforce(backend, wanted)
+    text = host.read("/etc/pf.conf")
+    marks = ["scrub-anchor", "scrub in all", "rdr-anchor", "nat on en0", "dummynet-anchor", "load anchor", "begin filter"]
+    found = [text.index(mark) for mark in marks]
+    assert found == sorted(found)
+    assert quiet(backend, wanted)
+    enforce(backend, None)
+    assert host.read("/etc/pf.conf") == APPLE
+
+
 def test_alone_takes_out_what_the_administrator_decides_and_translates(tmp_path):
     backend = made(tmp_path, "freebsd", SECTIONS)
     enforce(backend, policy(), alone=True)
