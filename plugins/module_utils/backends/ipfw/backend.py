@@ -61,6 +61,16 @@ class Ipfw(Backend):
     * On a router ``in`` and ``out`` also see the packets that go through it. There is no ``forward`` (``unsupported``).
     * A rule that is taken out, or replaced to change its comment or log, ends the states it made: its TCP connections break.
 
+    A whole policy lives in a rule set of its own (one of ``policy_words.SETS``), in front of all other rules, and is swapped by enabling
+    one set and disabling another in one call; the old set is deleted when the change is confirmed. What differs from other backends:
+
+    * ICMP errors that belong to a connection are not passed by its state; a rule for their types lets them in.
+    * An ICMP answer passes when its host was asked anything by ICMP, since states know addresses and not identifiers.
+    * Only what a rule of ours let through is a known connection, with ``net.inet.ip.fw.dyn_max`` of them at most.
+    * Without rules for forwarded packets all of them are denied when they go out; those that come in meet the rules for this host first.
+    * A forwarded packet of IPv4 cannot be told from one to a broadcast address of this host, unless it is TCP (``policy_unsupported``).
+    * ``lo`` means ``lo0``. An allow that logs does so for packets of no known connection.
+
     When ipfw is not loaded, it is loaded with ``default_to_accept``, because the module alone would deny everything at once.
     """
 

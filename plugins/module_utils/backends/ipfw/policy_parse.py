@@ -32,6 +32,7 @@ from .policy_words import (
     FLOWS,
     FORWARDED,
     KNOWN,
+    LOGS,
     LOOPBACK_MARK,
     NATIVE_MARK,
     NONE_KNOWN,
@@ -97,6 +98,7 @@ def _read(lines: t.Sequence[Line], listing: Listing) -> _Found:
     flows = dict(listing.flows)
     led = next((int(line.body.split()[1]) for line in lines if line.body.endswith("// " + FORWARDED)), None)
     held: t.Optional[t.Tuple[int, Rule]] = None
+    logs = False
     for line in lines:
         match, comment = split_comment(line.body)
         comment = decode_comment(comment) if comment is not None else None
@@ -105,12 +107,18 @@ def _read(lines: t.Sequence[Line], listing: Listing) -> _Found:
         if match.startswith("check-state"):
             found.known.add("forward" if "forward" in match else "host")
             continue
+        if match.startswith(LOGS + " log "):
+            logs = True
+            continue
         try:
             item, rest = _item(match, comment, tables, flows)
         except Unreadable as exc:
             raise HoldfastError(
                 "ipfw: the policy of ours was changed by hand; %s is not in the common language: %s" % (exc, line.shown())
             ) from None
+        if logs:
+            item = replace(item, log=Log()) if isinstance(item, Rule) else replace(item, rule=replace(item.rule, log=Log()))
+            logs = False
         goes_on = held is not None and held[0] == line.number and isinstance(item, Rule) and _joins(held[1], item, rest)
         target = _list_for(found, item)
         if goes_on:

@@ -41,6 +41,9 @@ FLOWS = {("host", False): ":default", ("host", True): ":stateful", ("forward", F
 ASKING = {ICMP: frozenset({8, 13, 15, 17}), ICMPV6: frozenset({128, 139})}
 ANSWERING = "{ icmptypes 0,14,16,18 or icmp6types 129,140 }"
 
+#: The action of a rule that only logs.
+LOGS = "count"
+
 #: Networks that stand in a rule itself: both sides, ports and a comment have to fit into the 255 words of one rule.
 INLINE = {4: 20, 6: 5}
 
@@ -74,32 +77,44 @@ def lines_of(rule: Rule) -> t.Tuple[str, ...]:
     """Return the lines of one rule, which share a number.
 
     An allow makes the connection known, stateful or not, but for loopback (both ends pass anyway) and for ICMP messages that are never
-    answered. A stateful allow of any protocol is two rules: of TCP only the opening packet is new.
+    answered. A stateful allow of any protocol is two rules: of TCP only the opening packet is new. What logs is a rule of its own in front
+    of the allow, which would log every packet of the connection.
     """
     shown = encoded(rule)
     if rule.action != "allow":
         return by_family(shown, "", table_of)
     if not rule.stateful:
-        return (body(shown, "" if stateless(rule) else "record-state " + flow_of(rule, False), table=table_of),)
-    opening, others = "setup record-state " + flow_of(rule, False), "record-state " + flow_of(rule, True)
+        if stateless(rule):
+            return (body(shown, "", table=table_of),)
+        return _known_by(shown, "", flow_of(rule, False))
     if rule.protocol == TCP:
-        return (body(shown, opening, table=table_of),)
+        return _known_by(shown, "setup ", flow_of(rule, False))
     if rule.protocol is not None:
-        return (body(shown, others, table=table_of),)
-    return (body(replace(shown, protocol=TCP), opening, table=table_of), body(shown, others, "not tcp", table_of))
+        return _known_by(shown, "", flow_of(rule, True))
+    opening = _known_by(replace(shown, protocol=TCP), "setup ", flow_of(rule, False))
+    return opening + _known_by(shown, "", flow_of(rule, True), "not tcp")
+
+
+def _known_by(rule: Rule, condition: str, flow: str, protocol: t.Optional[str] = None) -> t.Tuple[str, ...]:
+    """Return the line of an allow that makes connections known in a flow, behind the line that logs where it logs."""
+    if rule.log is None:
+        return (body(rule, "%srecord-state %s" % (condition, flow), protocol, table_of),)
+    return (
+        body(replace(rule, action=LOGS), condition.strip(), protocol, table_of),
+        body(replace(rule, log=None), "%srecord-state %s" % (condition, flow), protocol, table_of),
+    )
 
 
 def flow_lines(item: FlowRule, name: str) -> t.Tuple[str, ...]:
-    """Return the line of a rule with a flow table."""
-    state = ""
-    if item.rule.action == "allow":
-        tcp = item.flows[0].protocol == TCP
-        state = "record-state " + flow_of(item.rule, item.rule.stateful and not tcp)
-        if item.rule.stateful and tcp:
-            state = "setup " + state
-    text = body(replace(item.rule, stateful=False), state)
-    head, way = text.split(" from any to any ", 1)
-    return ("%s from any to any flow table(%s) %s" % (head, name, way),)
+    """Return the lines of a rule with a flow table."""
+    rule = replace(item.rule, stateful=False)
+    tcp = item.flows[0].protocol == TCP
+    if rule.action == "allow":
+        opens = "setup " if item.rule.stateful and tcp else ""
+        texts = _known_by(rule, opens, flow_of(rule, item.rule.stateful and not tcp))
+    else:
+        texts = (body(rule, ""),)
+    return tuple(text.replace(" from any to any ", " from any to any flow table(%s) " % name, 1) for text in texts)
 
 
 def stateless(rule: Rule) -> bool:

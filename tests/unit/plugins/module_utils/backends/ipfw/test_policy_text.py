@@ -107,6 +107,33 @@ def test_a_policy_is_read_back_from_its_file_and_from_the_listing_of_the_kernel(
             assert dict(found.defaults) == dict(policy.defaults)
 
 
+@pytest.mark.parametrize(
+    "one, lines",
+    [
+        (rule(port=22, log=True), ["count log tcp from any to any 22 in", "allow tcp from any to any 22 in record-state :default"]),
+        (
+            rule(port=22, log=True, stateful=True, comment="ssh"),
+            ["count log tcp from any to any 22 in setup // ssh", "allow tcp from any to any 22 in setup record-state :default // ssh"],
+        ),
+        (rule(protocol="any", interface="lo", log=True), ["allow log ip from any to any in recv lo0"]),
+        (rule("deny", port=22, log=True), ["deny log tcp from any to any 22 in"]),
+        (
+            rule(protocol="any", stateful=True, log=True),
+            [
+                "count log tcp from any to any in setup", "allow tcp from any to any in setup record-state :default",
+                "count log not tcp from any to any in", "allow not tcp from any to any in record-state :stateful",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_an_allow_logs_connections_and_not_each_of_their_packets(one, lines):
+    policy = replace(PLAIN, rules=(one,))
+    text = render_policy(policy)
+    shown = [line.split(" ", 4)[4] for line in text.splitlines()]
+    assert shown[-2 - len(lines) : -2] == lines
+    assert parse_policy(read_listing(text)).rules == (normalise(one),)
+
+
 def test_a_short_policy_reads_as_an_administrator_would_write_it():
     assert render_policy(SHORT) == TEXT
     assert [line.partition(" ")[2] for line in TEXT.splitlines()] == kernel_with(TEXT).splitlines()[:-1]
