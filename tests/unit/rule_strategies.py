@@ -10,6 +10,7 @@ import ipaddress
 from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses import ANY, make_addresses
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.icmp import TYPES
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.ports import PortRange, merge_ports
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.protocols import FAMILY_OF, NUMBERS, WITH_PORTS
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rates import Limit, Rate, canonical
@@ -54,6 +55,14 @@ COMMENTS = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_ch
 PREFIXES = st.sampled_from(["hf ", "hf-drop ", "web: "])
 
 
+INTERFACES = st.sampled_from([None, "eth0", "em1", "wg-home", "br0.12"])
+
+
+def types():
+    """No ICMP types, or a few in canonical form."""
+    return st.lists(st.sampled_from([0, 3, 8, 128, 134, 254, 255]), max_size=3, unique=True).map(lambda found: tuple(sorted(found)))
+
+
 @st.composite
 def rules(draw, *, limits=True, logs=True, forward=True, comments=True):
     """A random valid rule in canonical form."""
@@ -62,15 +71,19 @@ def rules(draw, *, limits=True, logs=True, forward=True, comments=True):
     source = destination = ANY
     if family is not None:
         source, destination = draw(addresses(family)), draw(addresses(family))
+    direction = draw(st.sampled_from(["in", "out", "forward"] if forward else ["in", "out"]))
     return Rule(
         action=draw(st.sampled_from(["allow", "deny", "reject"])),
-        direction=draw(st.sampled_from(["in", "out", "forward"] if forward else ["in", "out"])),
+        direction=direction,
         family=family,
         protocol=protocol,
         source=source,
         destination=destination,
         ports=draw(ports()) if protocol in WITH_PORTS else (),
-        interface=draw(st.sampled_from([None, "eth0", "em1", "wg-home", "br0.12"])),
+        source_ports=draw(st.one_of(st.just(()), ports())) if protocol in WITH_PORTS else (),
+        icmp_types=draw(types()) if protocol in TYPES else (),
+        interface=draw(INTERFACES),
+        out_interface=draw(INTERFACES) if direction == "forward" else None,
         stateful=draw(st.booleans()),
         limit=draw(st.one_of(st.none(), st.builds(Limit, rates(), st.integers(1, 50), st.booleans()))) if limits else None,
         log=draw(st.one_of(st.none(), st.just(Log()), st.builds(Log, PREFIXES, st.one_of(st.none(), rates())))) if logs else None,

@@ -96,7 +96,7 @@ def _rules(meaning: Meaning, direction: str, comment: t.Optional[str]) -> t.List
     states = meaning.states
     known = states == _TRACKED and not meaning.reply
     if meaning.reply:
-        if states != _TRACKED or meaning.ports or meaning.limits or meaning.verdict != "allow" or meaning.icmp_types:
+        if states != _TRACKED or meaning.limits or meaning.verdict != "allow" or meaning.icmp_types:
             return []
     elif states is not None and not known and "new" not in states:
         return []
@@ -123,7 +123,7 @@ def _rules(meaning: Meaning, direction: str, comment: t.Optional[str]) -> t.List
             log=meaning.log,
             comment=comment,
             reply=meaning.reply,
-            source_ports=() if meaning.reply else meaning.source_ports,
+            source_ports=meaning.ports if meaning.reply else meaning.source_ports,
             icmp_types=meaning.icmp_types,
             out_interface=leaving,
             established=known,
