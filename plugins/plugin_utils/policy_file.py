@@ -41,7 +41,7 @@ def load_policy_text(text: str, name: str = "policy") -> t.Any:
         raise _too_large(name, len(text))
     if is_encrypted(text):
         raise PolicyError(name, "(a file that is encrypted with Ansible Vault)", "YAML", "give the vault password to Ansible")
-    data = values_of(text, name)
+    data = values_of(_plain(text), name)
     if not isinstance(data, (dict, list)):
         hint = "the file is empty" if data is None else "the file holds one value only"
         raise PolicyError(name, data, "a mapping (defaults, rules, ...) or a list of rules", hint)
@@ -74,6 +74,11 @@ def read_policy_text(path: str) -> str:
         raise PolicyError("%s:%d" % (name, line), "(the byte %#04x)" % data[exc.start], "text in UTF-8", "save the file as UTF-8") from None
 
 
+def _plain(text: str) -> str:
+    """Return a text as Python's own type: Ansible's texts are subclasses, which the parser in C refuses."""
+    return str.__str__(text)
+
+
 def is_encrypted(text: str) -> bool:
     """Return whether Ansible Vault has encrypted the text."""
     return text.startswith(_VAULT)
@@ -103,7 +108,7 @@ class _Lines:
     """Follows one place through the events of a text."""
 
     def __init__(self, text: str, place: str) -> None:
-        self._events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        self._events = yaml.parse(_plain(text), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         self._place = place
         self._line: t.Optional[int] = None
 

@@ -255,3 +255,12 @@ def test_ten_thousand_rules_are_loaded_in_little_time():
     assert load_policy_text(text) == document
     if yaml.__with_libyaml__:
         assert time.process_time() - started < 3
+
+
+class Tagged(str):
+    """Text as Ansible hands it over: its own subclass of Python's."""
+
+
+def test_text_of_ansible_is_read_like_any_other():
+    assert load_policy_text(Tagged("rules: []")) == {"rules": []}
+    assert line_of(Tagged("rules:\n  - {port: 1}"), "policy.rules[0].port") == 2
