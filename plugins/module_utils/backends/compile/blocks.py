@@ -15,7 +15,7 @@ from ...analysis.boxes import Sides
 from ...analysis.index import Index
 from .bitsets import bits
 from .effects import Effect
-from .tables import Shape
+from .tables import Shape, apart
 
 #: With more blocks than this, looking one up after the other is no gain.
 MAX_BLOCKS = 24
@@ -29,11 +29,24 @@ class Block:
 
     shape: t.Optional[Shape]
     places: t.List[int] = field(default_factory=list)
-    members: int = 0
+    _known: int = 0
+    _counted: int = 0
+
+    def members(self) -> int:
+        """Return the places as a set of bits."""
+        if self._counted < len(self.places):
+            new = self.places[self._counted :]
+            self._known |= bits(new, new[-1] + 1) if len(new) > 2 else sum(1 << place for place in new)
+            self._counted = len(self.places)
+        return self._known
 
 
 def blocks_of(
-    shapes: t.Sequence[t.Optional[Shape]], effects: t.Sequence[t.Optional[Effect]], sides: t.Sequence[Sides], most_lines: int, tops: t.Sequence[int]
+    shapes: t.Sequence[t.Optional[Shape]],
+    effects: t.Sequence[t.Optional[Effect]],
+    sides: t.Sequence[Sides],
+    most_lines: int,
+    tops: t.Sequence[int],
 ) -> t.Optional[t.List[Block]]:
     """Return the blocks of a list of rules, in the order in which they must decide.
 
@@ -43,17 +56,6 @@ def blocks_of(
     if len(shapes) > 2 * SAMPLE and _gathered(shapes[:SAMPLE], effects[:SAMPLE], sides[:SAMPLE], most_lines, tops) is None:
         return None
     return _gathered(shapes, effects, sides, most_lines, tops)
-
-
-def conflicts_of(
-    effects: t.Sequence[t.Optional[Effect]], sides: t.Sequence[Sides], tops: t.Sequence[int]
-) -> t.Callable[[int], int]:
-    """Return what tells for a rule (by its place) which others must keep their order to it, as a set of bits (itself perhaps among them)."""
-    different = different_from(effects)
-    if not any(different(one) for one in set(effects)):
-        return lambda place: 0
-    index = Index(sides, tops)
-    return lambda place: index.meeting(sides[place]) & different(effects[place])
 
 
 def different_from(effects: t.Sequence[t.Optional[Effect]]) -> t.Callable[[t.Optional[Effect]], int]:
@@ -66,10 +68,34 @@ def different_from(effects: t.Sequence[t.Optional[Effect]]) -> t.Callable[[t.Opt
     return lambda one: others.get(one, everything)
 
 
+class _Conflicts:
+    """Which rules must keep their order to a rule, as a set of bits (itself perhaps among them); asked for when it is needed."""
+
+    def __init__(self, effects: t.Sequence[t.Optional[Effect]], sides: t.Sequence[Sides], tops: t.Sequence[int]) -> None:
+        self._effects = effects
+        self._sides = sides
+        self._tops = tops
+        self._different = different_from(effects)
+        self._index: t.Optional[Index] = None
+
+    def with_rule(self, place: int) -> int:
+        """Return them for the rule at a place."""
+        different = self._different(self._effects[place])
+        if not different:
+            return 0
+        if self._index is None:
+            self._index = Index(self._sides, self._tops)
+        return self._index.meeting(self._sides[place]) & different
+
+
 def _gathered(
-    shapes: t.Sequence[t.Optional[Shape]], effects: t.Sequence[t.Optional[Effect]], sides: t.Sequence[Sides], most_lines: int, tops: t.Sequence[int]
+    shapes: t.Sequence[t.Optional[Shape]],
+    effects: t.Sequence[t.Optional[Effect]],
+    sides: t.Sequence[Sides],
+    most_lines: int,
+    tops: t.Sequence[int],
 ) -> t.Optional[t.List[Block]]:
-    conflicts = conflicts_of(effects, sides, tops)
+    conflicts = _Conflicts(effects, sides, tops)
     blocks: t.List[Block] = []
     lines = 0
     for place, shape in enumerate(shapes):
@@ -77,18 +103,35 @@ def _gathered(
             lines += 1
             if lines > most_lines:
                 return None
-        keep = conflicts(place)
-        joined: t.Optional[Block] = None
-        for block in reversed(blocks):
-            if block.shape == shape:
-                joined = block
-            if keep & block.members:
-                break
+        joined = _block_for(blocks, shape, place, conflicts)
         if joined is None:
             joined = Block(shape)
             blocks.append(joined)
             if len(blocks) > MAX_BLOCKS:
                 return None
         joined.places.append(place)
-        joined.members |= 1 << place
     return blocks
+
+
+def _block_for(blocks: t.Sequence[Block], shape: t.Optional[Shape], place: int, conflicts: _Conflicts) -> t.Optional[Block]:
+    """Return the first block of the shape behind which a rule needs to keep no order, or None."""
+    first = next((number for number, block in enumerate(blocks) if block.shape == shape), None)
+    if first is None:
+        return None
+    joined: t.Optional[Block] = None
+    keep: t.Optional[int] = None
+    for number in range(len(blocks) - 1, first - 1, -1):
+        block = blocks[number]
+        if block.shape == shape:
+            joined = block
+            if number == first:
+                break
+        if shape is not None and block.shape is not None and apart(shape, block.shape):
+            continue
+        if keep is None:
+            keep = conflicts.with_rule(place)
+        if not keep:
+            return blocks[first]
+        if keep & block.members():
+            break
+    return joined

@@ -103,14 +103,11 @@ class _Merger:
             return None
         alone = Entry(entry.key, entry.hint, entry.rule, entry.sides, tuple(left), entry.origin)
         skipped = meeting & ~asked
-        early = skipped & self._settled.below((last[0], last[1] + 1))
-        if early:
-            # What is not asked in its turn must be out of reach behind what is.
-            resolved = entry.asked[: len(entry.asked) - len(left)]
-            if not all(self._out_of_reach(place, asked, resolved) for place in members(early)):
-                return None
-            skipped ^= early
-        return None if skipped & self._different(alone.effect) else alone
+        # What is not asked, although its turn comes before something asked or it would decide otherwise, must be out of reach behind
+        # what is asked.
+        doubtful = skipped & (self._settled.below((last[0], last[1] + 1)) | self._different(alone.effect))
+        resolved = entry.asked[: len(entry.asked) - len(left)]
+        return alone if all(self._out_of_reach(place, asked, resolved) for place in members(doubtful)) else None
 
     def _out_of_reach(self, place: int, asked: int, resolved: t.Tuple[Asked, ...]) -> bool:
         key = (place, *map(id, resolved))

@@ -31,6 +31,8 @@ from .tables import Shape, keys_of, resolve, shape_of
 
 #: A list of so few rules stays a list.
 LINEAR = 24
+#: A cell with more rules than this is looked at like a list.
+CROWD = 128
 #: So few wide rules are repeated in each cell.
 REPEATED = 6
 #: So few rules before a rule are written beside it.
@@ -78,16 +80,18 @@ class Planner:
         """Return one line for each rule."""
         return tuple(Line(number, self._guards.get(number, ())) for number in numbers)
 
-    def _build(self, numbers: t.List[int], region: Region, depth: int) -> Steps:
+    def _build(self, numbers: t.List[int], region: Region, depth: int, cell: bool = False) -> Steps:
         if len(numbers) <= LINEAR:
             return self._spent(self.linear(self._reachable(numbers, region)))
-        best = self._tables(numbers, depth)
+        # What a cell holds is seldom of one shape.
+        best = self._tables(numbers, depth) if not cell or len(numbers) > CROWD else None
         if best is not None and cost_of(best) <= CHEAP:
             return self._spent(best)
         left = self._reachable(numbers, region)
         if len(left) < len(numbers):
             numbers = left
-            best = self._tables(numbers, depth)
+            if best is not None:
+                best = self._tables(numbers, depth)
         price = LINE * len(numbers)
         if best is None or cost_of(best) > price:
             best = self.linear(numbers)
@@ -123,10 +127,12 @@ class Planner:
                 waiting += members
                 continue
             steps += self.linear(sorted(waiting))
-            entries, waiting = resolve(block.shape, ((number, keys_of(block.shape, self.sides[number])) for number in members))
+            keys = [(number, keys_of(block.shape, self.sides[number])) for number in members]
+            resolved = resolve(block.shape, keys, max(LINEAR, len(members) // 4) if depth < MAX_DEPTH else LINEAR)
+            if resolved is None:
+                return None
+            entries, waiting = resolved
             if len(waiting) > LINEAR:
-                if len(waiting) == len(members) or depth >= MAX_DEPTH:
-                    return None
                 steps.append(Table(block.shape, tuple(entries)))
                 steps += self._build(waiting, {}, depth + 1)
                 waiting = []
@@ -220,7 +226,7 @@ class Planner:
         made = []
         for low, high, inside in found:
             here = sorted(inside + list(wide)) if wide else inside
-            made.append(Cell(low, high, self._build(here, narrowed(region, cell_region(axis, low, high)), depth + 1)))
+            made.append(Cell(low, high, self._build(here, narrowed(region, cell_region(axis, low, high)), depth + 1, True)))
         return tuple(made)
 
     # -- the order of narrow and wide rules ---------------------------------------------------------------------------------
@@ -266,10 +272,9 @@ class Planner:
         :param asked: these rules, by their places.
         :param passed: how many of the wide rules stand before the rule; asking more of them, up to all of these, makes no difference.
         """
-        places = members(asked)
-        if len(places) <= BESIDE or depth + 1 >= MAX_DEPTH:
-            return self._spent(self.linear(wide[place] for place in places))
-        count = max(places[-1] + 1, passed // BESIDE * BESIDE)
+        if bin(asked).count("1") <= BESIDE or depth + 1 >= MAX_DEPTH:
+            return self._spent(self.linear(wide[place] for place in members(asked)))
+        count = max(asked.bit_length(), passed // BESIDE * BESIDE)
         steps: t.List[Step] = []
         start = 0
         size = BESIDE
@@ -283,7 +288,7 @@ class Planner:
                 steps.append(shared[start, end])
                 start = end
             size //= 8
-        steps += self._spent(self.linear(wide[place] for place in places if place >= start))
+        steps += self._spent(self.linear(wide[start + place] for place in members(asked >> start)))
         return tuple(steps)
 
 

@@ -75,6 +75,17 @@ def shape_of(rule: Rule, sides: Sides) -> t.Optional[Shape]:
     return Shape(family, rule.protocol, rule.interface, rule.out_interface, stateful, None, tuple(fields), exact)
 
 
+def apart(one: Shape, other: Shape) -> bool:
+    """Return whether rules of two shapes can share no packet."""
+    return any(
+        left is not None and right is not None and left != right
+        for left, right in (
+            (one.family, other.family), (one.protocol, other.protocol), (one.interface, other.interface),
+            (one.out_interface, other.out_interface),
+        )
+    )  # fmt: skip
+
+
 def keys_of(shape: Shape, sides: Sides) -> t.List[Key]:
     """Return the keys of a rule of a shape; they exclude each other."""
     spans: t.List[t.Sequence[Interval]] = []
@@ -88,16 +99,19 @@ def keys_of(shape: Shape, sides: Sides) -> t.List[Key]:
     return list(itertools.product(*spans))
 
 
-def resolve(shape: Shape, keys: t.Iterable[t.Tuple[int, t.Sequence[Key]]]) -> t.Tuple[t.List[t.Tuple[Key, int]], t.List[int]]:
+def resolve(
+    shape: Shape, keys: t.Iterable[t.Tuple[int, t.Sequence[Key]]], most_left: int
+) -> t.Optional[t.Tuple[t.List[t.Tuple[Key, int]], t.List[int]]]:
     """Make the keys of rules, in their order, exclude each other.
 
     :returns: the entries, and the rules that could not become entries without being cut up too much; those must come after the table.
+        None when there are more than ``most_left`` of those.
     """
     if shape.exact:
         return _resolve_exact(keys), []
     if len(shape.fields) == 1:
         return _resolve_line(keys), []
-    return _resolve_boxes(keys)
+    return _resolve_boxes(keys, most_left)
 
 
 def _single(interval: Interval, name: str, sides: Sides) -> bool:
@@ -139,7 +153,9 @@ def _resolve_line(keys: t.Iterable[t.Tuple[int, t.Sequence[Key]]]) -> t.List[t.T
     return [(((low, high),), number) for low, high, number in taken]
 
 
-def _resolve_boxes(keys: t.Iterable[t.Tuple[int, t.Sequence[Key]]]) -> t.Tuple[t.List[t.Tuple[Key, int]], t.List[int]]:
+def _resolve_boxes(
+    keys: t.Iterable[t.Tuple[int, t.Sequence[Key]]], most_left: int
+) -> t.Optional[t.Tuple[t.List[t.Tuple[Key, int]], t.List[int]]]:
     keys = list(keys)
     entries: t.List[t.Tuple[Key, int]] = []
     left: t.List[int] = []
@@ -147,6 +163,8 @@ def _resolve_boxes(keys: t.Iterable[t.Tuple[int, t.Sequence[Key]]]) -> t.Tuple[t
     taken, behind = _Taken(place), _Taken(place)
     for number, found in keys:
         free = []
+        if len(left) > most_left:
+            return None
         if any(behind.meeting(key) for key in found):
             left.append(number)  # what comes after the table keeps its order
             for key in found:

@@ -102,6 +102,8 @@ def _uncollected() -> t.Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()
+        gc.unfreeze()  # what was made counts as old now, and is not searched at once
         if enabled:
             gc.enable()
 
