@@ -36,7 +36,7 @@ from .policy_supported import policy_unsupported
 from .policy_text import as_listed, own_listing, own_text
 from .policy_trial import trial
 from .saved import FAMILIES, HEADINGS, TOOL_HEADINGS, Tables, is_builtin, make_listing, split_listing
-from .sets import KernelSet, list_set, parse_sets, references, restore_text, set_lines
+from .sets import KernelSet, list_set, parse_sets, references, restore_text, set_lines, swap_text
 from .tools import TOOLS, Tools
 
 Facts = t.Dict[str, t.Any]
@@ -252,37 +252,36 @@ class Iptables(Backend):
         """Turn a finished draft into commands: sets that rules need first, then IPv4, then IPv6."""
         after = draft.after()
         text = make_listing(after, {})
-        missing = self._missing_sets(wanted, live)
+        missing, changed = self._sets_to_make(wanted, live)
+        if changed and not facts.get("policy"):
+            raise HoldfastError(
+                "The address set %s was changed by somebody else: its name stands for its members, so it is not reused. "
+                "Remove the rules that name it and the set (ipset destroy %s), then run this again" % (min(changed), min(changed))
+            )
         known = dict(live, **wanted)
         listing = make_listing(after, {name: set_lines(name, known[name]) for name in references(text) if name in known})
         touched = [list(key) for key in draft.touched()]
-        if not touched:
+        if not touched and not changed:
             return Transaction((), listing)
-        commands = [Command(("ipset", "restore", "-exist"), restore_text(missing))] if missing else []
+        commands = [Command(("ipset", "restore", "-exist"), restore_text(missing) + swap_text(changed))] if missing or changed else []
         checks = []
         for family in sorted(draft.saved):
             given = draft.restore_input(family)
             if given:
                 commands.append(Command(self.tools.restore(family), given))
                 if set(references(given)) & set(missing):
-                    checks.append(trial(self.tools, family, after[family], {**known, **missing}))
+                    checks.append(trial(self.tools, family, after[family], known))
                 else:
                     checks.append(Command(self.tools.restore(family, "--test"), given))
-        return Transaction(tuple(commands), listing, dict(facts, touched=touched, sets=sorted(missing)), tuple(checks))
+        facts = dict(facts, touched=touched, sets=sorted(missing), swapped=sorted(changed))
+        return Transaction(tuple(commands), listing, facts, tuple(checks))
 
-    def _missing_sets(self, wanted: Sets, live: Sets) -> Sets:
-        """Return the sets that must be made.
-
-        :raises HoldfastError: when one is there with other members.
-        """
+    def _sets_to_make(self, wanted: Sets, live: Sets) -> t.Tuple[Sets, Sets]:
+        """Return the sets that are not there, and those that are there with other members."""
         there = {**self.tools.live_sets([name for name in wanted if name not in live]), **live}
-        for name in wanted:
-            if name in there and there[name] != wanted[name]:
-                raise HoldfastError(
-                    "The address set %s was changed by somebody else: its name stands for its members, so it is not reused. "
-                    "Remove the rules that name it and the set (ipset destroy %s), then run this again" % (name, name)
-                )
-        return {name: one for name, one in wanted.items() if name not in there}
+        names = set(self.tools.set_names()) if any(name not in there for name in wanted) else set(there)
+        changed = {name: one for name, one in wanted.items() if name in names and there.get(name) != one}
+        return {name: one for name, one in wanted.items() if name not in names}, changed
 
     @uncollected
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
@@ -305,6 +304,10 @@ class Iptables(Backend):
                 name = "%s.rules" % TOOLS[family]
                 files[name] = rebuild_input(saved[family], touched)
                 script.append('%s < "$DIR/%s" || rules_status=$?' % (" ".join(self.tools.restore(family)), name))
+        swapped = transaction.persist.get("swapped", ())
+        if swapped:
+            files["sets"] = "".join(self.tools.swap_back(name) for name in swapped)
+            script.append('ipset restore -exist < "$DIR/sets" || rules_status=$?')
         script += ["ipset destroy %s 2>/dev/null || :" % name for name in transaction.persist.get("sets", ())]
         script.append('[ "$rules_status" -eq 0 ]')
         return Snapshot(files, "\n".join(script) + "\n", persistent_paths(self.tools))

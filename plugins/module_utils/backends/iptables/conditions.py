@@ -117,7 +117,7 @@ class _Reader:
         name = self.words.pop()
         sides = self.words.pop() if self.words else ""
         known = self.sets.get(name)
-        if known is None or known.family not in (self.family, None) or sides not in SIDES[known.kind]:
+        if known is None or not known.elements or known.family not in (self.family, None) or sides not in SIDES[known.kind]:
             raise _Unreadable(option)
         if BLOCK.match(name):
             if negated:

@@ -239,7 +239,7 @@ class Persistence:
         """Destroy sets of ours that no live rule names; one that is still in use refuses, and is tried again next time."""
         if self._host.which("ipset") is None:
             return
-        names = [name for name in self._host.run(["ipset", "list", "-n"]).out.split() if OWN.match(name)]
+        names = [name for name in self._tools.set_names() if OWN.match(name)]
         used = references("\n".join(self._live_rules()))
         for name in names:
             if name not in used:

@@ -23,6 +23,8 @@ from .protocols import ProtocolNames
 MAX_RANGES = 12
 #: A set of ours: a list of one rule, or a block of rules of a policy.
 OWN = re.compile(r"hf(?:b)?-[0-9a-f]{8}\Z")
+#: What the name of a set that is made to take the place of another ends with.
+OTHER = "-new"
 BLOCK = re.compile(r"hfb-[0-9a-f]{8}\Z")
 _REFERENCE = re.compile(r"--match-set (hfb?-[0-9a-f]{8}) ")
 _MAXELEM = 65536
@@ -120,6 +122,15 @@ def restore_text(sets: Sets) -> str:
     return "\n".join(lines) + "\n"
 
 
+def swap_text(sets: Sets) -> str:
+    """Return the input of ``ipset restore`` that gives sets which rules name these members, each at one instant."""
+    lines: t.List[str] = []
+    for name in sorted(sets):
+        other = name + OTHER
+        lines += [restore_text({other: sets[name]}).rstrip("\n"), "swap %s %s" % (other, name), "destroy " + other]
+    return "\n".join(lines) + "\n" if lines else ""
+
+
 _PROTOCOL = re.compile(r"(?<=,)(tcp|udp|sctp)(?=:)")
 _NUMBERS = {"tcp": "6", "udp": "17", "sctp": "132"}
 
@@ -149,10 +160,10 @@ def parse_sets(lines: t.Iterable[str], names: t.Optional[ProtocolNames] = None) 
             if extra and not (extra.startswith('comment "') and extra.endswith('"')):
                 del kinds[name]  # an element with options of its own (nomatch) is not ours
                 continue
-            if ":" in value and ",port" in kinds[name][0]:
+            if ":" in value and "," in value and ",port" in kinds[name][0]:
                 value = _canonical(value, known)
             members[name].append((value, extra[len('comment "') : -1] if extra else None))
-    return {name: KernelSet(kind, family, tuple(sorted(members[name]))) for name, (kind, family) in kinds.items() if members[name]}
+    return {name: KernelSet(kind, family, tuple(sorted(members[name]))) for name, (kind, family) in kinds.items()}
 
 
 def _canonical(value: str, names: ProtocolNames) -> str:

@@ -18,7 +18,7 @@ from ...policy.errors import HoldfastError
 from .protocols import PATH, ProtocolNames
 from .render import Abilities
 from .saved import FAMILIES, HEADINGS, Saved, Tables, parse_saved
-from .sets import SIDES, KernelSet, parse_sets, references
+from .sets import OTHER, SIDES, KernelSet, parse_sets, references
 
 TOOLS = {4: "iptables", 6: "ip6tables"}
 #: The release from which on iptables-restore knows -w.
@@ -138,6 +138,17 @@ class Tools:
         if len(names) <= FEW_SETS:
             return {found: one for name in names for found, one in self._saved_sets([name]).items()}
         return {found: one for found, one in self._saved_sets([]).items() if found in set(names)}
+
+    def set_names(self) -> t.List[str]:
+        """Return the names of all kernel sets."""
+        return self.host.run(["ipset", "list", "-n"]).out.split()
+
+    def swap_back(self, name: str) -> str:
+        """Return the input of ``ipset restore`` that gives a set the members back that it has now, whatever they are."""
+        other = name + OTHER
+        lines = self.host.checked(["ipset", "save", name]).splitlines()
+        renamed = [line.replace(" %s " % name, " %s " % other, 1) for line in lines]
+        return "\n".join([*renamed, "swap %s %s" % (other, name), "destroy " + other]) + "\n"
 
     def referenced_sets(self, text: str) -> t.Dict[str, KernelSet]:
         """Return the live sets of ours that rules in this text refer to."""
