@@ -361,6 +361,9 @@ def _try_quiet(index: Index, region: Sides, rules: int) -> t.Optional[Sides]:
         side = region[dimension]
         best: t.Optional[t.Tuple[int, int, int]] = None
         numbers = [number for number in _ORDINARY.get(dimension, ()) if side_holds(side, number)]
+        if dimension in (SOURCE, DESTINATION):
+            # The first host of a network rather than its own address.
+            numbers.extend(low + 1 for low, high in side[:2] if high - low >= 3)
         numbers += sorted(index.trials(dimension, side), key=lambda number: number in _unusual(dimension, region))
         for number in numbers:
             left = rules & index.axis_matching(dimension, number)
