@@ -19,8 +19,6 @@ from .tables import Shape, apart
 
 #: With more blocks than this, looking one up after the other is no gain.
 MAX_BLOCKS = 24
-#: The first look, which often shows that there would be too many blocks.
-SAMPLE = 1000
 
 
 @dataclass
@@ -53,9 +51,22 @@ def blocks_of(
     Only rules that share packets and do different things to them keep their order. Returns None when there would be more than MAX_BLOCKS
     blocks, or more than ``most_lines`` rules without a shape.
     """
-    if len(shapes) > 2 * SAMPLE and _gathered(shapes[:SAMPLE], effects[:SAMPLE], sides[:SAMPLE], most_lines, tops) is None:
-        return None
-    return _gathered(shapes, effects, sides, most_lines, tops)
+    conflicts = _Conflicts(effects, sides, tops)
+    blocks: t.List[Block] = []
+    lines = 0
+    for place, shape in enumerate(shapes):
+        if shape is None:
+            lines += 1
+            if lines > most_lines:
+                return None
+        joined = _block_for(blocks, shape, place, conflicts)
+        if joined is None:
+            joined = Block(shape)
+            blocks.append(joined)
+            if len(blocks) > MAX_BLOCKS:
+                return None
+        joined.places.append(place)
+    return blocks
 
 
 def different_from(effects: t.Sequence[t.Optional[Effect]]) -> t.Callable[[t.Optional[Effect]], int]:
@@ -86,31 +97,6 @@ class _Conflicts:
         if self._index is None:
             self._index = Index(self._sides, self._tops)
         return self._index.meeting(self._sides[place]) & different
-
-
-def _gathered(
-    shapes: t.Sequence[t.Optional[Shape]],
-    effects: t.Sequence[t.Optional[Effect]],
-    sides: t.Sequence[Sides],
-    most_lines: int,
-    tops: t.Sequence[int],
-) -> t.Optional[t.List[Block]]:
-    conflicts = _Conflicts(effects, sides, tops)
-    blocks: t.List[Block] = []
-    lines = 0
-    for place, shape in enumerate(shapes):
-        if shape is None:
-            lines += 1
-            if lines > most_lines:
-                return None
-        joined = _block_for(blocks, shape, place, conflicts)
-        if joined is None:
-            joined = Block(shape)
-            blocks.append(joined)
-            if len(blocks) > MAX_BLOCKS:
-                return None
-        joined.places.append(place)
-    return blocks
 
 
 def _block_for(blocks: t.Sequence[Block], shape: t.Optional[Shape], place: int, conflicts: _Conflicts) -> t.Optional[Block]:

@@ -20,8 +20,8 @@ from .reach import reachable
 WORTH = 0.7
 #: The branches together may have so many times the rules.
 REPEATS = 2.0
-#: In longer lists branches are counted without asking which rules can still be reached.
-ASKED = 4000
+#: In shorter and longer lists branches are counted without asking which rules can still be reached in them.
+FEWEST_ASKED, MOST_ASKED = 200, 4000
 MAX_INTERFACES = 64
 
 #: What tells the packets of a branch (None: all others), where they are, and the rules that may match them.
@@ -31,19 +31,32 @@ _Regions = t.List[t.Tuple[t.Optional[int], Region]]
 
 def best_fork(
     numbers: t.Sequence[int], sides: t.Sequence[Sides], decides: t.Sequence[bool], region: Region, tops: t.Sequence[int]
-) -> t.Optional[t.Tuple[str, t.List[Branch]]]:
-    """Return the kind of fork with the smallest largest branch, or None when no fork is worth it. The last branch may be for all others."""
+) -> t.Optional[t.Tuple[str, t.List[Branch], bool]]:
+    """Return the kind of fork with the smallest largest branch, or None when no fork is worth it. The last branch may be for all others.
+
+    The third value says whether the branches hold only rules that can be reached there.
+    """
+    kinds = [
+        (kind, [(coordinate, inner, [number for number in numbers if _meets(sides[number], inner)]) for coordinate, inner in regions])
+        for kind, regions in _kinds(numbers, sides, region)
+    ]
+    found = _smallest(kinds, len(numbers))
+    if found is not None or not FEWEST_ASKED <= len(numbers) <= MOST_ASKED:
+        return None if found is None else (*found, False)
+    found = _smallest(
+        [(kind, [(coordinate, inner, reachable(inside, sides, decides, inner, tops)) for coordinate, inner, inside in branches])
+         for kind, branches in kinds],
+        len(numbers),
+    )  # fmt: skip
+    return None if found is None else (*found, True)
+
+
+def _smallest(kinds: t.Sequence[t.Tuple[str, t.List[Branch]]], count: int) -> t.Optional[t.Tuple[str, t.List[Branch]]]:
     best = None
-    least = WORTH * len(numbers)
-    for kind, regions in _kinds(numbers, sides, region):
-        branches: t.List[Branch] = []
-        for coordinate, inner in regions:
-            found = [number for number in numbers if _meets(sides[number], inner)]
-            branches.append((coordinate, inner, found))
-        if len(numbers) <= ASKED:
-            branches = [(coordinate, inner, reachable(found, sides, decides, inner, tops)) for coordinate, inner, found in branches]
-        largest = max(len(found) for _coordinate, _inner, found in branches)
-        if largest <= least and sum(len(found) for _coordinate, _inner, found in branches) <= REPEATS * len(numbers):
+    least = WORTH * count
+    for kind, branches in kinds:
+        largest = max(len(inside) for _coordinate, _inner, inside in branches)
+        if largest <= least and sum(len(inside) for _coordinate, _inner, inside in branches) <= REPEATS * count:
             least, best = largest, (kind, branches)
     return best
 

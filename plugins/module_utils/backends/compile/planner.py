@@ -40,7 +40,9 @@ BESIDE = 8
 #: A table with fewer entries is written as lines.
 SMALL_TABLE = 6
 #: Tables that cost a packet less than this (nanoseconds) need no comparison with a split.
-CHEAP = 450
+CHEAP = 700
+#: The first look at a list, which often shows that it has too many shapes.
+SAMPLE = 1000
 #: How many lines and elements a compiled list may have, for each of its rules.
 GROWTH = 12
 #: Deeper nesting would come near the 16 levels of nftables.
@@ -80,14 +82,14 @@ class Planner:
         """Return one line for each rule."""
         return tuple(Line(number, self._guards.get(number, ())) for number in numbers)
 
-    def _build(self, numbers: t.List[int], region: Region, depth: int, cell: bool = False) -> Steps:
+    def _build(self, numbers: t.List[int], region: Region, depth: int, cell: bool = False, reached: bool = False) -> Steps:
         if len(numbers) <= LINEAR:
             return self._spent(self.linear(self._reachable(numbers, region)))
         # What a cell holds is seldom of one shape.
         best = self._tables(numbers, depth) if not cell or len(numbers) > CROWD else None
         if best is not None and cost_of(best) <= CHEAP:
             return self._spent(best)
-        left = self._reachable(numbers, region)
+        left = numbers if reached else self._reachable(numbers, region)
         if len(left) < len(numbers):
             numbers = left
             if best is not None:
@@ -114,6 +116,11 @@ class Planner:
     # -- blocks -------------------------------------------------------------------------------------------------------------
 
     def _tables(self, numbers: t.List[int], depth: int) -> t.Optional[Steps]:
+        if len(numbers) > 2 * SAMPLE and self._gathered(numbers[:SAMPLE], MAX_DEPTH) is None:
+            return None  # so it would be with all of them
+        return self._gathered(numbers, depth)
+
+    def _gathered(self, numbers: t.List[int], depth: int) -> t.Optional[Steps]:
         shapes = [None if number in self._guards else self.shapes[number] for number in numbers]
         shapes = _joined(shapes)
         blocks = blocks_of(shapes, [self._effect(one) for one in numbers], [self.sides[one] for one in numbers], 4 * LINEAR, self.tops)
@@ -128,11 +135,11 @@ class Planner:
                 continue
             steps += self.linear(sorted(waiting))
             keys = [(number, keys_of(block.shape, self.sides[number])) for number in members]
-            resolved = resolve(block.shape, keys, max(LINEAR, len(members) // 4) if depth < MAX_DEPTH else LINEAR)
+            resolved = resolve(block.shape, keys, max(LINEAR, len(members) // 4))
             if resolved is None:
                 return None
             entries, waiting = resolved
-            if len(waiting) > LINEAR:
+            if len(waiting) > LINEAR and depth < MAX_DEPTH:
                 steps.append(Table(block.shape, tuple(entries)))
                 steps += self._build(waiting, {}, depth + 1)
                 waiting = []
@@ -150,13 +157,10 @@ class Planner:
         found = best_fork(numbers, self.sides, self._decides, region, self.tops)
         if found is None:
             return None
-        kind, branches = found
-        made = [Cell(one, one, self._build(inside, inner, depth + 1)) for one, inner, inside in branches if one is not None]
-        rest: Steps = ()
-        for one, inner, inside in branches:
-            if one is None:
-                rest = self._build(inside, inner, depth + 1)
-        return (Split(kind, made, rest),)
+        kind, branches, reached = found
+        built = [(one, self._build(inside, inner, depth + 1, False, reached)) for one, inner, inside in branches]
+        rest = [steps for one, steps in built if one is None]
+        return (Split(kind, [Cell(one, one, steps) for one, steps in built if one is not None], rest[0] if rest else ()),)
 
     def _split(self, numbers: t.List[int], region: Region, depth: int) -> t.Optional[Steps]:
         choice = self._best_axis(numbers, region)
