@@ -46,7 +46,7 @@ def begin(
     if not host.is_root():
         raise HoldfastError("Changing %s rules needs root; add become: true (or -b)" % backend.NAME)
     with exclusive():
-        _refuse_beside_pending()
+        refuse_beside_pending()
         backend.validate(transaction)
         timer = choose_timer(host)
         snapshot = backend.snapshot(ruleset, transaction)
@@ -76,8 +76,11 @@ def settle_leftovers(host: Host) -> None:
             _settle(host, pending, boot)
 
 
-def _refuse_beside_pending() -> None:
-    """Refuse to work beside a change that waits for its confirmation."""
+def refuse_beside_pending() -> None:
+    """Refuse to work beside a change that waits for its confirmation, or to call its rules in force: they may be undone in a moment.
+
+    :raises HoldfastError: with the change and how long it waits.
+    """
     for pending in Pending.all():
         left = pending.read_json("change.json").get("deadline", 0) - time.time() + OVERDUE
         raise HoldfastError(

@@ -19,8 +19,9 @@ from ..policy.errors import HoldfastError
 from ..policy.merging import merge
 from ..policy.policy import Policy
 from ..policy.policy_request import PolicyRequest
-from .begin import begin, settle_leftovers
+from .begin import begin, refuse_beside_pending, settle_leftovers
 from .management import Management, find_management
+from .pending import Pending
 from .policy_guard import MANAGEMENT, needs, with_guard
 from .policy_record import compare_record, document_digest, forget_record, write_record
 
@@ -82,6 +83,7 @@ class _Task:
 
     def gathered(self) -> Fields:
         """Return the live policy as a document."""
+        self._note_pending()
         ruleset = self.backend.read()
         policy = self.backend.read_policy(ruleset)
         self.result["gathered"] = policy.as_dict() if policy is not None else None
@@ -93,8 +95,11 @@ class _Task:
 
     def changed(self) -> Fields:
         """Make the host enforce the document, or nothing of ours."""
-        if not self.check_mode:
+        if self.check_mode:
+            self._note_pending()
+        else:
             settle_leftovers(self.host)
+            refuse_beside_pending()
         management = find_management(self.host, self.request.agent_ports)
         whole = self.request.state == "overridden"
         document = document_digest(
@@ -131,6 +136,12 @@ class _Task:
         pending = begin(self.host, self.backend, ruleset, replace(transaction, persist=facts), self.request.confirm_within)
         self.result["pending"] = pending
         return self.result
+
+    def _note_pending(self) -> None:
+        for pending in Pending.all():
+            self.notes.append(
+                "change %s waits for its confirmation (holdfast.firewall.confirm); without it these rules are undone" % pending.identity
+            )
 
     # -- parts ----------------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from ..host import Host
 from ..policy.errors import HoldfastError
 from ..policy.request import RuleRequest
 from ..policy.rule import Rule
-from .begin import begin, settle_leftovers
+from .begin import begin, refuse_beside_pending, settle_leftovers
 from .management import closed_by_removal, find_management
 
 Fields = t.Dict[str, t.Any]
@@ -48,6 +48,7 @@ def run_rule(host: Host, request: RuleRequest, check_mode: bool = False) -> Fiel
         raise HoldfastError("Reading and changing %s rules needs root; add become: true (or -b)" % backend.NAME, backend=backend.NAME)
     if not check_mode:
         settle_leftovers(host)
+        refuse_beside_pending()
     ruleset = backend.read()
     if request.state == "flush":
         transaction = _plan_flush(host, backend, ruleset, request, result)

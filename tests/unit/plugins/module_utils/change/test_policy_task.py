@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base import Backend, Command, Transaction, Unsupported
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.detect import Detection
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Chain, Ruleset
+from ansible_collections.holdfast.firewall.plugins.module_utils.change import pending as pending_module
 from ansible_collections.holdfast.firewall.plugins.module_utils.change import policy_task
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_record import record_path, write_record
@@ -73,6 +74,7 @@ def _backend(monkeypatch, tmp_path):
     monkeypatch.setattr(policy_task, "detect", lambda _host, _wanted: Detection(backend, (), "because"))
     monkeypatch.setattr(policy_task, "find_management", lambda _host, ports: Management((22,), "198.51.100.1", tuple(ports)))
     monkeypatch.setattr(policy_task, "settle_leftovers", lambda _host: None)
+    monkeypatch.setattr(pending_module, "state_root", lambda: str(tmp_path))
 
     def begin(_host, _backend, _ruleset, transaction, window):
         begun.append(transaction)
@@ -125,6 +127,16 @@ def test_a_policy_in_force_without_a_note_is_noted(backend):
     backend.host.files.clear()
     assert run(backend, policy=WEB)["changed"] is False
     assert record_path() in backend.host.files
+
+
+def test_rules_that_wait_for_their_confirmation_are_not_called_in_force(backend):
+    run(backend, policy=WEB)
+    pending_module.Pending.create().write_json("change.json", {"deadline": 0})
+    with pytest.raises(HoldfastError, match="waits for its confirmation"):
+        run(backend, policy=WEB)
+    assert record_path() not in backend.host.files
+    for result in (run(backend, check_mode=True, policy=WEB), run(backend, state="gathered")):
+        assert "without it these rules are undone" in result["notes"][0]
 
 
 def test_check_mode_begins_nothing_and_notes_nothing(backend):
