@@ -20,12 +20,21 @@ from ...policy.rule import Rule
 Keyed = t.Tuple[t.Any, t.Any]
 
 
+def of_family(rule: Rule, family: t.Optional[int]) -> Rule:
+    """Return the rule for a family (None: both); faster than ``dataclasses.replace``."""
+    return Rule(
+        rule.action, rule.direction, family, rule.protocol, rule.source, rule.destination, rule.ports, rule.interface, rule.stateful,
+        rule.limit, rule.log, rule.comment, rule.reply, rule.source_ports, rule.icmp_types, rule.out_interface, rule.established,
+    )  # fmt: skip
+
+
 def rule_keys(rules: t.Sequence[Rule]) -> t.List[Keyed]:
     """Return rules with what they would be for both families."""
-    return [
-        (rule, replace(rule, family=None) if rule.source.any and rule.destination.any and rule.protocol not in FAMILY_OF else None)
-        for rule in rules
-    ]
+    return [(rule, of_family(rule, None) if _has_no_family(rule) else None) for rule in rules]
+
+
+def _has_no_family(rule: Rule) -> bool:
+    return not rule.source.networks and not rule.destination.networks and rule.protocol not in FAMILY_OF
 
 
 def nat_keys(rules: t.Sequence[NatRule]) -> t.List[Keyed]:

@@ -9,7 +9,6 @@ Pure: touches nothing.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 from ...analysis.boxes import DIMENSIONS, Interfaces, Sides, sides_of, whole_box
 from ...policy.errors import HoldfastError
@@ -20,11 +19,12 @@ from ..compile.proof import difference
 from ..compile.steps import Line, Shared, Split, Steps, Table
 from ..compile.tables import Shape
 from .element_text import fits
+from .families import of_family
 from .policy_chains import Laid
 from .policy_lines import lines_of_rules, numbered
 from .render import Abilities
 from .saved import SavedChain
-from .sets import KernelSet
+from .sets import BLOCK, KernelSet
 from .tree_read import ChainReader
 from .tree_write import FEW_CELLS, TooDeep, write_steps
 
@@ -47,7 +47,7 @@ def lay_out(rules: t.Sequence[Rule], family: int, can: Abilities, chain: str, la
     """
     if layout == "rules" or not rules or (layout == "auto" and len(rules) < COMPILED_FROM):
         return _plain(rules, family, can, chain)
-    mine = [rule if rule.family is not None else replace(rule, family=family) for rule in rules]
+    mine = [rule if rule.family is not None else of_family(rule, family) for rule in rules]
     interfaces = Interfaces.of(mine)
     steps = _compiled(mine, interfaces, can)
     if all(isinstance(one, Line) and not one.before for one in steps) or (layout == "auto" and cost_of(steps) > GAIN * len(rules)):
@@ -56,6 +56,8 @@ def lay_out(rules: t.Sequence[Rule], family: int, can: Abilities, chain: str, la
         laid = write_steps(steps, mine, family, can, chain, interfaces.names)
     except TooDeep:
         return _plain(rules, family, can, chain)
+    if not laid.chains and not any(BLOCK.match(name) for name in laid.sets):
+        return _plain(rules, family, can, chain)  # tables so small that they became lines
     return laid if unproved(mine, family, can, laid) is None else _plain(rules, family, can, chain)
 
 

@@ -45,7 +45,7 @@ def lines_of_rules(rules: t.Iterable[Rule], family: int, can: Abilities, chain: 
 def numbered(rule: Rule, number: int) -> t.Optional[str]:
     """Return the comment of a rule with its number in the list (counted from 1), or None when there is no room for it."""
     text = "%d" % (number + 1) if rule.comment is None else "%d: %s" % (number + 1, rule.comment)
-    return text if len(text.encode("utf-8", "replace")) <= MAX_COMMENT else None
+    return text if len(text) <= MAX_COMMENT and (text.isascii() or len(text.encode("utf-8", "replace")) <= MAX_COMMENT) else None
 
 
 def number_of(comment: t.Optional[str]) -> t.Tuple[t.Optional[int], t.Optional[str]]:

@@ -92,6 +92,9 @@ class ChainReader:
             action = ACTIONS.get(line.target)
             if action is not None and not line.goto and not line.conditions.blocks:
                 rule, hint = self._rule(line, line.conditions, action, log, text)
+                if rules and hint is not None and rules[-1][1] is not None and hint < rules[-1][1]:
+                    found.append(Lines(tuple(rules)))  # another part of the list: what a small table was, or what stands behind one
+                    rules = []
                 verdict = not main and line.comment is None and line.conditions._replace(limits=()) == EVERYTHING
                 self._add(rules, (replace(rule, family=None) if verdict else rule, hint))
                 continue
@@ -130,7 +133,8 @@ class ChainReader:
         """Return the rules of a set whose elements decide."""
         conditions = t.cast(Conditions, line.conditions)
         rule, hint = self._rule(line, conditions._replace(blocks=()), action, log, text)
-        if len(conditions.blocks) > 1 or rule.limit is not None or hint is not None or rule.comment is not None:
+        special = rule.limit is not None or rule.reply or rule.icmp_types or hint is not None or rule.comment is not None
+        if special or len(conditions.blocks) > 1:
             raise self.odd(text)
         name, sides = conditions.blocks[0]
         block = self._sets[name]
@@ -140,7 +144,17 @@ class ChainReader:
             if fields is None or any(getattr(rule, field) not in _FREE and getattr(rule, field) != one for field, one in fields.items()):
                 raise self.odd("add %s %s" % (name, value))
             number, comment = number_of(said)
-            found.append((replace(rule, comment=comment, **fields), number))
+            get = fields.get
+            found.append(
+                (
+                    Rule(
+                        rule.action, rule.direction, rule.family, get("protocol", rule.protocol), get("source", rule.source),
+                        get("destination", rule.destination), get("ports", rule.ports), rule.interface, rule.stateful, None, rule.log,
+                        comment, False, get("source_ports", rule.source_ports), (), rule.out_interface, rule.established,
+                    ),
+                    number,
+                )
+            )  # fmt: skip
         return Elements(tuple(found))
 
     # -- chains -------------------------------------------------------------------------------------------------------------

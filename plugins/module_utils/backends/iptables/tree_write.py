@@ -33,7 +33,7 @@ MAX_DEPTH = 13
 #: So many cells are led to one after the other; more in two steps.
 FEW_CELLS = 16
 #: A table with fewer entries is written as lines.
-SMALL_TABLE = 12
+SMALL_TABLE = 24
 
 
 class TooDeep(Exception):
@@ -93,14 +93,15 @@ class _Writer:
         start = "-A " + chain
         if effect is not None and not one.before:
             if number not in self._own:
-                self._own[number] = [line[4:] for line in rule_lines(self._numbered(number), self._family, self._can, "X")]
+                whole = replace(rule, comment=self._comment(number))
+                self._own[number] = [line[4:] for line in rule_lines(whole, self._family, self._can, "X")]
                 self._name_sets(rule)
             return [start + line for line in self._own[number]]
         leads = self._counting(number) if not one.before else self._guarded(one, effect, depth)
         self._name_sets(rule)
         # For each ICMP type a line of its own; the packets of all are counted in one place.
         conditions = [replace(rule, icmp_types=(one,)) for one in rule.icmp_types] if len(rule.icmp_types) > 1 else [rule]
-        comment = self._numbered(number).comment
+        comment = self._comment(number)
         found = []
         for each in conditions:
             words = match_words(each, self._family, self._can)
@@ -108,10 +109,9 @@ class _Writer:
             found.append(" ".join([start, *words, "-j", leads]))
         return found
 
-    def _numbered(self, number: int) -> Rule:
-        rule = self._rules[number]
-        comment = numbered(rule, number)
-        return replace(rule, comment=comment) if comment is not None else rule
+    def _comment(self, number: int) -> t.Optional[str]:
+        comment = numbered(self._rules[number], number)
+        return comment if comment is not None else self._rules[number].comment
 
     def _name_sets(self, rule: Rule) -> None:
         if len(rule.source.networks) > 1 or len(rule.destination.networks) > 1:
@@ -178,7 +178,7 @@ class _Writer:
         groups: t.Dict[t.Optional[Effect], t.List[Element]] = {}
         kind, sides = SETS_OF[shape.fields]
         for key, number in table.entries:
-            comment = self._numbered(number).comment
+            comment = self._comment(number)
             group = groups.setdefault(effect_of(self._rules[number]), [])
             group += [(value, comment) for value in elements_of(shape.fields, key, self._family, shape.protocol)]
         found: t.List[str] = []
