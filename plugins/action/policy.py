@@ -57,8 +57,13 @@ class ActionModule(ConfirmedChangeAction):
             path = self._find_needle("files", source) if not os.path.isabs(source) else source
             readable = self._loader.get_real_file(path, decrypt=True)
         except AnsibleError as exc:
-            raise HoldfastError("src: the file %s cannot be read on the control node: %s" % (source, " ".join(str(exc).split()))) from None
+            raise HoldfastError("src: the file %s cannot be read on the control node: %s" % (source, _without_remote(exc))) from None
         try:
             return read_policy_text(readable)
         finally:
             self._loader.cleanup_tmp_file(readable)
+
+
+def _without_remote(exc: AnsibleError) -> str:
+    """Return Ansible's words, less its hint at an option that this module does not have."""
+    return " ".join(str(exc).split()).split(" on the Ansible Controller", 1)[0]

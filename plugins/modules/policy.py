@@ -222,20 +222,22 @@ unsupported:
   elements: dict
   sample: [{field: "rules[2].limit", value: 6/minute, reason: pf limits connections and not packets}]
 before:
-  description: The policy that was in force before.
+  description: The policy that was in force before, where there was one.
   returned: when something changes, with C(--diff) or for up to 200 rules
   type: dict
   sample: {defaults: {in: deny, out: allow, forward: deny}, rules: []}
 after:
-  description: The policy that is in force after the change, or would be.
+  description: The policy that is in force after the change, or would be; none after O(state=deleted).
   returned: when something changes, with C(--diff) or for up to 200 rules
   type: dict
   sample: {defaults: {in: deny, out: allow, forward: deny}, rules: []}
 semantic_diff:
-  description: Which packets become allowed and which become denied.
+  description:
+    - What changes for packets between the policies before and after, as C(text), and one by one in C(changes) with an example packet each.
+      Rules outside of the policy are not compared, and the text says so where there are any.
   returned: when something changes, with C(--diff) or C(--check)
   type: dict
-  sample: {text: "newly allowed: in tcp any -> any port 443"}
+  sample: {count: 1, text: "1 change\n  in tcp any -> any port 443: denied (default (in)) -> allowed (rules[0] (web))"}
 drift:
   description: That the live rules were changed by somebody else since this document was applied.
   returned: when that was found

@@ -8,6 +8,7 @@ Touches the host only through the backend and ``begin``; check mode and the stat
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from ..backends.base import Backend, Command, Transaction
 from ..backends.detect import Detection, detect
 from ..backends.ruleset import Ruleset
 from ..host import Host
+from ..policy.addresses import Addresses
 from ..policy.errors import HoldfastError
 from ..policy.merging import merge
 from ..policy.policy import Policy
@@ -202,7 +204,7 @@ class _Task:
         refusal = prove_access(wanted, needs(wanted, management))
         if refusal is not None:
             raise HoldfastError(
-                "This policy would lock you out, so nothing was changed: %s" % refusal.sentence,
+                "This policy would lock you out, so nothing was changed: %s%s" % (refusal.sentence, _way_in(wanted, management)),
                 lockout=refusal.as_dict(),
                 backend=self.backend.NAME,
             )
@@ -223,10 +225,11 @@ class _Task:
             chain.name for chain in ruleset.chains
             if chain.base and chain.owner is None and not chain.missing and (chain.entries or chain.default != "allow")
         ]  # fmt: skip
-        if others and wanted is not None and self.request.state != "overridden" and not self.backend.ACCEPT_IS_FINAL:
+        beside = bool(others) and not self.backend.ACCEPT_IS_FINAL and self.request.state != "overridden"
+        if beside and wanted is not None:
             self.notes.append("these lists of the administrator also decide: %s (state: overridden empties them)" % ", ".join(others[:10]))
         if self.diff_mode or self.check_mode:
-            self.result["semantic_diff"] = self._semantic(before, wanted)
+            self.result["semantic_diff"] = self._semantic(before, wanted, beside)
         if self.diff_mode:
             self.result["diff"] = [
                 {
@@ -239,21 +242,46 @@ class _Task:
             if policy is not None and (self.diff_mode or len(policy.rules) <= SHOWN_RULES):
                 self.result[name] = policy.as_dict()
 
-    def _semantic(self, before: t.Tuple[t.Optional[Policy], str], wanted: t.Optional[Policy]) -> Fields:
+    def _semantic(self, before: t.Tuple[t.Optional[Policy], str], wanted: t.Optional[Policy], beside: bool) -> Fields:
+        """Return what changes for packets, and say what was not compared, so that nobody takes a part for the whole."""
         from ..analysis.semantic_diff import semantic_diff
 
         if before[1]:
             return {"text": "what changes for packets cannot be said: %s" % before[1]}
         open_host = Policy(defaults={"in": "unmanaged", "out": "unmanaged", "forward": "unmanaged"})
         try:
-            return semantic_diff(before[0] or open_host, wanted or open_host).as_dict()
+            found = semantic_diff(*(self._own_native(policy or open_host) for policy in (before[0], wanted)))
         except HoldfastError as exc:
             return {"text": exc.msg}
+        notes = list(found.notes)
+        if found.empty:
+            notes.append("compared is the policy alone: its form, its place or rules outside of it change, see the commands")
+        if self.request.state == "overridden":
+            notes.append("what the rules outside of the policy did, which are removed, is not compared")
+        elif beside:
+            notes.append("the lists of the administrator also decide and are not compared")
+        return replace(found, notes=tuple(notes)).as_dict()
+
+    def _own_native(self, policy: Policy) -> Policy:
+        """Return the policy with the native lines of this backend only; the others are not for this host."""
+        own = self.backend.NAME
+        return replace(policy, native={name: lines for name, lines in policy.native.items() if name == own})
 
     def _done(self, message: str) -> None:
         self.result["msg"] = message
         if self.request.warnings:
             self.result["warnings"] = list(self.request.warnings)
+
+
+def _way_in(wanted: Policy, management: Management) -> str:
+    """Return the next step for somebody whom the sources of management leave out, else nothing."""
+    sources = t.cast("t.Sequence[Addresses]", wanted.management.sources)
+    if not sources or management.client is None:
+        return ""
+    client = ipaddress.ip_address(management.client)
+    if any(client in network for one in sources for network in one.networks if network.version == client.version):
+        return ""
+    return ". Put %s, from where this session comes, into management.sources" % client
 
 
 def _shortened(command: Command) -> str:

@@ -78,7 +78,12 @@ def parse_policy_request(args: t.Any) -> PolicyRequest:
     running = given.get("running_config")
     if state == "parsed":
         if not isinstance(running, str) or not running.strip():
-            raise PolicyError("running_config", running, "native text, as the backend lists its rules", "state parsed reads this text")
+            raise PolicyError(
+                "running_config",
+                "(nothing)" if running is None else running,
+                "native text, as the backend lists its rules",
+                "state parsed reads this text",
+            )
         if backend == "auto":
             raise PolicyError("backend", backend, ", ".join(BACKENDS), "state parsed has to know whose text this is")
     elif running is not None:

@@ -268,3 +268,25 @@ def test_a_task_that_makes_no_sense_is_refused(words, place):
     with pytest.raises(PolicyError) as caught:
         parse_policy_request(words)
     assert caught.value.place == place
+
+
+def test_the_semantic_difference_says_what_is_not_compared(backend):
+    backend.chains = (ADMIN,)
+    run(backend, policy=WEB)
+    backend.plan_policy = lambda ruleset, wanted, layout="auto", alone=False: Transaction((Command(("load",), "text"),), "after")
+    same = run(backend, check_mode=True, policy=WEB)["semantic_diff"]["text"]
+    assert "compared is the policy alone" in same
+    assert "the lists of the administrator also decide and are not compared" in same
+    alone = run(backend, check_mode=True, policy=WEB, state="overridden")["semantic_diff"]["text"]
+    assert "which are removed, is not compared" in alone
+
+
+def test_native_lines_of_other_backends_change_nothing(backend):
+    run(backend, policy=WEB)
+    other = dict(WEB, rules=[], native={"pf": {"before": ["antispoof quick for egress"]}})
+    assert "native" not in run(backend, check_mode=True, policy=other)["semantic_diff"]["text"]
+
+
+def test_who_is_not_among_the_sources_of_management_is_told(backend):
+    with pytest.raises(HoldfastError, match=r"Put 198\.51\.100\.1, from where this session comes, into management\.sources"):
+        run(backend, policy=dict(WEB, management={"sources": ["192.0.2.0/24"]}))
