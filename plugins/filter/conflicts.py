@@ -52,6 +52,10 @@ EXAMPLES = r"""
     found: "{{ web_policy | holdfast.firewall.conflicts(kinds=['coverage']) }}"
     errors: "{{ found.conflicts | selectattr('severity', 'eq', 'error') }}"
 
+- name: Show the conflicts of a file
+  ansible.builtin.debug:
+    msg: "{{ (lookup('ansible.builtin.file', 'policies/web.yml') | holdfast.firewall.conflicts).text.splitlines() }}"
+
 - name: Count the conflicts of a file
   ansible.builtin.debug:
     msg: "{{ (lookup('ansible.builtin.file', 'policies/web.yml') | holdfast.firewall.conflicts).counts }}"
@@ -60,7 +64,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - A mapping with C(summary), C(conflicts), C(counts), C(undecided) and C(notes), as RV(holdfast.firewall.analyze#module:conflicts) of
+    - A mapping with C(summary), C(text), C(conflicts), C(counts), C(undecided) and C(notes), as RV(holdfast.firewall.analyze#module:conflicts) of
       the module.
   type: dict
   sample:

@@ -35,8 +35,8 @@ EXAMPLES = r"""
 - name: Make sure that the database stays closed to the world and open to the application
   ansible.builtin.assert:
     that:
-      - (db_policy | holdfast.firewall.trace({'port': 5432})).verdict == 'deny'
-      - (db_policy | holdfast.firewall.trace('port=5432 source=192.0.2.7')).verdict == 'allow'
+      - "(db_policy | holdfast.firewall.trace({'port': 5432})).verdict == 'deny'"
+      - "(db_policy | holdfast.firewall.trace('port=5432 source=192.0.2.7')).verdict == 'allow'"
 
 - name: Show which rule decides
   ansible.builtin.debug:

@@ -199,6 +199,10 @@ conflicts:
       description: The counts in one sentence.
       type: str
       returned: always
+    text:
+      description: All of it in lines for people.
+      type: str
+      returned: always
     conflicts:
       description: The conflicts, up to O(limit) of each kind.
       type: list

@@ -40,6 +40,8 @@ class Axis:
             members[side] = members.get(side, 0) | bits[number]
         self.members = members
         self.few = len(members) <= _FEW
+        #: Whether each rule has one interval.
+        self._plain = all(len(side) == 1 for side in members)
         self._events: t.List[int] = []
         self._by_breadth: t.Optional[t.List[int]] = None
         self._meeting: t.Dict[Side, int] = {}
@@ -78,9 +80,12 @@ class Axis:
                         found |= who
             else:
                 for low, high in side:
-                    found |= self.matching(low)
-                    if high > low:
-                        found |= self._starts.between(low + 1, high)
+                    if high == low:
+                        found |= self.matching(low)
+                    elif self._plain:
+                        found |= self._starts.below(high + 1) & ~self._ends.below(low)
+                    else:
+                        found |= self.matching(low) | self._starts.between(low + 1, high)
             _remember(self._meeting, side, found)
         return found
 
@@ -96,9 +101,12 @@ class Axis:
             else:
                 found = self.everyone
                 for low, high in side:
-                    found &= self.matching(low)
-                    if high > low and found:
-                        found &= ~self._ends.between(low, high - 1)
+                    if high == low:
+                        found &= self.matching(low)
+                    elif self._plain:
+                        found &= self._starts.below(low + 1) & self._ends.above(high - 1)
+                    else:
+                        found &= self.matching(low) & ~self._ends.between(low, high - 1)
             _remember(self._holding, side, found)
         return found
 

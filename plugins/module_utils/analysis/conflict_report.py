@@ -131,6 +131,7 @@ class ConflictReport:
         """Return it for a task's result."""
         return {
             "summary": self.summary(),
+            "text": self.describe(),
             "conflicts": [one.as_dict() for one in self.entries],
             "counts": dict(self.counts),
             "undecided": [one.as_dict() for one in self.undecided],

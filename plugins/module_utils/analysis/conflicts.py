@@ -14,6 +14,7 @@ Native lines and translations are not judged. The guard takes packets before the
 
 from __future__ import annotations
 
+import gc
 import typing as t
 
 from ..policy.errors import PolicyError, nearest
@@ -46,6 +47,17 @@ def find_conflicts(
     :raises PolicyError: for an unknown kind.
     """
     wanted = parse_kinds(kinds)
+    # All that is made here stays until the end, so the collector would only walk it again and again.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return _find(policy, wanted, limit, steps)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _find(policy: Policy, wanted: t.Collection[str], limit: int, steps: int) -> ConflictReport:
     counts: t.Dict[str, int] = {}
     entries: t.List[Conflict] = []
     undecided: t.List[Undecided] = []

@@ -100,6 +100,7 @@ def test_every_argument_is_documented_and_the_samples_are_results(name):
     function = FILTERS[name].__wrapped__
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     assert set(documented["options"]) == {"_input", *names[1:]}
+    assert all(task["name"] for task in yaml.safe_load(FILES[name].EXAMPLES))
     sample = yaml.safe_load(FILES[name].RETURN)["_value"]["sample"]
     result = FILTERS[name](RULES, *{"trace": ["port=22"], "conflicts": []}.get(name, [RULES]))
     assert set(sample) <= set(result)
