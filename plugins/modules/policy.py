@@ -53,8 +53,8 @@ options:
   state:
     description:
       - V(replaced) makes what this collection keeps on the host exactly this document. Rules of administrators and other programs stay.
-      - V(overridden) does the same and also removes the rules that administrators wrote, so that this document is the only one that decides.
-        What other programs own stays.
+      - V(overridden) does the same and also removes the rules that administrators wrote, so that this document alone decides. What other
+        programs own stays.
       - V(merged) puts the document into the policy that the host has. A rule that is there already stays where it is, a new one goes in
         front, and a default changes only when the document names it.
       - V(deleted) removes the policy.
