@@ -64,8 +64,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - A mapping with C(summary), C(text), C(conflicts), C(counts), C(undecided) and C(notes), as RV(holdfast.firewall.analyze#module:conflicts) of
-      the module.
+    - A mapping with C(summary), C(text), C(conflicts), C(counts), C(undecided) and C(notes). They are those of
+      RV(holdfast.firewall.analyze#module:conflicts) of the module.
   type: dict
   sample:
     summary: 2 rules, 1 fully shadowed
