@@ -112,6 +112,8 @@ def _translation(kind: str, rule: Rule, target: t.List[Word], comment: t.Optiona
         destination=rule.destination, ports=rule.ports, interface=rule.interface, comment=comment or rule.comment,
     )  # fmt: skip
     texts = [word.text for word in target]
+    if texts[-1:] == ["round-robin"]:
+        texts.pop()  # pfctl lists it for an interface, which has one address of a kind here
     if texts[:1] == ["("] and kind == "nat":
         name = "".join(texts[1:-1])
         if texts[-1] != ")" or found.interface is None or name not in (found.interface, found.interface + ":0"):

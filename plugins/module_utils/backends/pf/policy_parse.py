@@ -198,18 +198,24 @@ class _Reader:
         at = 0
         while at < len(self._found):
             one = self._found[at]
-            run = self._found[at : at + len(tags)]
-            if one.tag in (None, NOT_FORWARDED):
-                folded.append(one)
-            elif tuple(other.tag for other in run) == tags and all(other.rules == one.rules for other in run):
-                folded.append(one)
-                at += len(tags) - 1
-            elif one.tag in tags[1:]:
+            if one.tag == tags[0]:
+                # pfctl lists a line with lists as several, so there may be more than one for each tag.
+                count = next((n for n, other in enumerate(self._found[at:]) if other.tag != tags[0]), len(self._found) - at)
+                run = self._found[at : at + count * len(tags)]
+                expected = [(tag, other.rules) for tag in tags for other in run[:count]]
+                if [(other.tag, other.rules) for other in run] != expected:
+                    raise _refused(one.statement, "it is about packets that arrived where no rule says")
+                folded += run[:count]
+                at += len(run)
+            elif one.tag in tags:
                 name = scope.arrivals[tags.index(one.tag) - 1]
                 folded.append(_Found(one.statement, one.tag, [replace(rule, interface=name) for rule in one.rules]))
+                at += 1
+            elif one.tag in (None, NOT_FORWARDED):
+                folded.append(one)
+                at += 1
             else:
-                raise _refused(one.statement, "it is about packets that arrived where no rule says")
-            at += 1
+                raise _refused(one.statement, "nothing gives a packet this tag")
         self._found = folded
 
     def _check_scopes(self, scope: t.Optional[Scope], defaults: t.Mapping[str, str]) -> None:
@@ -219,7 +225,10 @@ class _Reader:
         """
         if scope is None:
             return
-        passed = set(self._passing) == set(passing_lines(scope))
+        # OpenBSD lists no state that is kept without options.
+        passed = {line.replace(" keep state", "") for line in self._passing} == {
+            line.replace(" keep state", "") for line in passing_lines(scope)
+        }
         if self._passing and not passed:
             raise HoldfastError("The lines that let forwarded packets pass were changed: %s" % self._passing[0])
         ended = max((number for number, one in enumerate(self._found) if one.rules[0].direction == "forward"), default=-1)

@@ -71,6 +71,11 @@ class Flavour:
         return self.name == "freebsd" and self.major >= 13
 
     @property
+    def has_listener_reports(self) -> bool:
+        """``listenrepv2`` is a name of an ICMPv6 type."""
+        return self.name == "openbsd" or (self.name == "freebsd" and self.major >= 15)
+
+    @property
     def forgives_missing_newline(self) -> bool:
         """A last line without a newline is taken as complete."""
         return self.name == "openbsd" or (self.name == "freebsd" and self.major >= 15)

@@ -45,13 +45,13 @@ class RuleExpander(OptionReader):
         """One rule per combination, in the order of the real tool; errors are reported, and the rules that have one left out."""
         expanded: list[Rule] = []
         broken = False
-        for (name, negated), proto, type_, src, src_port, dst, dst_port, user, group in product(
+        for (name, negated), proto, type_, src, dst, src_port, dst_port, user, group in product(
             interfaces or [("", False)],
             protocols or [0],
             icmp or [None],
             sources or [ANY],
-            source_ports or [None],
             destinations or [ANY],
+            source_ports or [None],
             destination_ports or [None],
             users or [None],
             groups or [None],

@@ -339,7 +339,7 @@ class HostReader(TokenReader):
                 self.fail("strict: %s-type 255 is kept as any type" % word)
         else:
             name = self.string()
-            if name not in names:
+            if name not in names or (name == "listenrepv2" and not self.flavour.has_listener_reports):
                 self.fail("unknown %s-type %s" % (word, name))
             number = names[name]
         code: int | None = None

@@ -133,7 +133,7 @@ def _matches(rule: Rule, flavour: Flavour) -> list[str]:
         parts.append("flags any")
     if rule.icmp_type is not None:
         word = "icmp6-type" if rule.family == 6 else "icmp-type"
-        parts.append("%s %s" % (word, icmp_type_text(rule.icmp_type, rule.family)))
+        parts.append("%s %s" % (word, icmp_type_text(rule.icmp_type, rule.family, flavour.has_listener_reports)))
         if rule.icmp_code is not None:
             parts.append("code " + icmp_code_text(rule.icmp_type, rule.icmp_code, rule.family))
     if rule.tos:

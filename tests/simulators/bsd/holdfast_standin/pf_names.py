@@ -100,6 +100,7 @@ ICMP_TYPES = {
     "ipv6-here": 34,
     "mobregreq": 35,
     "mobregrep": 36,
+    "skip": 39,
     "photuris": 40,
 }
 ICMP6_TYPES = {
@@ -129,6 +130,7 @@ ICMP6_TYPES = {
     "nirep": 140,
     "mtraceresp": 200,
     "mtrace": 201,
+    "listenrepv2": 143,
 }
 ICMP_CODES = {
     ("net-unr", 3): 0,
@@ -188,8 +190,10 @@ def _first(table: dict[str, int]) -> dict[int, str]:
 _TYPE_NAMES = {4: _first(ICMP_TYPES), 6: _first(ICMP6_TYPES)}
 
 
-def icmp_type_text(number: int, family: int) -> str:
+def icmp_type_text(number: int, family: int, has_listener_reports: bool = True) -> str:
     """Name of an ICMP type in a family (4 or 6), or its number; of several names the listing uses the first."""
+    if number == ICMP6_TYPES["listenrepv2"] and not has_listener_reports:
+        return str(number)
     return _TYPE_NAMES[6 if family == 6 else 4].get(number, str(number))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from . import pf_lexer
 from .pf_hosts import HostReader
 from .pf_names import LABEL_MAX, TABLE_NAME_MAX, TAG_MAX, TIMEOUTS
-from .pf_rule import Pool, Port
+from .pf_rule import Address, Pool, Port
 
 _POOL_TYPES = ("bitmask", "random", "source-hash", "round-robin", "least-states")
 _NAT_LOW, _NAT_HIGH = 50001, 65535
@@ -374,12 +374,17 @@ class OptionReader(HostReader):
     def pool_kind(self, options: list, hosts: list) -> tuple:
         """The options with round-robin added where pfctl adds it, in the order of the listing."""
         kinds = [each for each in options if each in _POOL_TYPES]
-        several = len(hosts) > 1 or any(host.kind in ("table", "dynif") and "0" not in host.modifiers for host in hosts)
+        several = len(hosts) > 1 or any(host.kind == "table" or _has_several(host) for host in hosts)
         if not kinds and several:
             kinds = ["round-robin"]
         if kinds and kinds[0] != "round-robin" and len(hosts) > 1:
             self.fail("only round-robin valid for multiple redirection addresses")
         return tuple(kinds + [each for each in options if each == "sticky-address"])
+
+
+def _has_several(host: Address) -> bool:
+    """Whether an interface in brackets may have more than one address: ``:0`` of an interface has one, of a group it does not."""
+    return host.kind == "dynif" and ("0" not in host.modifiers or not host.text[-1:].isdigit())
 
 
 __all__ = ["FilterOptions", "OptionReader", "Port"]

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from holdfast_standin.flavour import parse_flavour
+from holdfast_standin.pf_listing import rule_text
 from holdfast_standin.pf_parser import parse_pf
 from holdfast_standin.pf_verdict import Machine
 
@@ -112,3 +114,14 @@ def test_an_icmp_type_of_255_is_kept_as_any_type():
     assert machine("block\npass in inet proto icmp icmp-type 255\n").send(ping).allowed
     assert not machine("block\npass in inet proto icmp icmp-type 254\n").send(ping).allowed
     assert not parse_pf("pass in inet proto icmp icmp-type 255\n", "freebsd", INTERFACES, strict=True).accepted
+
+
+def test_newer_systems_name_the_reports_of_multicast_listeners():
+    for flavour, known in (("openbsd", True), ("freebsd-15.1", True), ("freebsd-12.1", False), ("macos", False)):
+        assert parse_pf("pass in inet6 proto icmp6 icmp6-type listenrepv2\n", flavour, INTERFACES).accepted == known
+
+
+def test_an_interface_whose_name_may_be_a_group_has_several_addresses():
+    for name, listed in (("em0:0", "(em0:0)"), ("wg-home:0", "(wg-home:0) round-robin"), ("em0", "(em0) round-robin")):
+        rule = parse_pf("nat on em0 inet from any to any -> (%s)\n" % name, "freebsd", INTERFACES).rules[""][0]
+        assert rule_text(rule, parse_flavour("freebsd")).endswith(listed)

@@ -31,7 +31,7 @@ def agree(expected, found, text):
 
 @pytest.mark.parametrize("flavour", ["freebsd-12.1", "openbsd", "macos"])
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=45)
 def test_every_packet_of_a_connection_meets_what_the_model_says(flavour, data):
     policy = data.draw(pf_policies(FLAVOURS[flavour], leaving=data.draw(st.booleans())))
     text = text_of(policy, FLAVOURS[flavour])
