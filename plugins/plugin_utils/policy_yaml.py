@@ -112,7 +112,7 @@ class _Builder:
     def _list(self, depth: int) -> t.List[t.Any]:
         items: t.List[t.Any] = []
         event = self._next()
-        while type(event) is not yaml.SequenceEndEvent:
+        while not isinstance(event, yaml.SequenceEndEvent):
             items.append(self._value(event, depth + 1))
             event = self._next()
         return items
@@ -122,8 +122,8 @@ class _Builder:
         lines: t.Dict[t.Any, int] = {}
         merged: t.Dict[t.Any, t.Any] = {}
         event = self._next()
-        while type(event) is not yaml.MappingEndEvent:
-            if type(event) is not yaml.ScalarEvent:
+        while not isinstance(event, yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
                 raise self._error(
                     event, "(a list, a mapping or an alias as a key)", "a word as a key", "put a key that starts with * in quotes"
                 )

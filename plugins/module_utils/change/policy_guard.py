@@ -63,7 +63,25 @@ def management_rules(access: ManagementAccess, management: Management) -> t.List
     base = Rule("allow", "in", protocol=TCP, ports=merge_ports(PortRange(port, port) for port in ports), comment=MANAGEMENT)
     if not access.sources:
         return [base]
-    return [replace(base, family=source.family, source=source) for source in t.cast("t.Sequence[Addresses]", access.sources)]
+    sources: t.Sequence[Addresses] = access.sources
+    return [replace(base, family=source.family, source=source) for source in sources]
+
+
+def with_access(live: Policy, ssh_ports: t.Container[int]) -> Policy:
+    """Return a policy that was read from rules, with the access for administrators that its guard gives.
+
+    Without it the policy, put in force again or merged into, would open the management ports to everybody. Ports of ``ssh_ports`` are the
+    host's own; the others are told as ports of agents, since rules do not say which is which.
+    """
+    rules = [rule for rule in live.guard if rule.comment == MANAGEMENT]
+    ports = {port for rule in rules for one in rule.ports for port in range(one.first, one.last + 1) if port not in ssh_ports}
+    sources: t.List[Addresses] = []
+    if rules and not any(rule.source.any for rule in rules):
+        for version in (4, 6):
+            networks = {network for rule in rules for network in rule.source.networks if network.version == version}
+            if networks:
+                sources.append(make_addresses(networks))
+    return replace(live, management=ManagementAccess((), tuple(sorted(ports)), tuple(sources)))
 
 
 def needs(policy: Policy, management: Management) -> t.List[Rule]:
@@ -73,7 +91,7 @@ def needs(policy: Policy, management: Management) -> t.List[Rule]:
     needs the address that it came to. Other access is not needed at single addresses that a translation names: those are given to another
     host on purpose. Also directions without a list of ours count, since translations come before all lists.
     """
-    sources = t.cast("t.Sequence[Addresses]", policy.management.sources)
+    sources: t.Sequence[Addresses] = policy.management.sources
     wanted: t.List[Rule] = []
     for need in management.needs():
         if need.direction == "out":

@@ -24,7 +24,7 @@ from ..policy.policy_request import PolicyRequest
 from .begin import begin, refuse_beside_pending, settle_leftovers
 from .management import Management, find_management
 from .pending import Pending
-from .policy_guard import MANAGEMENT, needs, with_guard
+from .policy_guard import needs, with_access, with_guard
 from .policy_record import compare_record, document_digest, forget_record, write_record
 
 Fields = t.Dict[str, t.Any]
@@ -78,7 +78,7 @@ class _Task:
 
     def parsed(self) -> Fields:
         """Return the document that native text says."""
-        policy = self.backend.parse_policy(self.request.running_config or "")
+        policy = with_access(self.backend.parse_policy(self.request.running_config or ""), (SSH_PORT,))
         self._done("The text is parsed as %s" % self.backend.NAME)
         self.result.update(parsed=policy.as_dict(), guard=[rule.as_dict() for rule in policy.guard])
         return self.result
@@ -88,6 +88,8 @@ class _Task:
         self._note_pending()
         ruleset = self.backend.read()
         policy = self.backend.read_policy(ruleset)
+        if policy is not None:
+            policy = with_access(policy, find_management(self.host, ()).ssh_ports)
         self.result["gathered"] = policy.as_dict() if policy is not None else None
         self.result["guard"] = [rule.as_dict() for rule in policy.guard] if policy is not None else []
         self.result["listing"] = self.backend.own_listing(ruleset)
@@ -116,7 +118,7 @@ class _Task:
             return self.result
         policy = self.request.read() if self.request.state != "deleted" else None
         ruleset = self.backend.read()
-        before = self._live_policy(ruleset)
+        before = self._live_policy(ruleset, management)
         wanted = self._wanted(policy, management, before[0], ruleset) if policy is not None else None
         if wanted is not None:
             self._prove(wanted, management)
@@ -155,8 +157,6 @@ class _Task:
         named = [direction for direction in policy.defaults if self.request.names_default(direction)]
         if self.request.state == "merged" and live is not None:
             policy = merge(live, policy, named)
-            kept = {port for rule in live.guard if rule.comment == MANAGEMENT for one in rule.ports for port in (one.first, one.last)}
-            management = replace(management, agent_ports=tuple(sorted({*management.agent_ports, *kept} - {*management.ssh_ports})))
         elif ruleset is not None and "forward" not in named:
             policy = self._leave_forwarding(policy, ruleset)
         wanted = with_guard(policy, management)
@@ -181,10 +181,11 @@ class _Task:
         )
         return replace(policy, defaults=dict(policy.defaults, forward="unmanaged"))
 
-    def _live_policy(self, ruleset: Ruleset) -> t.Tuple[t.Optional[Policy], str]:
+    def _live_policy(self, ruleset: Ruleset, management: Management) -> t.Tuple[t.Optional[Policy], str]:
         """Return the live policy of ours, and why it could not be read as one where it could not."""
         try:
-            return self.backend.read_policy(ruleset), ""
+            live = self.backend.read_policy(ruleset)
+            return (with_access(live, management.ssh_ports) if live is not None else None), ""
         except HoldfastError as exc:
             if self.request.state == "merged":
                 raise HoldfastError(

@@ -66,7 +66,8 @@ class Memo:
         self._known: t.Dict[str, t.Any] = {}
 
     def __call__(self, value: t.Any, place: str) -> t.Any:
-        if type(value) is not str:
+        kind = type(value)
+        if kind is not str:
             return self._parse(value, place)
         found = self._known.get(value, self)
         if found is self:
@@ -82,7 +83,8 @@ class ListMemo:
         self._known: t.Dict[t.Union[str, int], t.Any] = {}
 
     def __call__(self, value: t.Any, place: str) -> t.Any:
-        one = value[0] if type(value) is list and len(value) == 1 else value
+        kind = type(value)
+        one = value[0] if kind is list and len(value) == 1 else value
         # Exact types: True is equal to 1, and must not be taken for it.
         kind = type(one)
         if kind is not str and kind is not int:

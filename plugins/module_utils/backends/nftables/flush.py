@@ -48,12 +48,16 @@ def plan_flush(ruleset: NftRuleset, keep: t.Mapping[str, t.Sequence[Rule]], ask:
     return script.transaction(ruleset.listing)
 
 
-def flush_table(script: Script, table: Table, new: t.Mapping[ChainRef, t.Sequence[t.Tuple[str, str]]]) -> None:
+def flush_table(
+    script: Script, table: Table, new: t.Mapping[ChainRef, t.Sequence[t.Tuple[str, str]]], spared: t.FrozenSet[str] = frozenset()
+) -> None:
     """Add to the script what flushes one table; ``new`` are the lines (typed and listed) that its chains hold afterwards.
+
+    ``spared`` are hooks whose base chains stay as they are, with all that they use.
 
     :raises HoldfastError: see ``plan_flush``.
     """
-    kept_chains = {one.name for one in table.blocks if keeps(one)}
+    kept_chains = {one.name for one in table.blocks if keeps(one)} | {one.name for one in table.chains() if _spares(one, spared)}
     kept_rules = {
         block.name: [rule for rule in block.rules if referred(rule.text) & kept_chains]
         for block in table.chains() if block.base and block.name not in kept_chains
@@ -83,6 +87,11 @@ def flush_table(script: Script, table: Table, new: t.Mapping[ChainRef, t.Sequenc
         script.drops.append("delete %s %s %s %s" % (block.kind, *table.key, block.name))
         current = current.drop(block.kind, block.name)
     script.after = script.after.put(current)
+
+
+def _spares(block: Block, spared: t.FrozenSet[str]) -> bool:
+    facts = hook_of(block)
+    return facts is not None and facts[1] in spared
 
 
 def _needed(table: Table, kept_chains: t.Set[str], kept_rules: t.Mapping[str, t.Sequence[RuleLine]]) -> t.Set[str]:

@@ -22,9 +22,12 @@ from .transaction import Script
 _POLICY = re.compile(r"policy \w+;$")
 
 
-def empty_others(read: NftRuleset, after: Listing, switch: t.List[str], clear: t.List[str], facts: t.Dict[str, t.Any]) -> Listing:
+def empty_others(
+    read: NftRuleset, after: Listing, switch: t.List[str], clear: t.List[str], facts: t.Dict[str, t.Any], spared: t.FrozenSet[str]
+) -> Listing:
     """Return the listing without the administrator's rules.
 
+    :param spared: the hooks of directions that the policy leaves alone: base chains there stay as they are.
     :param switch: gets the lines that set policies to accept, before their rules go, so that nothing is lost in between.
     :param clear: gets the lines that take the rules away.
     :param facts: gets what ``persist`` must know: the rules that are gone, and the policies.
@@ -35,7 +38,7 @@ def empty_others(read: NftRuleset, after: Listing, switch: t.List[str], clear: t
             continue
         for block in table.chains():
             hook = hook_of(block)
-            if hook is not None and hook[3] == "drop":
+            if hook is not None and hook[3] == "drop" and hook[1] not in spared:
                 switch.append("add chain %s %s %s { policy accept; }" % (*table.key, block.name))
                 table = table.put(replace(block, body=tuple(_POLICY.sub("policy accept;", line) for line in block.body)))
                 policies.append([*table.key, block.name, "accept"])
@@ -43,7 +46,7 @@ def empty_others(read: NftRuleset, after: Listing, switch: t.List[str], clear: t
     script = Script(after)
     for table in after.tables:
         if table.key != OWN_TABLE and read.owners.get(table.key) is None:
-            flush_table(script, table, {})
+            flush_table(script, table, {}, spared)
     clear += script.creates + script.adds + script.replaces + script.removes + script.drops
     facts["added"] += script.added
     facts["removed"] += script.removed

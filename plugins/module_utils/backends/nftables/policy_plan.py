@@ -23,7 +23,7 @@ from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ..base import Command, Transaction
 from .listing import Block, Table, standing
-from .names import OWN_TABLE, protocol_number
+from .names import HOOK_OF, OWN_TABLE, protocol_number
 from .parse import NftRuleset
 from .policy_alone import empty_others
 from .policy_build import Draft, draft_program, name_program
@@ -61,7 +61,8 @@ def plan_policy(host: Host, read: NftRuleset, wanted: t.Optional[Policy], layout
         after = after.put(_replace(host, live or _EMPTY, live is None, wanted, layout, steps))
     facts: t.Dict[str, t.Any] = {"added": [], "removed": []}
     if alone:
-        after = empty_others(read, after, steps.switch, steps.clear, facts)
+        left_alone = [] if wanted is None else [HOOK_OF[one] for one, action in wanted.defaults.items() if action == "unmanaged"]
+        after = empty_others(read, after, steps.switch, steps.clear, facts, frozenset(left_alone))
     loads = ["\n".join(lines) + "\n" for lines in steps if lines]
     if not loads or after.text() == read.listing:
         return Transaction((), read.listing)

@@ -15,9 +15,11 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.trace i
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.policy_words import stateless
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.render import normalise
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Log
-from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf import standin_host  # noqa: F401
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf import standin_host
 
 from holdfast_standin.ipfw_verdict import IpfwConnections  # isort: skip  # on the path since standin_host
+
+__all__ = ["standin_host"]  # its import puts the stand-in on the path
 
 OWN = {4: ("10.1.2.3", "192.0.2.7"), 6: ("2001:db8::7",)}
 HOST = {"lo0": ["127.0.0.1/8", "::1/128"], "em0": ["10.1.2.3/24", "2001:db8::7/64"], "em1": ["192.0.2.7/24"], "em9": []}

@@ -394,16 +394,33 @@ def test_alone_empties_what_administrators_wrote_and_nothing_else(space, backend
     space.nft(FOREIGN + SITE)
     before = backend.read()
     foreign = [str(table) for table in before.tables.tables if table.name != "filter"]
-    transaction = enforce(backend, web(80), alone=True)
+    transaction = enforce(backend, web(80, defaults={"forward": "deny"}), alone=True)
     assert transaction.after == backend.read().listing
     read = backend.read()
     assert [str(table) for table in read.tables.tables if table.name not in ("filter", "holdfast")] == foreign
     site = read.tables.table(("inet", "filter"))
     assert "policy drop" not in "\n".join(site.lines())
     assert [rule.text for chain in site.chains() for rule in chain.rules] == ["ip saddr 203.0.113.9 drop", "jump DOCKER-USER"]
-    assert not backend.plan_policy(read, web(80), alone=True).commands
+    assert not backend.plan_policy(read, web(80, defaults={"forward": "deny"}), alone=True).commands
     undo(backend, before, transaction)
     assert backend.read().listing == before.listing
+
+
+def test_alone_leaves_the_chains_of_a_direction_that_the_policy_leaves_alone(space, backend):
+    space.nft(
+        "table inet filter {\n chain helper { ip saddr 192.0.2.9 drop; }\n"
+        " chain input { type filter hook input priority 0; policy drop; tcp dport 9 accept; }\n"
+        " chain forward { type filter hook forward priority 0; policy drop; jump helper; }\n}\n"
+    )
+    before = backend.read()
+    enforce(backend, replace(web(80), defaults={"in": "deny", "out": "allow", "forward": "unmanaged"}), alone=True)
+    site = backend.read().tables.table(("inet", "filter"))
+    rules = {chain.name: [rule.text for rule in chain.rules] for chain in site.chains()}
+    assert rules == {"helper": ["ip saddr 192.0.2.9 drop"], "input": [], "forward": ["jump helper"]}
+    listed = "\n".join(site.lines())
+    assert "hook forward priority filter; policy drop;" in listed
+    assert "hook input priority filter; policy accept;" in listed
+    assert before.tables.table(("inet", "filter")) is not None
 
 
 def test_without_alone_the_rules_of_administrators_stay(space, backend):
