@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.equivalence import differ
@@ -101,3 +101,15 @@ def test_every_system_takes_the_text_without_a_word(flavour, data):
     taken = parse_pf(text, flavour, INTERFACES, strict=True)
     assert taken.accepted, (taken.stderr, text)
     assert not taken.stderr
+
+
+@pytest.mark.parametrize("flavour", ["freebsd-12.1", "openbsd"])  # on macOS only the file has the default of forwarding
+@given(data=st.data())
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_pfctl_lists_of_a_policy_is_read_back(tmp_path, flavour, data):
+    dialect = FLAVOURS[flavour]
+    policy = data.draw(st.one_of(pf_policies(dialect, max_nat=2), pf_policies(dialect, leaving=True)))
+    host = standin_host.StandinHost(tmp_path / "host", flavour)
+    listed = host.must("pfctl", "-nvf", "-", stdin=text_of(policy, dialect))
+    difference = differ(parse_policy(listed, dialect_named(dialect)), kept(policy))
+    assert difference is None, (difference.describe(), listed)
