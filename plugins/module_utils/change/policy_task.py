@@ -31,6 +31,8 @@ Fields = t.Dict[str, t.Any]
 
 #: Lines of a command's input that a result shows; the rest is counted.
 SHOWN_LINES = 200
+#: The port of SSH in text of which the host is not known.
+SSH_PORT = 22
 #: Policies of up to this many rules are returned whole as before and after.
 SHOWN_RULES = 200
 

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.lockout import prove_access
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
-from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import needs, with_guard
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import needs, with_access, with_guard
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses import make_addresses
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy_document
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy import ManagementAccess
 
 SESSION = Management((22,), "192.0.2.9", (10050,), "198.51.100.2")
 CONSOLE = Management((22,))
@@ -68,3 +72,29 @@ def test_the_sources_of_management_have_to_hold_the_session():
     assert "192.0.2.9" in refusal({"management": {"sources": ["203.0.113.0/24"]}})
     assert not refusal({"management": {"sources": ["192.0.2.0/24"]}}, Management((22,), "192.0.2.9", (), "198.51.100.2"))
     assert not refusal({"management": {"sources": ["203.0.113.0/24", "2001:db8::/32"]}}, CONSOLE)
+
+
+PORTS = (*SESSION.ssh_ports, *SESSION.agent_ports)
+
+
+@pytest.mark.parametrize(
+    "management",
+    [
+        {},
+        {"agent_ports": [4505, 4506]},
+        {"sources": ["198.51.100.0/24", "192.0.2.7"]},
+        {"sources": ["198.51.100.0/24", "2001:db8::/64"], "agent_ports": [2222]},
+    ],
+)
+def test_the_access_of_administrators_is_read_back_from_the_guard(management):
+    asked = parse_policy_document({"management": management})[0]
+    live = replace(with_guard(asked, SESSION), management=ManagementAccess())
+    assert with_access(live, PORTS).management == asked.management
+
+
+def test_access_of_a_guard_in_single_rules_is_read_back_whole():
+    asked = parse_policy_document({"management": {"sources": ["198.51.100.0/24", "192.0.2.7"]}})[0]
+    guard = []
+    for rule in with_guard(asked, SESSION).guard:
+        guard += [replace(rule, source=make_addresses([network])) for network in rule.source.networks] or [rule]
+    assert with_access(asked.guarded(guard), PORTS).management == asked.management

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.change import po
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_record import record_path, write_record
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError, PolicyError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy import ManagementAccess, Policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy_request import parse_policy_request
 from ansible_collections.holdfast.firewall.tests.unit.paper_host import PaperHost
 
@@ -51,7 +53,7 @@ class OneVariable(Backend):
     def read_policy(self, ruleset):
         if self.live == "torn":
             raise HoldfastError("line 3 says nothing known")
-        return self.live
+        return self._rules(self.live)  # rules do not say who may manage
 
     def own_listing(self, ruleset):
         return "" if self.live is None else str(self.live)
@@ -59,8 +61,12 @@ class OneVariable(Backend):
     def live_text(self, whole=False):
         return self.own_listing(None)
 
+    @staticmethod
+    def _rules(policy):
+        return replace(policy, management=ManagementAccess()) if isinstance(policy, Policy) else policy
+
     def plan_policy(self, ruleset, wanted, layout="auto", alone=False):
-        if wanted == self.live:
+        if self._rules(wanted) == self._rules(self.live):
             return Transaction((), ruleset.listing)
         self.wanted, self.alone = wanted, alone
         return Transaction((Command(("load",), "text\n" * 300),), "after", {"facts": 1})
@@ -290,3 +296,22 @@ def test_native_lines_of_other_backends_change_nothing(backend):
 def test_who_is_not_among_the_sources_of_management_is_told(backend):
     with pytest.raises(HoldfastError, match=r"Put 198\.51\.100\.1, from where this session comes, into management\.sources"):
         run(backend, policy=dict(WEB, management={"sources": ["192.0.2.0/24"]}))
+
+
+ACCESS = {"sources": ["198.51.100.0/24"], "agent_ports": [4505]}
+
+
+def test_a_merge_does_not_open_the_management_ports_to_others(backend):
+    run(backend, policy=dict(WEB, management=ACCESS))
+    run(backend, policy=[{"action": "allow", "port": 443}], state="merged")
+    management = [rule for rule in backend.live.guard if rule.comment == "holdfast: management"]
+    assert [rule.source.words() for rule in management] == [["198.51.100.0/24"]]
+    assert [(one.first, one.last) for one in management[0].ports] == [(22, 22), (4505, 4505)]
+
+
+def test_gathered_and_put_in_force_again_a_policy_is_the_same(backend):
+    run(backend, policy=dict(WEB, management=ACCESS))
+    gathered = run(backend, state="gathered")["gathered"]
+    assert gathered["management"] == ACCESS
+    run(backend, policy=gathered)
+    assert [rule.source.words() for rule in backend.live.guard if rule.comment == "holdfast: management"] == [["198.51.100.0/24"]]
