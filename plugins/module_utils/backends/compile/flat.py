@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import typing as t
 from bisect import bisect_right
-from dataclasses import replace
 
 from ...analysis.boxes import Interfaces, Sides, sides_of, whole_box
 from ...policy.errors import HoldfastError
@@ -172,11 +171,11 @@ class _Flat:
         if items and isinstance(items[-1], Lines):
             line, _hint = items[-1].rules[-1]
             items[-1:] = [Lines(items[-1].rules[:-1])] if len(items[-1].rules) > 1 else []
-            last = meet(match, line)
+            last = meet(match, line, match.comment)
         elif items and isinstance(items[-1], Call) and items[-1].match is None:
             inner = self._chains(items[-1].chain)
             if len(inner) == 1 and isinstance(inner[0], Lines) and len(inner[0].rules) == 1:
-                last = meet(match, inner[0].rules[0][0])
+                last = meet(match, inner[0].rules[0][0], match.comment)
                 origin = t.cast(Call, items.pop()).chain
         if last is None:
             return None
@@ -184,9 +183,8 @@ class _Flat:
         said = sides_of(last, self._interfaces)
         if own is None or own != said:
             return None  # the verdict is narrower than what is asked before it
-        comment = match.comment if match.comment is not None else last.comment
         asked = tuple(self._asking(one, number, item.chain) for number, one in enumerate(items))
-        return self._entry(item.hint, replace(last, comment=comment), asked, origin=origin)
+        return self._entry(item.hint, last, asked, origin=origin)
 
     def _asking(self, item: Item, number: int, chain: str) -> Asked:
         shared = isinstance(item, Call) and item.match is None and not item.final

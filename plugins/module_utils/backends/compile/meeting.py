@@ -24,14 +24,17 @@ class Inexpressible(Exception):
     """The language has no rule for these packets; only an edit by hand leads here."""
 
 
-def meet(one: Rule, other: Rule) -> t.Optional[Rule]:
-    """Return the rule that matches what both match, with the effect and comment of ``other``, or None when there is no such packet.
+def meet(one: Rule, other: Rule, comment: t.Optional[str] = None) -> t.Optional[Rule]:
+    """Return the rule that matches what both match, with the effect of ``other``, or None when there is no such packet.
+
+    :param comment: of the new rule; without it that of ``other``.
 
     :raises Inexpressible: see there.
     """
-    if other == replace(_NOTHING_ASKED, action=other.action, direction=other.direction, limit=other.limit, log=other.log,
-                        comment=other.comment):  # fmt: skip
-        return replace(one, action=other.action, limit=other.limit, log=other.log, comment=other.comment)
+    if _matches_all(other):
+        if comment is None:
+            comment = other.comment
+        return replace(one, action=other.action, limit=other.limit, log=other.log, comment=comment)
     family = _same(one.family, other.family)
     protocol = _same(one.protocol, other.protocol)
     interface = _same(one.interface, other.interface)
@@ -54,7 +57,7 @@ def meet(one: Rule, other: Rule) -> t.Optional[Rule]:
     if one.stateful and (one.action == "allow") != (other.action == "allow") and not (one.action == "allow" and other.stateful):
         raise Inexpressible  # an allow of new connections only, a deny of established ones
     return replace(
-        other, family=family[0], protocol=protocol[0], interface=interface[0], out_interface=out_interface[0], source=source,
+        other, comment=other.comment if comment is None else comment, family=family[0], protocol=protocol[0], interface=interface[0], out_interface=out_interface[0], source=source,
         destination=destination, ports=ports, source_ports=source_ports, icmp_types=types, stateful=one.stateful or other.stateful,
     )  # fmt: skip
 
@@ -106,6 +109,14 @@ def range_of(family: int, low: int, high: int) -> Addresses:
 
 
 _NOTHING_ASKED = Rule("allow", protocol=None)
+
+
+def _matches_all(rule: Rule) -> bool:
+    return (
+        rule.protocol is None and rule.family is None and rule.source.any and rule.destination.any and not rule.ports
+        and not rule.source_ports and not rule.icmp_types and rule.interface is None and rule.out_interface is None
+        and not rule.stateful and not rule.reply and not rule.established
+    )  # fmt: skip
 
 
 def _same(one: t.Any, other: t.Any) -> t.Optional[t.Tuple[t.Any]]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ...analysis.boxes import Sides
 from ...analysis.index import Index
-from .axes import Region
+from .axes import Region, covers
 from .bitsets import bits, members
 from .blocks import different_from
 from .effects import decides
@@ -47,6 +48,7 @@ class _Merger:
         self._different = different_from([entry.effect for entry in second])
         self._kinds: t.Optional[t.Dict[t.Tuple[t.Any, ...], t.List[int]]] = None
         self._found: t.Dict[int, t.Optional[t.Tuple[int, Key]]] = {}
+        self._standing: t.Dict[t.Tuple[Key, Sides], bool] = {}
         self._reached: t.Dict[t.Tuple[int, ...], bool] = {}
 
     def merged(self) -> t.List[Entry]:
@@ -138,13 +140,22 @@ class _Merger:
             if {entries[place].sides for place in places} == {self._second[place].sides for place in own}:
                 continue
             # Parts of one rule, cut up in another way: what one side lacks must be decided before.
-            there = there or Settled(entries, self._tops)
-            if not all(
-                (decides(entries[place].rule) or not own) and self._settled.settles(entries[place].sides, self._region, entries[place].key, own)
-                for place in places
-            ) or not all(there.settles(self._second[place].sides, self._region, self._second[place].key, places) for place in own):
+            if not all((decides(entries[place].rule) or not own) and self._stands(entries[place], own) for place in places):
                 return None
+            for place in own:
+                part = self._second[place]
+                if not any(covers(entries[one].sides, part.sides) for one in places):
+                    there = there or Settled(entries, self._tops)
+                    if not there.settles(part.sides, self._region, part.key, places):
+                        return None
         return (bits(found, len(self._second)), entries[-1].key) if entries else (0, (-1, 0))
+
+    def _stands(self, entry: Entry, own: t.Sequence[int]) -> bool:
+        """Return whether all of an entry's packets are decided in the second list by its parts there, or before."""
+        key = (entry.key, entry.sides)
+        if key not in self._standing:
+            self._standing[key] = self._settled.settles(entry.sides, self._region, entry.key, own)
+        return self._standing[key]
 
     def _moved(self, settled: t.Sequence[Entry], early: t.Dict[int, Key]) -> t.Optional[t.List[Entry]]:
         """Return the first list with some entries at earlier keys, and with them what must stay before them; None when too many move."""

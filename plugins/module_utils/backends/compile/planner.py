@@ -16,7 +16,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ...analysis.boxes import DESTINATION, DIMENSIONS, PORT, SOURCE, Interfaces, Sides, whole_box
+from ...analysis.boxes import DESTINATION, DIMENSIONS, PORT, SOURCE, Interfaces, Sides, sides_of, whole_box
 from ...analysis.index import Index
 from ...policy.rule import Rule
 from . import axes, cells
@@ -43,6 +43,8 @@ SMALL_TABLE = 6
 CHEAP = 700
 #: The first look at a list, which often shows that it has too many shapes.
 SAMPLE = 1000
+#: In a longer list it is left to its parts to find out which rules can be reached.
+MOST_REACHED = 20000
 #: How many lines and elements a compiled list may have, for each of its rules.
 GROWTH = 12
 #: Deeper nesting would come near the 16 levels of nftables.
@@ -89,7 +91,7 @@ class Planner:
         best = self._tables(numbers, depth) if not cell or len(numbers) > CROWD else None
         if best is not None and cost_of(best) <= CHEAP:
             return self._spent(best)
-        left = numbers if reached else self._reachable(numbers, region)
+        left = numbers if reached or len(numbers) > MOST_REACHED else self._reachable(numbers, region)
         if len(left) < len(numbers):
             numbers = left
             if best is not None:
@@ -296,13 +298,15 @@ class Planner:
         return tuple(steps)
 
 
-def compile_rules(rules: t.Sequence[Rule], sides: t.Sequence[t.Optional[Sides]], interfaces: Interfaces) -> t.Tuple[Steps, t.List[str]]:
+def compile_rules(rules: t.Sequence[Rule], interfaces: Interfaces) -> t.Tuple[Steps, t.List[str]]:
     """Return the steps for a first-match list, and notes on what stays dear.
 
-    A list that has no form within the bounds is halved, at most three times; what then is still too large stays a list.
+    A list that has no form within the bounds is halved, at most three times; what then is still too large stays a list. A rule that
+    matches nothing is left out.
 
-    :param sides: of each rule, in the table of interfaces; None for a rule that matches nothing, which is left out.
+    :param interfaces: every interface that a rule names.
     """
+    sides = [sides_of(rule, interfaces) for rule in rules]
     nothing: Sides = ((),) * DIMENSIONS
     planner = Planner(rules, [one or nothing for one in sides], [high for _low, high in whole_box(interfaces)])
     notes: t.List[str] = []

@@ -9,16 +9,23 @@ rules before it decide all of its packets.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
+from bisect import bisect_left
 
-from ...analysis.boxes import Interfaces, Sides, TooComplex, sides_of, whole_box
+from ...analysis.boxes import ADDRESS_TOP, DESTINATION, SOURCE, Box, Interfaces, Sides, TooComplex, sides_of, whole_box
 from ...analysis.cover import Effort, find_gap
 from ...analysis.index import Index
 from ...policy.rule import Rule
 from .axes import covers
-from .bitsets import bits
 from .effects import decides
 
+#: The number of a rule, and the parts of it that were found.
+_Open = t.Tuple[int, t.List[Sides]]
+#: The same with all that the rule matches.
+_Region = t.Tuple[int, Sides, t.List[Sides]]
+_ANY = ((0, ADDRESS_TOP),)
+FEW_BOXES = 16
 #: How much searching is allowed (see ``Effort``).
 STEPS = 100000
 
@@ -35,7 +42,7 @@ def difference(found: t.Sequence[t.Tuple[Rule, int]], wanted: t.Sequence[Rule], 
             return "rule %d stands in another place: %s" % (number, rule.describe())
         last = number
         pieces.setdefault(number, []).append(rule)
-    open_ones: t.List[t.Tuple[int, t.List[Sides]]] = []
+    open_ones: t.List[_Open] = []
     for number, rule in enumerate(wanted, 1):
         parts = pieces.get(number, [])
         if len(parts) == 1 and parts[0] == rule:
@@ -56,32 +63,76 @@ def difference(found: t.Sequence[t.Tuple[Rule, int]], wanted: t.Sequence[Rule], 
     return _uncovered(open_ones, wanted, interfaces)
 
 
-def _uncovered(open_ones: t.Sequence[t.Tuple[int, t.List[Sides]]], wanted: t.Sequence[Rule], interfaces: Interfaces) -> t.Optional[str]:
+def _uncovered(open_ones: t.Sequence[_Open], wanted: t.Sequence[Rule], interfaces: Interfaces) -> t.Optional[str]:
     """Return a message about a rule that lost packets which no rule before it decides."""
     if not open_ones:
         return None
-    sides = [sides_of(rule, interfaces) for rule in wanted]
-    rows: t.List[Sides] = [one for one in sides if one is not None]
-    place = {}
-    for number, one in enumerate(sides, 1):
-        if one is not None:
-            place[number] = len(place)
-    able = bits((place[number] for number, rule in enumerate(wanted, 1) if number in place and decides(rule)), len(rows))
-    extra = []
-    for number, known in open_ones:
-        extra.append((number, len(rows), len(known)))
-        rows += known
-    index = Index(rows, [high for _low, high in whole_box(interfaces)])
+    rows = [sides_of(rule, interfaces) for rule in wanted]
+    left = [(number, t.cast(Sides, rows[number - 1]), known) for number, known in open_ones]
+    deciding = [number for number, (rule, one) in enumerate(zip(wanted, rows), 1) if one is not None and decides(rule)]
+    left = _without_repeats(left, deciding, rows)
     effort = Effort(STEPS)
-    for number, start, count in extra:
-        usable = able & ((1 << place[number]) - 1) | ((1 << count) - 1) << start
+    # What rules of any source cover is found among the few of them, in most cases.
+    wide = [number for number in deciding if _any_address(t.cast(Sides, rows[number - 1]))]
+    if len(wide) < len(deciding) // 2:
+        left = _still_open(left, wide, rows, interfaces, effort)
+    left = _still_open(left, deciding, rows, interfaces, effort)
+    if not left:
+        return None
+    number = left[0][0]
+    return "rule %d is not known to have kept all packets that no rule before it decides: %s" % (number, wanted[number - 1].describe())
+
+
+def _without_repeats(left: t.List[_Region], numbers: t.Sequence[int], rows: t.Sequence[t.Optional[Sides]]) -> t.List[_Region]:
+    """Leave out the rules that lost only what single rules before them say in the same words: a port of a list, an address."""
+    lost: t.List[t.Optional[t.List[Box]]] = []
+    earliest: t.Dict[Box, int] = {}
+    for _number, whole, known in left:
+        kept = {box for part in known for box in _few_boxes(part) or ()}
+        boxes = _few_boxes(whole)
+        lost.append(None if boxes is None else [box for box in boxes if box not in kept])
+        earliest.update((box, len(rows) + 1) for box in lost[-1] or ())
+    for number in numbers:
+        for box in _few_boxes(t.cast(Sides, rows[number - 1])) or ():
+            if box in earliest and number < earliest[box]:
+                earliest[box] = number
+    return [one for one, boxes in zip(left, lost) if boxes is None or any(earliest[box] >= one[0] for box in boxes)]
+
+
+def _few_boxes(sides: Sides) -> t.Optional[t.List[Box]]:
+    count = 1
+    for side in sides:
+        count *= len(side)
+    return list(itertools.product(*sides)) if count <= FEW_BOXES else None
+
+
+def _still_open(
+    left: t.List[_Region], numbers: t.Sequence[int], rows: t.Sequence[t.Optional[Sides]],
+    interfaces: Interfaces, effort: Effort,
+) -> t.List[_Region]:  # fmt: skip
+    """Return those rules whose packets are not all in their parts or in those of these rules that stand before them."""
+    if not left:
+        return []
+    members = [t.cast(Sides, rows[number - 1]) for number in numbers]
+    parts: t.List[Sides] = [one for _number, _whole, known in left for one in known]
+    index = Index(members + parts, [high for _low, high in whole_box(interfaces)])
+    at = len(members)
+    found = []
+    for one in left:
+        number, whole, known = one
+        usable = (1 << bisect_left(numbers, number)) - 1 | ((1 << len(known)) - 1) << at
+        at += len(known)
         try:
             effort.begin()
-            if find_gap(index, rows[place[number]], usable, effort) is not None:
-                return "rule %d lost packets: %s" % (number, wanted[number - 1].describe())
+            if find_gap(index, whole, usable, effort) is not None:
+                found.append(one)
         except TooComplex:
-            return "it could not be told in time whether rule %d lost packets" % number
-    return None
+            found.append(one)
+    return found
+
+
+def _any_address(sides: Sides) -> bool:
+    return sides[SOURCE] == _ANY and sides[DESTINATION] == _ANY
 
 
 def _act(rule: Rule) -> t.Tuple[t.Any, ...]:

@@ -13,7 +13,7 @@ import gc
 import typing as t
 from dataclasses import replace
 
-from ...analysis.boxes import Interfaces, sides_of
+from ...analysis.boxes import Interfaces
 from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
 from ..compile.flat import flat_list
@@ -53,13 +53,12 @@ def lay_out(direction: str, rules: t.Sequence[Rule], layout: str) -> Laid:
 
 def _compiled(direction: str, rules: t.Sequence[Rule], layout: str) -> Laid:
     interfaces = Interfaces.of(rules)
-    steps, notes = compile_rules(rules, [sides_of(rule, interfaces) for rule in rules], interfaces)
-    if all(isinstance(one, Line) and not one.before for one in steps) or (
-        layout == "auto" and cost_of(steps) > GAIN * LINE * len(rules)
-    ):
+    steps, notes = compile_rules(rules, interfaces)
+    if all(isinstance(one, Line) and not one.before for one in steps) or (layout == "auto" and cost_of(steps) > GAIN * LINE * len(rules)):
         return _plain(rules, notes)
     try:
         laid = write_steps(steps, rules, turns(rules), interfaces.names)
+        del steps
         found = _flat(direction, [line.listed for line in laid.lines], _table_of(laid))
     except TooDeep:
         return _plain(rules, ["the rules stay one line each: their compiled form would nest too deep"])

@@ -32,7 +32,10 @@ _JUMP = re.compile(r'(?:(.*) )?(jump|goto) (\w+)(?: comment "([^"]*)")?')
 _BRANCH = re.compile(r'meta nfproto (?:ipv([46]))|meta l4proto ([a-z0-9-]+)|(iifname|oifname) "([^"*]+)"')
 _INTERFACE = re.compile(r'\b[io]ifname "([^"]*)"')
 _NUMBER = re.compile(r"([1-9]\d{0,8})(?:: (.*))?")
+_NUMBERED = re.compile(r'([^"]*(?:"[^"]*"[^"]*)*?) comment "([1-9]\d{0,8})(?:: ([^"]*))?"')
 _AXIS = {"saddr": axes.SOURCE, "daddr": axes.DESTINATION, "dport": axes.PORT}
+#: Elements of smaller maps may stand in several maps; they are read once.
+REPEATED = 4096
 _ACTIONS = {"accept": "allow", "drop": "deny"}
 
 
@@ -116,7 +119,7 @@ class ChainReader:
         hint: Hint = None
         if conditions is not None:
             hint, said = split_number(comment)
-            match = replace(self._conditions(conditions, text), comment=said)
+            match = self._conditions(conditions, text, said)
         return Call(chain, match, hint, verb == "goto")
 
     def _rules(self, lines: t.List[str]) -> Lines:
@@ -134,22 +137,23 @@ class ChainReader:
 
     def _fresh(self, lines: t.Sequence[str]) -> t.List[t.Tuple[Rule, Hint]]:
         found = []
-        for entry in entries_of_lines([RuleLine(text) for text in lines], (self._direction,)):
+        bare = [_without_number(text) for text in lines]
+        at = 0
+        for entry in entries_of_lines([RuleLine(text) for text, _hint in bare], (self._direction,)):
             if entry.rule is None:
                 raise unread_line(entry.native[0])
-            hint, comment = split_number(entry.rule.comment)
-            pair = (replace(entry.rule, comment=comment) if hint is not None else entry.rule), hint
-            if len(entry.native) == 1:
-                self._lines[entry.native[0]] = pair
-            found.append(pair)
+            found.append((entry.rule, bare[at][1]))
+            at += len(entry.native)
+        if len(found) == len(lines):
+            self._lines.update(zip(lines, found))
         return found
 
-    def _conditions(self, text: t.Optional[str], line: str) -> Rule:
-        """Return a rule with some conditions; its action says which states a stateful one means."""
+    def _conditions(self, text: t.Optional[str], line: str, comment: t.Optional[str] = None) -> Rule:
+        """Return a rule with some conditions and a comment; its action says which states a stateful one means."""
         if text is None:
             return Rule("allow", self._direction, protocol=None)
         verdict = "drop" if re.search(r"\bct state new\b", text) else "accept"
-        entries = entries_of_lines([RuleLine("%s %s" % (text, verdict))], (self._direction,))
+        entries = entries_of_lines([RuleLine(_commented("%s %s" % (text, verdict), comment))], (self._direction,))
         if len(entries) != 1 or entries[0].rule is None or entries[0].rule.limit is not None or entries[0].rule.log is not None:
             raise unread_line(line)
         return entries[0].rule
@@ -222,8 +226,9 @@ class ChainReader:
             raise ValueError
         found: t.List[t.Tuple[Rule, Hint]] = []
         effects: t.Dict[str, Rule] = {}
+        read_again = len(elements) <= REPEATED
         for element in elements:
-            known = self._elements_read.get((where, element))
+            known = self._elements_read.get((where, element)) if read_again else None
             if known is None:
                 key, comment, verdict = element
                 hint, said = split_number(comment)
@@ -240,7 +245,9 @@ class ChainReader:
                     match.interface, match.stateful, None, effect.log, said, False, values.get("source_ports", match.source_ports),
                     match.icmp_types, match.out_interface,
                 )  # fmt: skip
-                known = self._elements_read[where, element] = (rule, hint)
+                known = (rule, hint)
+                if read_again:
+                    self._elements_read[where, element] = known
             found.append(known)
         return Elements(tuple(found), name)
 
@@ -289,6 +296,19 @@ def _read_port_range(text: str) -> t.Tuple[PortRange, ...]:
     if low < 1:
         raise ValueError(text)
     return (PortRange(low, high),)
+
+
+def _without_number(text: str) -> t.Tuple[str, Hint]:
+    """Return a line without the number at the head of its comment, and the number."""
+    found = _NUMBERED.fullmatch(text)
+    if found is None:
+        return text, None
+    line, number, said = found.groups()
+    return _commented(line, said), int(number)
+
+
+def _commented(line: str, comment: t.Optional[str]) -> str:
+    return line if comment is None else '%s comment "%s"' % (line, comment)
 
 
 def split_number(comment: t.Optional[str]) -> t.Tuple[Hint, t.Optional[str]]:

@@ -52,6 +52,16 @@ def numbered(rule: Rule, number: int) -> t.Optional[str]:
     return text if len(text) <= MAX_COMMENT and len(text.encode("utf-8")) <= MAX_COMMENT else None
 
 
+def numbered_statements(rule: Rule, comment: str) -> t.Tuple[Statement, ...]:
+    """Return the lines of a rule, which counts nothing, with another comment."""
+    own = 0 if rule.comment is None else len(' comment "%s"' % rule.comment)
+    found = []
+    for one in statements(rule, OWN_TABLE[0]):
+        typed, listed = (text[: len(text) - own] for text in (one.typed, one.listed))
+        found.append(Statement('%s comment "%s"' % (typed, comment), '%s comment "%s"' % (listed, comment)))
+    return tuple(found)
+
+
 class _Writer:
     """Gives names to chains and maps."""
 
@@ -96,14 +106,15 @@ class _Writer:
         if effect is not None and not one.before:
             return self._own(one.number)
         chain = self._counting(one.number) if not one.before else self._guarded(one, effect, depth)
-        matches = matches_of(replace(rule, limit=None, log=None), OWN_TABLE[0])
+        if rule.limit is not None or rule.log is not None:
+            rule = replace(rule, limit=None, log=None)
+        matches = matches_of(rule, OWN_TABLE[0])
         return [_plain(" ".join([*matches, "jump", chain, 'comment "%s"' % self._comment(one.number)]))]
 
     def _own(self, number: int) -> t.Tuple[Statement, ...]:
         known = self._statements.get(number)
         if known is None:
-            rule = replace(self._rules[number], comment=self._comment(number))
-            known = self._statements[number] = statements(rule, OWN_TABLE[0])
+            known = self._statements[number] = numbered_statements(self._rules[number], self._comment(number))
         return known
 
     def _comment(self, number: int) -> str:
