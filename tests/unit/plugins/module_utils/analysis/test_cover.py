@@ -46,7 +46,17 @@ def sets_of(roles):
     return [sum(1 << number for number, role in enumerate(roles) if role == one) for one in ("stop", "ordered", "goal")]
 
 
-@pytest.mark.parametrize("crowd", [48, 0], ids=["few rules", "a crowd of rules"])
+@pytest.fixture(name="crowded", params=[False, True], ids=["few rules", "a crowd of rules"], scope="module")
+def _crowded(request):
+    """Run the search as with few rules, and as with very many."""
+    before = cover._CROWD, cover._TOGETHER
+    if request.param:
+        cover._CROWD, cover._TOGETHER = 0, 1
+    yield
+    cover._CROWD, cover._TOGETHER = before
+
+
+@pytest.mark.usefixtures("crowded")
 @given(
     terms=st.lists(products(), min_size=1, max_size=7),
     region=products(),
@@ -54,21 +64,42 @@ def sets_of(roles):
     default=st.booleans(),
 )
 @settings(max_examples=200)
-def test_a_packet_is_found_where_there_is_one(crowd, terms, region, roles, default):
+def test_a_packet_is_found_where_there_is_one(terms, region, roles, default):
     index = Index(terms, TOPS)
     packets = Packets([*terms, region], TOPS)
     wanted = Search(*sets_of(roles[: len(terms)]), default)
     expected = wanted_packets(packets, terms, region, wanted)
-    before, cover._CROWD = cover._CROWD, crowd
-    try:
-        for look in (search, find_first):
-            found = look(index, region, wanted, Effort(10000))
-            assert (found is not None) == bool(expected), look.__name__
-            assert found is None or packets.within([found]) <= expected, look.__name__
-    finally:
-        cover._CROWD = before
+    for look in (search, find_first):
+        found = look(index, region, wanted, Effort(10000))
+        assert (found is not None) == bool(expected), look.__name__
+        assert found is None or packets.within([found]) <= expected, look.__name__
 
 
+def product(first=(0, 4), second=(0, 3)):
+    """A product of two intervals; the other dimensions are whole."""
+    return tuple((first,) if n == 5 else (second,) if n == 6 else ((0, top),) for n, top in enumerate(TOPS))
+
+
+@pytest.mark.usefixtures("crowded")
+def test_a_goal_that_is_reached_before_what_would_stop_its_packets_counts():
+    terms = [product(first=(0, 2)), product(first=(0, 3)), product(first=(4, 4)), product()]
+    index = Index(terms, TOPS)
+    wanted = Search(stops=0b0100, ordered=0b0010, goals=0b1001)
+    for look in (search, find_first):
+        found = look(index, product(), wanted, Effort(1000))
+        assert found is not None
+        assert found[5][-1][1] <= 2
+
+
+@pytest.mark.usefixtures("crowded")
+def test_many_rules_that_each_take_a_slice_are_all_taken_off():
+    terms = [product(first=(number, number)) for number in range(4)]
+    index = Index(terms, TOPS)
+    assert search(index, product(), Search(index.everyone), Effort(1000)) == product(first=(4, 4))
+    assert search(index, product(first=(0, 3)), Search(index.everyone), Effort(1000)) is None
+
+
+@pytest.mark.usefixtures("crowded")
 @given(st.lists(products(), min_size=1, max_size=8), products())
 @settings(max_examples=150)
 def test_what_covers_a_region_is_told(terms, region):
