@@ -76,7 +76,7 @@ def different_from(effects: t.Sequence[t.Optional[Effect]]) -> t.Callable[[t.Opt
     for place, one in enumerate(effects):
         places.setdefault(one, []).append(place)
     others = {one: everything ^ bits(found, len(effects)) for one, found in places.items() if one is not None}
-    return lambda one: others.get(one, everything)
+    return lambda one: everything if one is None else others.get(one, everything)
 
 
 class _Conflicts:

@@ -47,9 +47,7 @@ class Entry:
 
     __slots__ = ("asked", "effect", "hint", "key", "origin", "rule", "sides")
 
-    def __init__(
-        self, key: Key, hint: Hint, rule: Rule, sides: Sides, asked: t.Tuple[Asked, ...] = (), origin: t.Hashable = None
-    ) -> None:
+    def __init__(self, key: Key, hint: Hint, rule: Rule, sides: Sides, asked: t.Tuple[Asked, ...] = (), origin: t.Hashable = None) -> None:
         self.key = key
         self.hint = hint
         self.rule = rule

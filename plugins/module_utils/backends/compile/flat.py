@@ -91,7 +91,12 @@ class _Flat:
                 entries = [one for one in (self._entry(hint, rule) for rule, hint in pieces) if one is not None]
                 found = merge(sorted(entries, key=_key_of), found, region, self._tops)
             else:
-                found = merge(in_order(self._entry(hint, rule, origin=(id(item), at)) for at, (rule, hint) in enumerate(item.rules)), found, region, self._tops)
+                found = merge(
+                    in_order(self._entry(hint, rule, origin=(id(item), at)) for at, (rule, hint) in enumerate(item.rules)),
+                    found,
+                    region,
+                    self._tops,
+                )
             place -= 1
         return found
 
@@ -195,9 +200,7 @@ class _Flat:
 
     # -- cells --------------------------------------------------------------------------------------------------------------
 
-    def _joined(
-        self, axis: str, cells: t.Sequence[t.Tuple[int, int, str]], region: Region, rest: t.List[Entry]
-    ) -> t.List[Entry]:
+    def _joined(self, axis: str, cells: t.Sequence[t.Tuple[int, int, str]], region: Region, rest: t.List[Entry]) -> t.List[Entry]:
         """Return the entries of cells that exclude each other, and of what holds outside of them."""
         where = [narrowed(region, cell_region(axis, low, high) if axis in ENDS else fork_region(axis, low)) for low, high, _name in cells]
         inside = [self._chain(name, inner) for (_low, _high, name), inner in zip(cells, where)]
@@ -212,7 +215,8 @@ class _Flat:
         for parts in groups.values():
             whole = _widest([lists[number].entries[place] for number, places in parts.items() for place in places])
             if whole is not None and all(
-                _stands(whole, lists[number], parts.get(number, ()), where[number]) for number in self._touched(whole, axis, spans, where, region)
+                _stands(whole, lists[number], parts.get(number, ()), where[number])
+                for number in self._touched(whole, axis, spans, where, region)
             ):
                 found.append(whole)
                 continue
@@ -222,7 +226,11 @@ class _Flat:
                         rules = outside(entry.rule, axis, spans, self._names)
                     else:
                         rules = in_cell(entry.rule, axis, *spans[number], self._names)
-                    found += [one for one in (self._entry(entry.hint, rule, entry.asked, entry.key, entry.origin) for rule in rules) if one is not None]
+                    found += [
+                        one
+                        for one in (self._entry(entry.hint, rule, entry.asked, entry.key, entry.origin) for rule in rules)
+                        if one is not None
+                    ]
         return sorted(found, key=_key_of)
 
     def _touched(

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from ...analysis import boxes
 from ...analysis.boxes import Interval
-from ...policy.addresses import ANY, Addresses, make_addresses
+from ...policy.addresses import ANY, Addresses, Network, make_addresses
 from ...policy.ports import MAX_PORT, MIN_PORT, PortRange, merge_ports
 from ...policy.rule import Rule
 from .axes import ARRIVING, ENDS, FAMILY, LEAVING, PORT, PROTOCOL, SOURCE, WITH_PORTS, place_of
@@ -39,7 +39,7 @@ def meet(one: Rule, other: Rule, comment: t.Optional[str] = None) -> t.Optional[
     protocol = _same(one.protocol, other.protocol)
     interface = _same(one.interface, other.interface)
     out_interface = _same(one.out_interface, other.out_interface)
-    if None in (family, protocol, interface, out_interface):
+    if family is None or protocol is None or interface is None or out_interface is None:
         return None
     source = _common_addresses(one.source, other.source)
     destination = _common_addresses(one.destination, other.destination)
@@ -57,7 +57,8 @@ def meet(one: Rule, other: Rule, comment: t.Optional[str] = None) -> t.Optional[
     if one.stateful and (one.action == "allow") != (other.action == "allow") and not (one.action == "allow" and other.stateful):
         raise Inexpressible  # an allow of new connections only, a deny of established ones
     return replace(
-        other, comment=other.comment if comment is None else comment, family=family[0], protocol=protocol[0], interface=interface[0], out_interface=out_interface[0], source=source,
+        other, comment=other.comment if comment is None else comment, family=family[0],
+        protocol=protocol[0], interface=interface[0], out_interface=out_interface[0], source=source,
         destination=destination, ports=ports, source_ports=source_ports, icmp_types=types, stateful=one.stateful or other.stateful,
     )  # fmt: skip
 
@@ -133,7 +134,8 @@ def _matches(direction: str, axis: str, low: int, high: int, names: t.Sequence[s
         yield replace(base, protocol=low)
     elif axis in (ARRIVING, LEAVING):
         word = "out_interface" if direction == "forward" and axis == LEAVING else "interface"
-        yield replace(base, **{word: names[low - 1]})
+        words: t.Dict[str, t.Any] = {word: names[low - 1]}
+        yield replace(base, **words)
     else:
         while low <= high:
             kind, first = place_of(axis, low)
@@ -144,7 +146,8 @@ def _matches(direction: str, axis: str, low: int, high: int, names: t.Sequence[s
                     whole = first == 0 and number == MAX_PORT
                     yield replace(base, protocol=kind, ports=() if whole else (PortRange(max(first, MIN_PORT), number),))
             else:
-                yield replace(base, family=kind, **{"source" if axis == SOURCE else "destination": range_of(kind, first, number)})
+                side: t.Dict[str, t.Any] = {"source" if axis == SOURCE else "destination": range_of(kind, first, number)}
+                yield replace(base, family=kind, **side)
             low = last + 1
 
 
@@ -162,7 +165,7 @@ def _common_addresses(one: Addresses, other: Addresses) -> t.Optional[Addresses]
         return None
     top = boxes.IPV4_TOP if one.family == 4 else boxes.ADDRESS_TOP
     left, right = (boxes.address_intervals(side) for side in (one, other))
-    networks = []
+    networks: t.List[Network] = []
     for low, high in left:
         for first, last in right:
             if low <= last and first <= high:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Joining two lists, of which one decides first, to one list in the order of the numbers that the rules carry.
 
-Pure: touches nothing. Entries of the first list move behind entries of the second one only where that makes no difference: they do the same,
-or share no packets, or the first asked the second ones itself before it decided.
+Pure: touches nothing. Entries of the first list move behind entries of the second one only where that makes no difference: they do the
+same, or share no packets, or the first asked the second ones itself before it decided.
 """
 
 from __future__ import annotations

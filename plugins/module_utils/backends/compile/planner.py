@@ -136,7 +136,7 @@ class Planner:
                 waiting += members
                 continue
             steps += self.linear(sorted(waiting))
-            keys = [(number, keys_of(block.shape, self.sides[number])) for number in members]
+            keys = ((number, keys_of(block.shape, self.sides[number])) for number in members)
             resolved = resolve(block.shape, keys, max(LINEAR, len(members) // 4))
             if resolved is None:
                 return None
@@ -226,9 +226,7 @@ class Planner:
                     feet[number] = found
         return feet
 
-    def _cells(
-        self, axis: str, found: t.Sequence[cells.Range], region: Region, depth: int, wide: t.Sequence[int]
-    ) -> t.Tuple[Cell, ...]:
+    def _cells(self, axis: str, found: t.Sequence[cells.Range], region: Region, depth: int, wide: t.Sequence[int]) -> t.Tuple[Cell, ...]:
         made = []
         for low, high, inside in found:
             here = sorted(inside + list(wide)) if wide else inside
@@ -237,9 +235,7 @@ class Planner:
 
     # -- the order of narrow and wide rules ---------------------------------------------------------------------------------
 
-    def _order(
-        self, narrow: t.List[int], wide: t.List[int], region: Region, depth: int
-    ) -> t.Optional[t.Tuple[bool, t.Dict[int, Steps]]]:
+    def _order(self, narrow: t.List[int], wide: t.List[int], region: Region, depth: int) -> t.Optional[t.Tuple[bool, t.Dict[int, Steps]]]:
         """Say whether the wide rules stand behind the narrow ones, and what must be asked before some narrow rules.
 
         A rule with a limit that must ask others with one would count their packets twice: then there is no such order (None).

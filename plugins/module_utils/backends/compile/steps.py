@@ -135,4 +135,3 @@ class Size:
                 self.seen.add(id(one))
                 self.add(one.steps)
         return self
-

@@ -212,7 +212,7 @@ class _Taken:
 
     def meeting(self, key: Key) -> t.List[Key]:
         low, high = key[self._place]
-        found = []
+        found: t.List[Key] = []
         for size, buckets in self._sizes.items():
             first, last = low >> size, high >> size
             if last - first < len(buckets):

@@ -88,11 +88,13 @@ def listed_elements(block: Block) -> t.List[Listed]:
     text = "\n".join(block.body[start:]).lstrip("\t")[len(_HEAD) :]
     found: t.List[Listed] = []
     at = 0
+    verdicts: t.Dict[str, str] = {}
     for one in _ELEMENT.finditer(text):
         if one.start() != at:
             break
         at = one.end()
-        found.append(t.cast(Listed, one.groups()))
+        key, comment, verdict = one.groups()
+        found.append((key, comment, verdicts.setdefault(verdict, verdict)))
     if at != len(text):
         raise HoldfastError("This element of map %s was not written by a policy: %s" % (block.name, text[at : at + 80]))
     return found

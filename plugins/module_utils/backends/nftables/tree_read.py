@@ -82,7 +82,7 @@ class ChainReader:
         return found
 
     def beside(self, items: t.Sequence[Item], ending: str) -> t.List[str]:
-        """Return the lines of the chain that has the name of those that some items lead to, but for its ending; none where there is none."""
+        """Return the lines of the chain named like those that some items lead to, but for its ending; none where there is no such chain."""
         for item in items:
             if isinstance(item, (Call, Ways)):
                 leads = item.chain if isinstance(item, Call) else item.cells[0][2]

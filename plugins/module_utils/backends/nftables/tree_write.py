@@ -4,12 +4,13 @@
 """Compiled steps as chains and maps of verdicts.
 
 Pure: touches nothing. Each line and element carries the number of its rule in its comment (``17: web``), for people and to give the list
-back in its order; no decision depends on it. A look-up by ``ip saddr`` sees IPv4 packets only and one by ``tcp dport`` only TCP packets that
-have a header, so what holds for other packets too stands behind the look-ups of a chain.
+back in its order; no decision depends on it. A look-up by ``ip saddr`` sees IPv4 packets only and one by ``tcp dport`` only TCP packets
+that have a header, so what holds for other packets too stands behind the look-ups of a chain.
 """
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import replace
 
@@ -167,13 +168,14 @@ class _Writer:
             shape.stateful or "allow", self._rules[0].direction, None if addressed else shape.family, None if ported else shape.protocol,
             interface=shape.interface, out_interface=shape.out_interface, stateful=shape.stateful is not None, ports=shape.ports or (),
         )  # fmt: skip
-        words, types, writers = [], [], []
+        words, types = [], []
+        writers: t.List[t.Callable[[int, int], str]] = []
         for name in shape.fields:
             if name in _ADDRESS_WORDS:
                 family = t.cast(int, shape.family)
                 words.append("%s %s" % (_FAMILY[family], _ADDRESS_WORDS[name]))
                 types.append("ipv%d_addr" % family)
-                writers.append(lambda low, high, family=family: address_interval(family, low, high))
+                writers.append(functools.partial(address_interval, family))
             else:
                 words.append("%s %s" % (protocol_name(shape.protocol), _PORT_WORDS[name]))
                 types.append("inet_service")
