@@ -152,10 +152,8 @@ def _count(pair: TwoHosts, sender: str, packets: int, swaps: int, swap: t.Callab
         before = counters()
         started = time.monotonic()
         while sent < packets or done < swaps:
-            blast = subprocess.Popen(
-                ["ip", "netns", "exec", pair.sender, "taskset", "-c", str((os.cpu_count() or 1) - 1), sender, HOST_V4, str(DENIED), str(PERMITTED),
-                 str(packets)]
-            )  # fmt: skip
+            pinned = ["ip", "netns", "exec", pair.sender, "taskset", "-c", str((os.cpu_count() or 1) - 1)]
+            blast = subprocess.Popen([*pinned, sender, HOST_V4, str(DENIED), str(PERMITTED), str(packets)])
             try:
                 while blast.poll() is None:
                     done += 1
@@ -230,7 +228,7 @@ def _enforce(kind: str, host: t.Any, policy: t.Any, layout: str) -> None:
 
 def _host(pair: TwoHosts, kind: str, folder: Path) -> t.Any:
     """Return the receiving namespace as a host with one variant of iptables."""
-    from ansible_collections.holdfast.firewall.plugins.module_utils.host import PATH, LocalHost, Result
+    from ansible_collections.holdfast.firewall.plugins.module_utils.host import PATH, LocalHost
 
     programs = folder / kind
     programs.mkdir(exist_ok=True)

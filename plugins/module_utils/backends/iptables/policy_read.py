@@ -143,7 +143,7 @@ class _Reader:
         lines = [reader.line(text) for text in texts]
         if not lines or lines[-1].conditions != EVERYTHING or lines[-1].target not in ACTIONS or lines[-1].comment != DEFAULT_COMMENT:
             raise self._odd("chain %s does not end with a default" % chain)
-        default = ACTIONS[t.cast(str, lines[-1].target)]
+        default = ACTIONS[lines[-1].target]
         end = len(lines) - 1
         log_denied = None
         if end and lines[end - 1].target == "LOG" and lines[end - 1].comment == DENIED_COMMENT:

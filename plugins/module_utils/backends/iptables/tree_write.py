@@ -239,8 +239,9 @@ class _Writer:
         elif axis == axes.PROTOCOL:
             rule = replace(rule, protocol=cell.low)
         elif axis != axes.FAMILY:
-            word = "out_interface" if axis == axes.LEAVING and direction == "forward" else "interface"
-            rule = replace(rule, **{word: self._names[cell.low - 1]})
+            name = self._names[cell.low - 1]
+            leaving = axis == axes.LEAVING and direction == "forward"
+            rule = replace(rule, out_interface=name) if leaving else replace(rule, interface=name)
         return " ".join(match_words(rule, self._family, self._can))
 
 
