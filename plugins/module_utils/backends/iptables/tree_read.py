@@ -164,11 +164,11 @@ class ChainReader:
         chain, conditions = t.cast(str, line.target), t.cast(Conditions, line.conditions)
         if not is_own(chain) or chain.endswith((BEFORE, AFTER)) or chain not in self._chains or conditions.blocks or conditions.limits:
             raise self.odd(text)
-        if conditions == EVERYTHING:
+        if conditions == EVERYTHING and line.comment is None:
             found.append(Call(chain, None, None, line.goto))
             return
-        cell = self._cell(conditions)
         if line.goto:
+            cell = self._cell(conditions)
             if cell is None or line.comment is not None:
                 raise self.odd(text)
             axis, low, high = cell

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base import GUARD_MARK
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.policy_nat import nat_unsupported
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.render import unsupported
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
@@ -28,6 +29,8 @@ def any_rules(draw, **words):
     """A random rule with any of the fields that a policy's rules have."""
     rule = draw(rules(**words))
     fields = {}
+    if rule.comment is not None and rule.comment.startswith(GUARD_MARK):
+        fields["comment"] = "not " + rule.comment
     if rule.protocol in WITH_PORTS and draw(st.booleans()):
         fields["source_ports"] = draw(ports())
     if rule.protocol in (ICMP, ICMPV6) and draw(st.booleans()):
