@@ -27,6 +27,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors im
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy import Policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.ports import PortRange
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.protocols import parse_protocol
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rates import Limit, Rate
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Rule
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.analysis.small_universe import policies
 from ansible_collections.holdfast.firewall.tests.unit.policy_generator import random_policy, standard_guard
@@ -152,11 +153,35 @@ def test_rules_of_one_document_rule_are_one_and_do_not_conflict_with_each_other(
     assert told(find_conflicts(part, ["coverage"]))[0] == ("partially_shadowed", ("rules[1]", "rules[0]"))
 
 
-def test_one_unit_of_two_products_covers_a_rule_of_both_families():
-    both = {"action": "allow", "port": 80, "source": ["0.0.0.0/1", "128.0.0.0/1", "2001:db8::/32"]}
-    policy = policy_of(both, deny(80, family="ipv4"), deny(80, source=["192.0.2.7", "2001:db8::7"]))
-    report = find_conflicts(policy, ["shadowing"])
-    assert told(report) == [("shadowing", ("rules[1]", "rules[0]")), ("shadowing", ("rules[2]", "rules[0]"))]
+def test_the_parts_of_a_document_rule_cover_together():
+    office = make_addresses([ipaddress.ip_network("192.0.2.0/24")])
+    parts = (Rule("allow", ports=(PortRange(1, 2),)), Rule("allow", family=4, source=office, ports=(PortRange(3, 3),)))
+    other = Rule("deny", family=4, source=office, ports=(PortRange(2, 3),))
+    behind = Policy((*parts, other), labels=("rules[0]", "rules[0]", "rules[1]"))
+    assert len(Units(behind).units[0].terms) == 2
+    assert told(find_conflicts(behind, ["pairs", "fully_shadowed"])) == [
+        ("shadowing", ("rules[1]", "rules[0]")), ("fully_shadowed", ("rules[1]", "rules[0]")),
+    ]  # fmt: skip
+    before = Policy((other, *parts), labels=("rules[0]", "rules[1]", "rules[1]"))
+    assert told(find_conflicts(before, ["pairs"])) == [("generalisation", ("rules[0]", "rules[1]"))]
+
+
+def test_parts_that_act_differently_are_no_unit():
+    limited = Limit(Rate(6, 60))
+    rules = (
+        Rule("allow", protocol=6, limit=limited),
+        Rule("allow", protocol=17),
+        Rule("deny", protocol=6),
+        Rule("allow", "out", protocol=6),
+    )
+    units = Units(Policy(rules, labels=("rules[0]",) * 4)).units
+    assert [len(unit.rules) for unit in units] == [1, 1, 1, 1]
+
+
+def test_a_limited_rule_before_the_same_one_without_a_limit_makes_no_difference():
+    [entry] = find_conflicts(policy_of(allow(80, limit="6/minute"), allow(80)), ["redundancy"]).entries
+    assert entry.rules == ("rules[0]", "rules[1]")
+    assert entry.explanation == "rules[1] matches all packets of rules[0] and does the same with them, so nothing changes without rules[0]."
 
 
 def test_the_guard_takes_packets_but_is_no_part_of_a_pair():
