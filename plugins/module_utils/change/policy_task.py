@@ -278,7 +278,7 @@ class _Task:
 
 def _way_in(wanted: Policy, management: Management) -> str:
     """Return the next step for somebody whom the sources of management leave out, else nothing."""
-    sources = t.cast("t.Sequence[Addresses]", wanted.management.sources)
+    sources: t.Sequence[Addresses] = wanted.management.sources
     if not sources or management.client is None:
         return ""
     client = ipaddress.ip_address(management.client)

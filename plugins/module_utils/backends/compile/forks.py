@@ -70,7 +70,7 @@ def _kinds(numbers: t.Sequence[int], sides: t.Sequence[Sides], region: Region) -
         few = sorted({side[0][0] for side in named if side[0][0] == side[-1][1]} - {TCP, UDP})
         if len(few) <= 4:
             parts: _Regions = [(one, narrowed(region, fork_region(PROTOCOL, one))) for one in (TCP, UDP, *few)]
-            other = next(one for one in range(255, 0, -1) if one not in (TCP, UDP, *few))
+            other = max(set(range(1, 256)) - {TCP, UDP, *few})
             if all(len(side) == 1 for side in named):
                 yield PROTOCOL, [*parts, (None, narrowed(region, fork_region(PROTOCOL, other)))]
     for kind, dimension in ((ARRIVING, boxes.ARRIVING), (LEAVING, boxes.LEAVING)):
