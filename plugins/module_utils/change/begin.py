@@ -21,7 +21,7 @@ from ..backends.base import Backend, Snapshot, Transaction, listing_fingerprint
 from ..backends.ruleset import Ruleset
 from ..host import Host
 from ..policy.errors import HoldfastError
-from .pending import ARMED, Pending, exclusive, last_rollback
+from .pending import APPLIED, APPLIER, ARMED, Pending, exclusive, last_rollback
 from .script import boot_command, files_script, restore_script
 from .timers import Timer, choose_timer, end_sleeper, timer_named
 
@@ -140,7 +140,7 @@ def rollback_account(identity: str) -> t.Optional[t.Dict[str, t.Any]]:
         "log": (last.read("log") or "").strip()[-2000:],
         "fingerprint_before": facts.get("fingerprint"),
         "backend": facts.get("backend"),
-        "error": last.read_json("applied.json").get("error"),
+        "error": last.read_json(APPLIED).get("error"),
     }
 
 
@@ -212,13 +212,14 @@ def _apply_detached(host: Host, backend: Backend, transaction: Transaction, pend
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
         os.chdir("/")
+        pending.write(APPLIER, "%d\n" % os.getpgrp())
         select.select([reader], [], [], PATIENCE)
         time.sleep(SETTLE)
         hold()
         _apply(host, backend, transaction, pending, started)
     except BaseException as exc:
         pending.write_json(
-            "applied.json", {"error": "%s: %s" % (type(exc).__name__, exc), "after": time.monotonic() - started, "at": time.monotonic()}
+            APPLIED, {"error": "%s: %s" % (type(exc).__name__, exc), "after": time.monotonic() - started, "at": time.monotonic()}
         )
     finally:
         os._exit(0)
@@ -230,7 +231,7 @@ def _apply(host: Host, backend: Backend, transaction: Transaction, pending: Pend
     try:
         backend.apply(transaction)
     except HoldfastError as exc:
-        pending.write_json("applied.json", {"error": exc.msg, "after": time.monotonic() - started, "at": time.monotonic()})
+        pending.write_json(APPLIED, {"error": exc.msg, "after": time.monotonic() - started, "at": time.monotonic()})
         restore_now(host, pending)
         return
-    pending.write_json("applied.json", {"error": None, "after": time.monotonic() - started, "at": time.monotonic()})
+    pending.write_json(APPLIED, {"error": None, "after": time.monotonic() - started, "at": time.monotonic()})

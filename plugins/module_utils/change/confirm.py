@@ -16,11 +16,13 @@ from ..backends.registry import make_backend
 from ..host import Host
 from ..policy.errors import HoldfastError
 from .begin import disarm, last_rolled_back, restore_now, rollback_account
-from .pending import CONFIRMING, Pending, exclusive
+from .pending import APPLIED, CONFIRMING, Pending, exclusive
 from .policy_record import forget_record, write_record
 
-#: Seconds to wait for the applying process, which is started before the task that opened the change ends.
+#: Seconds to wait for the applying process to begin (it is started before the task that opened the change ends), and for its own undoing.
 APPLY_PATIENCE = 15.0
+#: Seconds after the deadline of a change by which its timer has ended whatever still applies it.
+AFTER_DEADLINE = 30.0
 
 
 def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = None) -> t.Dict[str, t.Any]:
@@ -41,6 +43,8 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
         applied = _await_applied(pending)
         facts = pending.read_json("change.json")
         if applied.get("error") is not None:
+            if applied.get("died"):
+                restore_now(host, pending)
             _await_undone(pending)
             raise HoldfastError(
                 "The change was refused by the host and undone: %s" % applied["error"], rolled_back=True, change=pending.identity
@@ -133,7 +137,7 @@ def inquire(host: Host, identity: t.Optional[str]) -> t.Dict[str, t.Any]:
 
 def _applied_ago(pending: Pending) -> t.Optional[float]:
     """Return how many seconds ago the change came into force, or None when it has not yet."""
-    applied = pending.read_json("applied.json")
+    applied = pending.read_json(APPLIED)
     return max(0.0, time.monotonic() - applied["at"]) if "at" in applied and applied.get("error") is None else None
 
 
@@ -168,16 +172,21 @@ def _nothing_pending(identity: t.Optional[str], wanted_back: bool = False) -> t.
 
 
 def _await_applied(pending: Pending) -> t.Dict[str, t.Any]:
-    deadline = time.monotonic() + APPLY_PATIENCE
-    while time.monotonic() < deadline:
-        applied = pending.read_json("applied.json")
+    """Wait until the change is in force, however long a large one takes; its timer ends what takes longer than its window."""
+    begun = time.monotonic()
+    window = max(0.0, pending.read_json("change.json").get("deadline", 0) + AFTER_DEADLINE - time.time())
+    while True:
+        working = pending.being_applied()
+        applied = pending.read_json(APPLIED)
         if applied:
             return applied
         account = None if pending.exists else rollback_account(pending.identity)
         if account is not None:
             return {"error": account["error"] or "the rollback timer was faster", "after": 0.0}
+        patience = window if working else APPLY_PATIENCE
+        if (working is False and pending.exists) or time.monotonic() > begun + patience:
+            return {"error": "the process that applies it has died", "after": 0.0, "died": True}
         time.sleep(0.02)
-    return {"error": "the process that applies it has died", "after": 0.0}
 
 
 def _await_undone(pending: Pending) -> None:

@@ -21,6 +21,8 @@ import uuid
 from ..policy.errors import HoldfastError
 
 ARMED, CONFIRMING, RESTORING = "armed", "confirming", "restoring"
+#: The process group that puts the change in force; ``applied.json`` says how that ended.
+APPLIER, APPLIED = "applier", "applied.json"
 
 
 def state_root() -> str:
@@ -113,6 +115,19 @@ class Pending:
             os.rename(self.path(ARMED), self.path(holder))
         except OSError:
             return False
+        return True
+
+    def being_applied(self) -> t.Optional[bool]:
+        """Return whether the process that applies the change is at work, or None when it has not begun."""
+        group = (self.read(APPLIER) or "").strip()
+        if not group.isdigit():
+            return None
+        try:
+            os.killpg(int(group), 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # somebody else's, so it lives
         return True
 
     def remove(self) -> None:

@@ -61,6 +61,11 @@ while ! mv "$DIR/armed" "$DIR/restoring" 2>/dev/null; do
     sleep 1
 done
 
+# What is still putting the change in force must not do so after the old rules are back.
+if [ "$(boot_id)" = "$ARMED_BOOT" ] && [ -s "$DIR/applier" ] && [ ! -e "$DIR/applied.json" ]; then
+    kill -s KILL -- "-$(cat "$DIR/applier")" 2>/dev/null && sleep 1
+fi
+
 status=0
 if [ "$(boot_id)" = "$ARMED_BOOT" ] || [ "$AFTER_REBOOT" = 1 ]; then
     ( . "$DIR/rules.sh" ) >> "$DIR/log" 2>&1 || status=$?

@@ -154,6 +154,35 @@ def test_a_change_that_the_host_refuses_is_undone_at_once_and_reported(wall):
     assert Pending.all() == []
 
 
+def slowly(wall, seconds):
+    return ("sh", "-c", "sleep %s; cat > '%s'" % (seconds, wall.live))
+
+
+def test_a_change_that_takes_long_is_waited_for(wall, monkeypatch):
+    monkeypatch.setattr(confirm_module, "APPLY_PATIENCE", 0.5)
+    change = start(wall, window=3600, command=slowly(wall, 1.5))
+    assert confirm_module.confirm(wall.host, change)["changed"]
+    assert wall.host.read(wall.saved) == "new rules\n"
+
+
+def test_a_change_that_takes_longer_than_its_window_never_comes_into_force(wall):
+    change = start(wall, window=1, command=slowly(wall, 3))
+    with pytest.raises(HoldfastError, match="the rollback timer was faster"):
+        confirm_module.confirm(wall.host, change)
+    time.sleep(3)
+    assert wall.host.read(wall.live) == "old rules\n"
+    assert confirm_module.inquire(wall.host, change)["identical"] is True
+
+
+def test_a_change_whose_process_died_is_undone_at_once(wall):
+    transaction = wall.change_to("new rules\n")
+    change = begin_module.begin(wall.host, wall, wall.read(), transaction, 3600, hold=lambda: os._exit(1))["change"]
+    with pytest.raises(HoldfastError, match="the process that applies it has died"):
+        confirm_module.confirm(wall.host, change)
+    assert Pending.all() == []
+    assert confirm_module.inquire(wall.host, change)["rolled_back"]
+
+
 def test_a_change_that_cannot_be_saved_is_undone_with_its_files(wall):
     wall.fail_persist = True
     change = start(wall)
