@@ -68,7 +68,7 @@ def _fill(
     builtin, chain = FILTER_CHAINS[direction]
     key = (family, "filter", chain)
     own.jumps[family, "filter", builtin] = chain
-    lines = own.chains[key] = lines_of_rules([rule for rule in guard if family in rule.families()], family, can, chain, own.sets)
+    lines = own.chains[key] = lines_of_rules([rule for rule in guard if family in rule.families()], family, can, chain, own.sets, {})
     laid = lay_out([rule for rule in rules if rule.family in (None, family)], family, can, chain, layout)
     for place, between in ((BEFORE, laid.lines), (AFTER, ())):
         texts = natives.get(place, {}).get(family, ())

@@ -32,6 +32,8 @@ FILTER_CHAINS = {"in": ("INPUT", PREFIX + "input"), "out": ("OUTPUT", PREFIX + "
 NAT_CHAINS = {"destination": ("PREROUTING", PREFIX + "prerouting"), "source": ("POSTROUTING", PREFIX + "postrouting")}
 #: Chains of native lines.
 BEFORE, AFTER = "-before", "-after"
+#: Chains in which the packets of several lines are counted together; a number follows.
+COUNT = "-count-"
 #: The comments of the line that says a default, and of the one that logs what it denies.
 DEFAULT_COMMENT = GUARD_MARK + "default"
 DENIED_COMMENT = GUARD_MARK + "denied"

@@ -127,4 +127,5 @@ def _leading(split: Split) -> float:
 
 def _plain(rules: t.Sequence[Rule], family: int, can: Abilities, chain: str) -> Laid:
     sets: t.Dict[str, KernelSet] = {}
-    return Laid(lines_of_rules(rules, family, can, chain, sets), {}, sets)
+    chains: t.Dict[str, t.List[str]] = {}
+    return Laid(lines_of_rules(rules, family, can, chain, sets, chains), chains, sets)

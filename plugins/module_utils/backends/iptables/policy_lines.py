@@ -12,11 +12,12 @@ import re
 import typing as t
 from dataclasses import replace
 
+from ...policy.protocols import TCP
 from ...policy.rates import Limit
 from ...policy.rule import Log, Rule
 from .limits import limit_words
-from .policy_chains import DEFAULT_COMMENT, DENIED_COMMENT
-from .render import Abilities, rule_lines, rule_sets
+from .policy_chains import COUNT, DEFAULT_COMMENT, DENIED_COMMENT
+from .render import Abilities, counts_types, match_words, rule_lines, rule_sets, verdict_lines
 from .sets import MAX_COMMENT, KernelSet, list_set
 from .words import quote
 
@@ -27,8 +28,10 @@ VERDICTS = {
 }
 
 
-def lines_of_rules(rules: t.Iterable[Rule], family: int, can: Abilities, chain: str, sets: t.Dict[str, KernelSet]) -> t.List[str]:
-    """Return one line after the other for some rules; their address sets are added to ``sets``."""
+def lines_of_rules(
+    rules: t.Iterable[Rule], family: int, can: Abilities, chain: str, sets: t.Dict[str, KernelSet], chains: t.Dict[str, t.List[str]]
+) -> t.List[str]:
+    """Return one line after the other for some rules; their address sets and further chains are added to ``sets`` and ``chains``."""
     lines: t.List[str] = []
     twins: t.Dict[Rule, int] = {}
     for rule in rules:
@@ -36,10 +39,31 @@ def lines_of_rules(rules: t.Iterable[Rule], family: int, can: Abilities, chain: 
         if rule.limit is not None and rule.limit.per_source:
             same = replace(rule.identity(), family=None)
             twin = twins[same] = twins.get(same, -1) + 1
-        lines += rule_lines(rule, family, can, chain, twin)
+        if counts_types(rule):
+            name = "%s%s%d" % (chain, COUNT, len(chains) + 1)
+            chains[name] = verdict_only(rule, family, name, twin)
+            lines += leading_lines(rule, family, can, chain, name)
+        else:
+            lines += rule_lines(rule, family, can, chain, twin)
         if len(rule.source.networks) > 1 or len(rule.destination.networks) > 1:
             sets.update({name: list_set(one) for name, one in rule_sets(rule).items()})
     return lines
+
+
+def leading_lines(rule: Rule, family: int, can: Abilities, chain: str, target: str) -> t.List[str]:
+    """Return what leads the packets of a rule to a chain: a line for each ICMP type, since a line takes only one."""
+    found = []
+    for one in [replace(rule, icmp_types=(number,)) for number in rule.icmp_types] or [rule]:
+        words = match_words(one, family, can)
+        words += ["-m", "comment", "--comment", quote(rule.comment)] if rule.comment is not None else []
+        found.append(" ".join(["-A", chain, *words, "-j", target]))
+    return found
+
+
+def verdict_only(rule: Rule, family: int, chain: str, twin: int) -> t.List[str]:
+    """Return what a rule does, within its limit, to all packets that come to a chain."""
+    match = ["-p", "tcp"] if rule.action == "reject" and rule.protocol == TCP else []  # else there is no reset
+    return verdict_lines(replace(rule, comment=None), family, "-A " + chain, match, twin)
 
 
 def numbered(rule: Rule, number: int) -> t.Optional[str]:

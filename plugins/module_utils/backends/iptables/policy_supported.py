@@ -34,7 +34,7 @@ def policy_unsupported(policy: Policy, tools: Tools) -> t.Tuple[Unsupported, ...
     found = _host(tools)
     for number, rule in enumerate(policy.rules):
         place = "rules[%d]" % number
-        found += _placed(place, render.unsupported(rule, can))
+        found += _placed(place, render.unsupported(rule, can, True))
         found += _reserved(place, rule.comment)
         found += _unmanaged(policy, rule, place)
     for number, rule in enumerate(policy.guard):

@@ -53,8 +53,11 @@ class Abilities:
     kinds: t.FrozenSet[str] = frozenset(SIDES)
 
 
-def unsupported(rule: Rule, can: Abilities) -> t.List[Unsupported]:
-    """Return every field that cannot be carried exactly."""
+def unsupported(rule: Rule, can: Abilities, whole: bool = False) -> t.List[Unsupported]:
+    """Return every field that cannot be carried exactly.
+
+    :param whole: whether the rule is one of a policy, where packets of several lines can be counted in a chain of ours.
+    """
     found: t.List[Unsupported] = []
 
     def refuse(field: str, value: t.Any, reason: str) -> None:
@@ -76,7 +79,7 @@ def unsupported(rule: Rule, can: Abilities) -> t.List[Unsupported]:
             refuse(field, name, "iptables needs a plain name of at most %d bytes; with + at its end it is a wildcard" % MAX_INTERFACE)
     if rule.protocol == ICMP and 255 in rule.icmp_types:
         refuse("icmp_type", 255, "iptables reads ICMP type 255 as any type")
-    if len(rule.icmp_types) > 1 and (rule.limit is not None or (rule.log is not None and rule.log.rate is not None)):
+    if counts_types(rule) and not whole:
         types = ",".join(str(one) for one in rule.icmp_types)
         refuse("icmp_type", types, "iptables takes one type in a line and each line counts for itself; write one rule for each type")
     if rule.limit is not None:
@@ -89,6 +92,11 @@ def unsupported(rule: Rule, can: Abilities) -> t.List[Unsupported]:
     if rule.comment is not None and len(rule.comment.encode("utf-8", "replace")) > MAX_COMMENT:
         refuse("comment", rule.comment, "the kernel keeps %d bytes" % MAX_COMMENT)
     return found
+
+
+def counts_types(rule: Rule) -> bool:
+    """Return whether the packets of several ICMP types are counted together; a line takes one type."""
+    return len(rule.icmp_types) > 1 and (rule.limit is not None or (rule.log is not None and rule.log.rate is not None))
 
 
 def _check_limit(limit: Limit, can: Abilities, refuse: t.Callable[[str, t.Any, str], None]) -> None:

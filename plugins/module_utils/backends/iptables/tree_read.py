@@ -18,10 +18,11 @@ from ...policy.errors import HoldfastError
 from ...policy.rule import Log, Rule
 from ..compile import axes
 from ..compile.graph import Call, Elements, Hint, Item, Lines, Ways
+from ..compile.meeting import meet
 from .conditions import EVERYTHING, Conditions, Line, parse_line
 from .element_text import fields_of
 from .meaning import ACTIONS, joined_types, log_of, rule_of
-from .policy_chains import AFTER, BEFORE, is_own
+from .policy_chains import AFTER, BEFORE, COUNT, is_own
 from .policy_lines import number_of
 from .protocols import ProtocolNames
 from .saved import HEADINGS, SavedChain
@@ -75,9 +76,11 @@ class ChainReader:
         """
         found: t.List[Item] = []
         rules: _RULES = []
+        counting: t.Optional[t.Tuple[str, Rule]] = None
         number = 0
         while number < len(texts):
             text, line = texts[number], self.line(texts[number])
+            before, counting = counting, None
             log: t.Optional[Log] = None
             if line.target == "LOG":
                 after = self.line(texts[number + 1]) if number + 1 < len(texts) else line
@@ -97,6 +100,15 @@ class ChainReader:
                     rules = []
                 verdict = not main and line.comment is None and line.conditions._replace(limits=()) == EVERYTHING
                 self._add(rules, (replace(rule, family=None) if verdict else rule, hint))
+                continue
+            if COUNT in line.target and not line.goto:
+                match, rule = self._counted(line, text)
+                joined = joined_types(before[1], match) if before is not None and before[0] == line.target else None
+                if joined is not None:
+                    match = joined
+                    rules.pop()
+                rules.append((replace(rule, icmp_types=match.icmp_types), None))
+                counting = (line.target, match)
                 continue
             if rules:
                 found.append(Lines(tuple(rules)))
@@ -121,6 +133,23 @@ class ChainReader:
         if rule is None:
             raise self.odd(text)
         return rule, hint
+
+    def _counted(self, line: Line, text: str) -> t.Tuple[Rule, Rule]:
+        """Return the conditions of a line that leads to where packets of several lines are counted, and the rule that they make."""
+        match, _hint = self._match(line, text)
+        chain = t.cast(str, line.target)
+        items = self.items(chain) if chain in self._chains else []
+        if len(items) != 1 or not isinstance(items[0], Lines) or len(items[0].rules) != 1:
+            raise self.odd(text)
+        verdict = meet(match, items[0].rules[0][0])
+        if verdict is None or match.limit is not None:
+            raise self.odd(text)
+        return match, replace(verdict, comment=match.comment)
+
+    def _match(self, line: Line, text: str) -> t.Tuple[Rule, Hint]:
+        """Return the conditions of a line that leads on, as a rule; its action says which states a stateful one means."""
+        conditions = t.cast(Conditions, line.conditions)
+        return self._rule(line, conditions, "deny" if conditions.states == _NEW else "allow", None, text)
 
     def _add(self, rules: _RULES, pair: t.Tuple[Rule, Hint]) -> None:
         one = joined_types(rules[-1][0], pair[0]) if rules and pair[0].icmp_types and rules[-1][1] == pair[1] else None
@@ -179,11 +208,7 @@ class ChainReader:
             else:
                 found.append(Ways(axis, ((low, high, chain),), True))
             return
-        hint, comment = number_of(line.comment)
-        action = "deny" if conditions.states == _NEW else "allow"  # the action says which states a stateful match means
-        match = rule_of(conditions, action, self._direction, self._family, None, comment)
-        if match is None:
-            raise self.odd(text)
+        match, hint = self._match(line, text)
         before = found[-1] if found else None
         if isinstance(before, Call) and before.chain == chain and before.hint == hint and before.match is not None and match.icmp_types:
             one = joined_types(before.match, match)

@@ -23,10 +23,9 @@ from ..compile.meeting import range_of
 from ..compile.steps import Cell, Line, Shared, Split, Steps, Table
 from .element_text import SETS_OF, elements_of
 from .policy_chains import Laid
-from .policy_lines import numbered
+from .policy_lines import leading_lines, numbered, verdict_only
 from .render import Abilities, match_words, rule_lines, rule_sets, verdict_lines
 from .sets import Element, KernelSet, block_set, list_set
-from .words import quote
 
 #: The kernel follows 16 jumps; the built-in chain and ours take two.
 MAX_DEPTH = 13
@@ -99,15 +98,7 @@ class _Writer:
             return [start + line for line in self._own[number]]
         leads = self._counting(number) if not one.before else self._guarded(one, effect, depth)
         self._name_sets(rule)
-        # For each ICMP type a line of its own; the packets of all are counted in one place.
-        conditions = [replace(rule, icmp_types=(one,)) for one in rule.icmp_types] if len(rule.icmp_types) > 1 else [rule]
-        comment = self._comment(number)
-        found = []
-        for each in conditions:
-            words = match_words(each, self._family, self._can)
-            words += ["-m", "comment", "--comment", quote(comment)] if comment is not None else []
-            found.append(" ".join([start, *words, "-j", leads]))
-        return found
+        return leading_lines(replace(rule, comment=self._comment(number)), self._family, self._can, chain, leads)
 
     def _comment(self, number: int) -> t.Optional[str]:
         comment = numbered(self._rules[number], number)
@@ -124,7 +115,7 @@ class _Writer:
             same = replace(rule.identity(), family=None)
             twin = self._twins[same] = self._twins.get(same, -1) + 1
             name = self._made["count", number] = self._chain()
-            self.chains[name] += self._verdict(replace(rule, comment=None), name, twin)
+            self.chains[name] += verdict_only(rule, self._family, name, twin)
         return self._made["count", number]
 
     def _guarded(self, one: Line, effect: t.Optional[Effect], depth: int) -> str:
@@ -142,15 +133,10 @@ class _Writer:
             if effect is not None:
                 action, reset, log = effect
                 verdict = Rule(action, self._rules[0].direction, protocol=TCP if reset else None, log=log)
-                self.chains[name] += self._verdict(verdict, name, 0)
+                self.chains[name] += verdict_only(verdict, self._family, name, 0)
             else:
                 self.chains[name].append("-A %s -j %s" % (name, self._counting(one.number)))
         return self._made[key]
-
-    def _verdict(self, rule: Rule, chain: str, twin: int) -> t.List[str]:
-        """Return what a rule does, without its conditions."""
-        match = ["-p", "tcp"] if rule.action == "reject" and rule.protocol == TCP else []  # else there is no reset
-        return verdict_lines(rule, self._family, "-A " + chain, match, twin)
 
     def _once(self, key: t.Any, kept: t.Any, steps: Steps, depth: int) -> str:
         if key not in self._made:

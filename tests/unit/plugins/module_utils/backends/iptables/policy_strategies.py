@@ -72,7 +72,7 @@ def policies(draw, size=12, guarded=True, **words):
     found = draw(st.lists(any_rules(**words), max_size=size))
     nat = draw(st.lists(translations(), max_size=4))
     policy = Policy(
-        rules=tuple(one for one in found if defaults[one.direction] != "unmanaged" and not unsupported(one, can)),
+        rules=tuple(one for one in found if defaults[one.direction] != "unmanaged" and not unsupported(one, can, True)),
         defaults=defaults,
         nat=tuple(one for one in nat if not nat_unsupported(one, can)),
         log_denied=draw(st.one_of(st.none(), st.just(Log()), st.just(Log("no ", Rate(6, 60))))),

@@ -18,6 +18,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.compile
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.compile.steps import Cell, Line, Split
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables import policy_layout
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.backend import Iptables
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.render import unsupported
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.tree_write import write_steps
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import with_guard
@@ -86,7 +87,7 @@ def test_a_compiled_list_means_what_it_did(rules, sets):
     backend = paper("ipset") if sets else Iptables(PaperHost())
     rules = [replace(one, direction="in", established=False) for one in rules]
     policy = guarded([], defaults={"in": "reject"})
-    policy = replace(policy, rules=tuple(one for one in rules if not backend.unsupported(one)))
+    policy = replace(policy, rules=tuple(one for one in rules if not unsupported(one, backend.tools.abilities(), True)))
     found = backend.parse_policy(backend.render_policy(policy, "compiled"))
     assert differ(policy, found) is None
     assert found.guard == policy.guard

@@ -209,3 +209,25 @@ def test_a_text_without_a_policy_is_an_error():
 def test_a_text_of_one_family_is_a_policy_of_that_family():
     text = text_of(document({"port": 80})).partition("# ip6tables")[0]
     assert BACKEND.parse_policy(text).rules == document({"port": 80, "family": "ipv4"}).rules
+
+
+@pytest.mark.parametrize(
+    "words", [{"limit": "5/second"}, {"log": True, "log_limit": "5/minute"}, {"limit": "5/second", "limit_per": "source"}]
+)
+def test_packets_of_several_icmp_types_are_counted_together(words):
+    rule = {"protocol": "icmp", "icmp_type": [0, 8], "comment": "ping", **words}
+    policy = document(rule, {"port": 80}, rule)
+    text = text_of(policy)
+    assert lines(text, "-A holdfast-input -p icmp")[:2] == [
+        "-A holdfast-input -p icmp -m icmp --icmp-type %d -m comment --comment ping -j holdfast-input-count-1" % number for number in (0, 8)
+    ]
+    assert BACKEND.parse_policy(text).rules == policy.rules
+    assert all("--icmp-type" not in line for line in lines(text, "-A holdfast-input-count-1 "))
+
+
+def test_a_line_that_somebody_put_between_lines_that_are_counted_together_is_read():
+    policy = document({"protocol": "icmp", "icmp_type": [0, 8], "limit": "5/second"})
+    text = text_of(policy)
+    second = lines(text, "-A holdfast-input -p icmp")[1]
+    found = BACKEND.parse_policy(text.replace(second, "-A holdfast-input -p udp -j ACCEPT\n" + second, 1))
+    assert [(one.protocol, one.icmp_types) for one in found.rules] == [(1, (0,)), (17, ()), (1, (8,))]
