@@ -63,6 +63,8 @@ class Iptables(Backend):
         found = []
         if self.tools.installed() and not self.tools.ipv6():
             found.append("this host has no IPv6 or no ip6tables: rules for both families filter IPv4 only")
+        if self.tools.installed() and not self.tools.abilities().sets:
+            found.append("ipset is not installed: long lists of addresses are refused, and large policies are laid out without sets")
         other = self.tools.other_variant() if self.tools.installed() else None
         return tuple(found + ([other] if other else []))
 
