@@ -1,6 +1,7 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""The planner of compiled layouts: its steps decide every packet like the list they were made from."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiled layouts on the real nft: what is loaded lists, reads back and decides like the rules it was made from."""
+"""Compiled layouts as text: what is written reads back to rules that decide alike."""
 
 from __future__ import annotations
 
