@@ -16,6 +16,7 @@ from ...analysis import boxes
 from ...analysis.boxes import Interval
 from ...policy.addresses import ANY, Addresses, Network, make_addresses
 from ...policy.ports import MAX_PORT, MIN_PORT, PortRange, merge_ports
+from ...policy.protocols import TCP
 from ...policy.rule import Rule
 from .axes import ARRIVING, ENDS, FAMILY, LEAVING, PORT, PROTOCOL, SOURCE, WITH_PORTS, place_of
 
@@ -32,6 +33,8 @@ def meet(one: Rule, other: Rule, comment: t.Optional[str] = None) -> t.Optional[
     :raises Inexpressible: see there.
     """
     if _matches_all(other):
+        if other.action == "reject" and one.protocol == TCP:
+            raise Inexpressible  # a TCP packet that is not answered with a reset
         if comment is None:
             comment = other.comment
         return replace(one, action=other.action, limit=other.limit, log=other.log, comment=comment)
@@ -41,6 +44,8 @@ def meet(one: Rule, other: Rule, comment: t.Optional[str] = None) -> t.Optional[
     out_interface = _same(one.out_interface, other.out_interface)
     if family is None or protocol is None or interface is None or out_interface is None:
         return None
+    if other.action == "reject" and (other.protocol == TCP) != (protocol[0] == TCP):
+        raise Inexpressible
     source = _common_addresses(one.source, other.source)
     destination = _common_addresses(one.destination, other.destination)
     ports = _common_ports(one.ports, other.ports)

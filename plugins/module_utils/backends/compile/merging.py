@@ -75,9 +75,9 @@ class _Merger:
             moved = self._moved(settled, early)
             if moved is None:
                 last = settled[-1].key
-                return settled + [entry.at((last[0] + 1, place)) for place, entry in enumerate(self._second)]
+                return self._first + [entry.at((last[0] + 1, place)) for place, entry in enumerate(self._second)]
             settled = moved
-        return sorted(settled + self._second, key=lambda entry: entry.key)
+        return _told_apart(sorted(settled + self._second, key=lambda entry: entry.key))
 
     def _before(self, conflicts: int) -> Key:
         key = self._lowest(conflicts)
@@ -159,22 +159,37 @@ class _Merger:
 
     def _moved(self, settled: t.Sequence[Entry], early: t.Dict[int, Key]) -> t.Optional[t.List[Entry]]:
         """Return the first list with some entries at earlier keys, and with them what must stay before them; None when too many move."""
-        index = Index([entry.sides for entry in settled], self._tops)
-        different = different_from([entry.effect for entry in settled])
+        # What moves asks again what it asked: that stands behind it now.
+        index = Index([entry.sides for entry in self._first], self._tops)
+        different = different_from([entry.effect for entry in self._first])
         waiting = sorted(early)
         keys = [entry.key for entry in settled]
         while waiting:
             place = waiting.pop()
             key = early[place]
             keys[place] = min(keys[place], key)
-            for other in members(index.meeting(settled[place].sides) & different(settled[place].effect) & ((1 << place) - 1)):
+            for other in members(index.meeting(self._first[place].sides) & different(self._first[place].effect) & ((1 << place) - 1)):
                 if keys[other] > key and (other not in early or early[other] > key):
                     early[other] = key
                     waiting.append(other)
             if len(early) > MAX_MOVED:
                 return None
         # Of equal keys those of the first list stand first, in their order.
-        return sorted((entry.at(key) for entry, key in zip(settled, keys)), key=lambda entry: entry.key)
+        moved = [
+            entry if entry.key == key else first.at(key) for entry, first, key in zip(settled, self._first, keys)
+        ]  # fmt: skip
+        return sorted(moved, key=lambda entry: entry.key)
+
+
+def _told_apart(entries: t.List[Entry]) -> t.List[Entry]:
+    """Give entries of one key, unless they are parts of one rule, keys of their own in the order in which they stand."""
+    found: t.List[Entry] = []
+    for entry in entries:
+        last = found[-1] if found else None
+        if last is not None and (entry.key < last.key or (entry.key == last.key and entry.kind() != last.kind())):
+            entry = entry.at((last.key[0], last.key[1] + 1))
+        found.append(entry)
+    return found
 
 
 def _kinds(entries: t.Sequence[Entry]) -> t.Dict[t.Tuple[t.Any, ...], t.List[int]]:

@@ -117,7 +117,7 @@ class ChainReader:
             return self._branch(text, conditions, chain)
         match = None
         hint: Hint = None
-        if conditions is not None:
+        if conditions is not None or comment is not None:
             hint, said = split_number(comment)
             match = self._conditions(conditions, text, said)
         return Call(chain, match, hint, verb == "goto")
@@ -151,7 +151,7 @@ class ChainReader:
     def _conditions(self, text: t.Optional[str], line: str, comment: t.Optional[str] = None) -> Rule:
         """Return a rule with some conditions and a comment; its action says which states a stateful one means."""
         if text is None:
-            return Rule("allow", self._direction, protocol=None)
+            return Rule("allow", self._direction, protocol=None, comment=comment)
         verdict = "drop" if re.search(r"\bct state new\b", text) else "accept"
         entries = entries_of_lines([RuleLine(_commented("%s %s" % (text, verdict), comment))], (self._direction,))
         if len(entries) != 1 or entries[0].rule is None or entries[0].rule.limit is not None or entries[0].rule.log is not None:
