@@ -61,9 +61,9 @@ def random_packets(rng, rules, count):
         yield tuple(point)
 
 
-def met_in_list(rules, packet):
-    """What a packet meets in a first-match list."""
-    interfaces = Interfaces.of(rules)
+def met_in_list(rules, packet, interfaces=None):
+    """What a packet meets in a first-match list; ``interfaces`` are those that the packet's numbers are of, else those of the list."""
+    interfaces = interfaces or Interfaces.of(rules)
     met = []
     for number, rule in enumerate(rules):
         sides = sides_of(rule, interfaces)
@@ -196,3 +196,40 @@ def _walk_items(items, chains, interfaces, packet):
             if stop or item.final:
                 return effect, stop
     return None, False
+
+
+def crowded_rules(rng, count):
+    """Rules of every kind among 64 addresses and 55 ports, so that most of them overlap; none counts packets or logs."""
+
+    def addresses(family):
+        if rng.random() < 0.35:
+            return ANY
+        bits = 32 if family == 4 else 128
+        length = bits - rng.choice((0, 0, 1, 2, 3, 4))
+        first = (0x0A000000 if family == 4 else 0x20010DB8 << 96) + rng.getrandbits(6)
+        kind = ipaddress.IPv4Network if family == 4 else ipaddress.IPv6Network
+        return make_addresses([kind((first >> (bits - length) << (bits - length), length))], rng.random() < 0.05)
+
+    def ports():
+        if rng.random() < 0.35:
+            return ()
+        first = rng.randint(1, 40)
+        return (PortRange(first, first + rng.choice((0, 0, 3, 15))),)
+
+    direction = rng.choice(("in", "out", "forward"))
+    rules = []
+    while len(rules) < count:
+        family, protocol = rng.choice((4, 4, 6)), rng.choice((6, 6, 17, None))
+        source, destination = addresses(family), addresses(family) if rng.random() < 0.4 else ANY
+        wanted = ports() if protocol else ()
+        if source.any and destination.any and (not wanted or rng.random() < 0.3):
+            continue
+        rules.append(
+            Rule(
+                rng.choice(("allow", "allow", "deny", "deny", "reject")), direction,
+                None if source.any and destination.any else family, protocol, source, destination, wanted,
+                rng.choice((None, None, None, "eth0", "eth1")), rng.random() < 0.15,
+                comment="rule %d" % len(rules) if rng.random() < 0.5 else None,
+            )
+        )  # fmt: skip
+    return rules
