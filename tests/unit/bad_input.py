@@ -68,7 +68,7 @@ BAD_INPUT = {
     "type of tcp": ({"action": "allow", "icmp_type": 8}, "rule.icmp_type", "set protocol to icmp"),
     "unknown type": ({"action": "allow", "protocol": "icmp", "icmp_type": "echo"}, "rule.icmp_type", "did you mean echo-"),
     "leaving interface of a host": ({"action": "allow", "out_interface": "eth0"}, "rule.out_interface", "only with direction forward"),
-    "huge number": ({"action": "allow", "port": 10**5000}, "rule", "numbers of at most 128 bits"),
+    "huge number": ({"action": "allow", "port": 10**4000}, "rule", "numbers of at most 128 bits"),
     "one text of megabytes": ({"action": "allow", "source": "10.0.0.1," * 200000}, "rule", "texts of at most"),
     "unknown state": ({"action": "allow", "state": "presnt"}, "rule.state", "did you mean present"),
     "unknown backend": ({"action": "allow", "backend": "nft"}, "rule.backend", "did you mean nftables"),
