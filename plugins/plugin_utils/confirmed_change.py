@@ -20,8 +20,12 @@ from ansible_collections.holdfast.firewall.plugins.plugin_utils.payload_cache im
 
 CONFIRM_MODULE = "holdfast.firewall.confirm"
 
-#: Seconds between the answer of the changing task and the first new connection: the change is applied 0.2 s after that task ends.
-FIRST_WAIT = 0.45
+#: Seconds between the answer of the changing task and the first new connection, at least and at most; the host says after how many
+#: seconds its change is likely in force. A connection that was opened too early proves nothing and is tried again.
+FIRST_WAIT = 0.2
+LONGEST_WAIT = 10.0
+#: Seconds between two attempts.
+NEXT_WAIT = 0.3
 #: Seconds before the deadline at which proving stops.
 MARGIN = 2.0
 #: Seconds to look for the host after the deadline of its own rollback.
@@ -84,7 +88,7 @@ class ConfirmedChangeAction(ActionBase):
     def _prove(self, pending: Result, answered: float, task_vars: Result) -> Result:
         """Confirm over a new connection; returns what that adds to the result."""
         deadline = answered + pending["confirm_within"] - MARGIN
-        time.sleep(FIRST_WAIT)
+        time.sleep(min(max(FIRST_WAIT, float(pending.get("settles_in", 0))), LONGEST_WAIT))
         trouble = tried = ""
         while time.monotonic() < deadline:
             waited = time.monotonic() - answered
@@ -92,7 +96,7 @@ class ConfirmedChangeAction(ActionBase):
             outcome, trouble = self._over_new_connection({"change": pending["change"], "waited": waited}, task_vars, left)
             if outcome is None or outcome.get("too_early"):
                 tried = trouble
-                time.sleep(0.5)
+                time.sleep(NEXT_WAIT)
                 continue
             if outcome.get("failed"):
                 return self._explain_refusal(pending, answered, outcome, trouble or tried, task_vars)

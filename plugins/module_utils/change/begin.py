@@ -26,7 +26,11 @@ from .script import boot_command, files_script, restore_script
 from .timers import Timer, choose_timer, end_sleeper, timer_named
 
 #: Seconds between the end of the task's process and the change, so that the task's answer is on its way before rules change.
-SETTLE = 0.2
+SETTLE = 0.1
+#: Seconds that processes need to end and to start, on top of SETTLE, before the change begins.
+SLACK = 0.1
+#: Loading takes at most this many times what checking took: prepare, switch, clear.
+LOADS = 3.0
 #: Seconds to wait at most for the task's process to end.
 PATIENCE = 5.0
 #: Seconds after the deadline from which on a timer counts as lost.
@@ -38,7 +42,8 @@ def begin(
 ) -> t.Dict[str, t.Any]:
     """Back up, arm the rollback, and start the process that applies the change in a moment.
 
-    Returns the facts of the pending change: ``change`` (its identity), ``confirm_within`` (seconds), ``timer``.
+    Returns the facts of the pending change: ``change`` (its identity), ``confirm_within`` (seconds), ``timer``, and ``settles_in``: after
+    how many seconds the change is likely in force, judged by the time that its check took.
     ``hold`` is called in the applying process only (tests use it).
 
     :raises HoldfastError: when anything refuses; then nothing has been changed and nothing is left behind.
@@ -47,7 +52,9 @@ def begin(
         raise HoldfastError("Changing %s rules needs root; add become: true (or -b)" % backend.NAME)
     with exclusive():
         refuse_beside_pending()
+        started = time.monotonic()
         backend.validate(transaction)
+        settles_in = round(SETTLE + SLACK + LOADS * (time.monotonic() - started), 3)
         timer = choose_timer(host)
         snapshot = backend.snapshot(ruleset, transaction)
         pending = Pending.create()
@@ -63,7 +70,7 @@ def begin(
             pending.remove()
             raise
     _apply_detached(host, backend, transaction, pending, hold)
-    return facts
+    return dict(facts, settles_in=settles_in)
 
 
 def settle_leftovers(host: Host) -> None:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The iptables backend: ``iptables`` and ``ip6tables``, in their nft and legacy variants.
 
-A rule stands in the built-in chain where it takes effect, one line for each family (two where it is logged).
+A rule stands in the built-in chain where it takes effect, one line for each family (two where it is logged). What only some tasks need is
+imported where it is used: a target compiles every file that it imports.
 """
 
 from __future__ import annotations
@@ -20,21 +21,10 @@ from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupporte
 from ..collecting import uncollected
 from ..ruleset import Chain, Edit, Entry, Ruleset
 from . import render
-from .commands import command_lines, parse_commands
 from .draft import Draft, Key, rebuild_input
-from .edits import edit_rule, remove_entry
-from .flush import flush
 from .meaning import Place, build_ruleset, chain_title
 from .native import NativeRule, Normaliser, native_lines, parse_native
 from .owners import is_foreign, rule_owner
-from .persistence import Persistence, persistent_paths
-from .policy_build import build_own
-from .policy_chains import PREFIX, Own, own_chains
-from .policy_plan import put_own
-from .policy_read import policy_of, says_the_same
-from .policy_supported import policy_unsupported
-from .policy_text import as_listed, own_listing, own_text
-from .policy_trial import trial
 from .saved import FAMILIES, HEADINGS, TOOL_HEADINGS, Tables, is_builtin, make_listing, split_listing
 from .sets import KernelSet, list_set, parse_sets, references, restore_text, set_lines, swap_text
 from .tools import TOOLS, Tools
@@ -82,10 +72,14 @@ class Iptables(Backend):
         return rule
 
     def render(self, rule: Rule) -> t.Tuple[str, ...]:
+        from .commands import command_lines
+
         return tuple(command_lines(rule, self.tools.abilities()))
 
     @uncollected
     def parse(self, text: str) -> Ruleset:
+        from .commands import parse_commands
+
         names = self.tools.abilities().names
         if not any(line.startswith("*") or line in HEADINGS.values() for line in text.splitlines()):
             return parse_commands(text, names)
@@ -155,6 +149,8 @@ class Iptables(Backend):
 
     @uncollected
     def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
+        from .edits import edit_rule
+
         saved, sets = split_listing(ruleset.listing)
         draft = Draft(saved)
         changes: t.List[Facts] = []
@@ -167,6 +163,8 @@ class Iptables(Backend):
         return self._transaction(draft, parse_sets(sets), wanted, {"changes": changes})
 
     def _edit_native(self, draft: Draft, edit: Edit, saved: t.Mapping[int, Tables], changes: t.List[Facts]) -> None:
+        from .edits import remove_entry
+
         rule = parse_native(edit.native or "")
         listed = self._listed([rule], saved)[0]
         places = [one for entry in (edit.remove, edit.before) if entry is not None for one in entry.ref]
@@ -182,6 +180,8 @@ class Iptables(Backend):
             changes.append({"family": family, "table": rule.table, "chain": rule.chain, "put": list(lines), "position": rule.position})
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
+        from .flush import flush
+
         saved, sets = split_listing(ruleset.listing)
         draft = Draft(saved)
         lines: t.Dict[Key, t.List[str]] = {}
@@ -200,15 +200,23 @@ class Iptables(Backend):
 
     @uncollected
     def policy_unsupported(self, policy: Policy, layout: str = "auto") -> t.Tuple[Unsupported, ...]:
+        from .policy_supported import policy_unsupported
+
         return policy_unsupported(policy, self.tools)
 
     @uncollected
     def render_policy(self, policy: Policy, layout: str = "auto") -> str:
+        from .policy_build import build_own
+        from .policy_text import own_text
+
         families = self.tools.families() if self.tools.installed() else FAMILIES
         return own_text(build_own(policy, self.tools.abilities(), layout, families), families)
 
     @uncollected
     def parse_policy(self, text: str) -> Policy:
+        from .policy_chains import PREFIX
+        from .policy_read import policy_of
+
         saved, sets = split_listing(text)
         found = policy_of(saved, parse_sets(sets, self.tools.abilities().names), self.tools.abilities().names)
         if found is None and not any(heading in text for heading in TOOL_HEADINGS):
@@ -217,16 +225,22 @@ class Iptables(Backend):
 
     @uncollected
     def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
+        from .policy_read import policy_of
+
         saved, sets = split_listing(ruleset.listing)
         return policy_of(saved, parse_sets(sets, self.tools.abilities().names), self.tools.abilities().names)
 
     @uncollected
     def own_listing(self, ruleset: Ruleset) -> str:
+        from .policy_text import own_listing
+
         saved, sets = split_listing(ruleset.listing)
         return own_listing(saved, parse_sets(sets, self.tools.abilities().names))
 
     @uncollected
     def live_text(self, whole: bool = False) -> str:
+        from .policy_text import own_listing
+
         saved = self.tools.live()
         text = make_listing(saved, {})
         sets = self.tools.referenced_sets(text)
@@ -234,6 +248,12 @@ class Iptables(Backend):
 
     @uncollected
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
+        from .policy_build import build_own
+        from .policy_chains import Own, own_chains
+        from .policy_plan import put_own
+        from .policy_read import says_the_same
+        from .policy_text import as_listed
+
         saved, sets = split_listing(ruleset.listing)
         names = self.tools.abilities().names
         live = parse_sets(sets, names)
@@ -252,6 +272,8 @@ class Iptables(Backend):
 
     def _transaction(self, draft: Draft, live: Sets, wanted: Sets, facts: Facts) -> Transaction:
         """Turn a finished draft into commands: sets that rules need first, then IPv4, then IPv6."""
+        from .policy_trial import trial
+
         after = draft.after()
         text = make_listing(after, {})
         missing, changed = self._sets_to_make(wanted, live)
@@ -291,6 +313,8 @@ class Iptables(Backend):
 
         :raises HoldfastError: when a chain holds a rule that iptables cannot show whole, so that it could not be put back exactly.
         """
+        from .persistence import persistent_paths
+
         saved, _sets = split_listing(ruleset.listing)
         files: t.Dict[str, str] = {}
         script = ["# Puts the chains that the change touched back; each table is one transaction.", "rules_status=0"]
@@ -315,6 +339,8 @@ class Iptables(Backend):
         return Snapshot(files, "\n".join(script) + "\n", persistent_paths(self.tools))
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
+        from .persistence import Persistence
+
         return Persistence(self, self.tools).persist(facts) if facts.get("touched") else []
 
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """nftables: one table of our own, and rules in the administrator's chains where they have to be to take effect.
 
-Reads with ``nft list ruleset`` (JSON for the meaning, text for people), changes with one ``nft -f`` transaction.
+Reads with ``nft list ruleset`` (JSON for the meaning, text for people), changes with one ``nft -f`` transaction. What only some tasks need
+is imported where it is used: a target compiles every file that it imports.
 """
 
 from __future__ import annotations
@@ -18,23 +19,15 @@ from ...policy.rule import Rule
 from ..base import Backend, Sighting, Snapshot, Transaction, Unsupported
 from ..collecting import uncollected
 from ..ruleset import Chain, Edit, Entry, Ruleset
-from .flush import plan_flush
 from .listing import Table, TableKey, parse_listing
 from .names import DIRECTION_OF, FAMILIES_OF, HOOK_OF, OWN_TABLE, chain_name
-from .namespace import listed_forms
-from .native import match_native
 from .owners import owner_by_names
-from .parse import Document, NftRuleset, build, own_chain, parse_text
 from .persist import PATHS, loader_facts, persist
-from .policy_build import build_program
 from .policy_order import in_order
-from .policy_plan import plan_policy
-from .policy_read import holds_policy, policy_of_table, policy_of_text
-from .policy_supported import policy_unsupported
-from .policy_text import program_text
-from .render import limit_sets, statements, unsupported
-from .restore import restore_files, restore_script
-from .transaction import plan
+from .ruleset import NftRuleset
+
+if t.TYPE_CHECKING:
+    from .parse import Document
 
 #: Above this number of tables one JSON listing of all costs less than one for each.
 MANY_TABLES = 8
@@ -50,14 +43,20 @@ class Nftables(Backend):
     # -- pure ---------------------------------------------------------------------------------------------------------------
 
     def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
+        from .render import unsupported
+
         return unsupported(rule)
 
     def render(self, rule: Rule) -> t.Tuple[str, ...]:
+        from .render import limit_sets, statements
+
         chain = chain_name(*OWN_TABLE, HOOK_OF[rule.direction])
         sets = ["add set %s %s %s %s" % (*OWN_TABLE, one.name, one.definition()) for one in limit_sets(rule)]
         return (*sets, *("add rule %s %s" % (chain, one.typed) for one in statements(rule, OWN_TABLE[0])))
 
     def parse(self, text: str) -> NftRuleset:
+        from .parse import parse_text
+
         return parse_text(text)
 
     # -- reading ------------------------------------------------------------------------------------------------------------
@@ -85,6 +84,8 @@ class Nftables(Backend):
 
     @uncollected
     def read(self) -> NftRuleset:
+        from .parse import build
+
         for _attempt in range(3):
             tables = in_order(parse_listing(self._list("-s", "-a")))
             # Our own table is read from the text; of the others JSON says more.
@@ -97,6 +98,8 @@ class Nftables(Backend):
 
     def _document(self, tables: t.Sequence[Table], everything: bool) -> Document:
         """Return the JSON of some tables."""
+        from .parse import Document
+
         if everything or len(tables) > MANY_TABLES:
             return Document(self._list("-j"))
         texts = [self.host.run(["nft", "-j", "list", "table", *table.key]) for table in tables]
@@ -109,37 +112,56 @@ class Nftables(Backend):
         return facts
 
     def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
+        from .parse import own_chain
+
         wanted = own_chain(direction)
         return ruleset.chain(wanted.name) or wanted
 
     def match_native(self, ruleset: Ruleset, text: str, wanted: bool = True) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+        from .native import match_native
+
         return match_native(self.host, _ours(ruleset), text)
 
     # -- changing -----------------------------------------------------------------------------------------------------------
 
     def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
+        from .namespace import listed_forms
+        from .transaction import plan
+
         read = _ours(ruleset)
         return plan(read, edits, lambda lines, sets: listed_forms(self.host, read.tables, lines, sets))
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
+        from .flush import plan_flush
+        from .namespace import listed_forms
+
         read = _ours(ruleset)
         return plan_flush(read, keep, lambda lines, sets: listed_forms(self.host, read.tables, lines, sets))
 
     # -- whole policies -----------------------------------------------------------------------------------------------------
 
     def policy_unsupported(self, policy: Policy, layout: str = "auto") -> t.Tuple[Unsupported, ...]:
+        from .policy_supported import policy_unsupported
+
         return policy_unsupported(policy)
 
     @uncollected
     def render_policy(self, policy: Policy, layout: str = "auto") -> str:
+        from .policy_build import build_program
+        from .policy_text import program_text
+
         return program_text(build_program(policy, layout))
 
     @uncollected
     def parse_policy(self, text: str) -> Policy:
+        from .policy_read import policy_of_text
+
         return policy_of_text(text)
 
     @uncollected
     def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
+        from .policy_read import holds_policy, policy_of_table
+
         table = _ours(ruleset).tables.table(OWN_TABLE)
         return policy_of_table(table) if table is not None and holds_policy(table) else None
 
@@ -155,9 +177,13 @@ class Nftables(Backend):
 
     @uncollected
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
+        from .policy_plan import plan_policy
+
         return plan_policy(self.host, _ours(ruleset), wanted, layout, alone)
 
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
+        from .restore import restore_files, restore_script
+
         files = restore_files(_ours(ruleset).tables, parse_listing(transaction.after))
         return Snapshot(files=files, script=restore_script(files), paths=PATHS)
 

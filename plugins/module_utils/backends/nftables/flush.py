@@ -19,8 +19,8 @@ from ..ruleset import Edit
 from .listing import Block, RuleLine, Table, referred
 from .names import DIRECTION_OF, OWN_TABLE, chain_name
 from .owners import keeps
-from .parse import ChainRef, NftRuleset, hook_of
 from .render import limit_sets, statements
+from .ruleset import ChainRef, NftRuleset, hook_of
 from .transaction import Ask, Script, ask_forms
 
 

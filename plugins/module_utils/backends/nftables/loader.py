@@ -19,7 +19,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .names import FOLDER, LOADER
-from .parse import ChainRef
+from .ruleset import ChainRef
 
 LOAD_SCRIPT = r"""#!/bin/sh
 # Loads the rules of holdfast.firewall after the host's own nftables rules. Written by holdfast.firewall: changes are overwritten.

@@ -19,7 +19,7 @@ from ..ruleset import Chain, Entry
 from .listing import TableKey
 from .names import DIRECTION_OF, HOOK_OF, OWN_TABLE, chain_name
 from .namespace import listed_forms
-from .parse import ChainRef, NftRuleset
+from .ruleset import ChainRef, NftRuleset
 
 _COMMANDS = frozenset(
     ("add", "insert", "rule", "create", "delete", "replace", "flush", "destroy", "table", "chain", "include", "define", "list", "reset")

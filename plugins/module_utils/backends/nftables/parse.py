@@ -12,31 +12,20 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ...policy.errors import HoldfastError
-from ..ruleset import Chain, Entry, Ruleset
+from ..ruleset import Chain, Entry
 from .fold import Line, fold
 from .grammar import read_rule
 from .listing import Block, Listing, RuleLine, Table, TableKey, parse_listing
 from .meaning import Elements, Statement, Unread, understand
-from .names import DIRECTION_OF, FAMILIES_OF, HOOK_OF, LIMIT_SET, OWN_TABLE, PRIORITIES, chain_name
+from .names import DIRECTION_OF, FAMILIES_OF, HOOK_OF, LIMIT_SET, OWN_TABLE, chain_name
 from .owners import IPTABLES, chain_owner, table_owner
 from .policy_entries import LaterEntries, entries_of_chain
 from .render import statements
+from .ruleset import ChainRef, NftRuleset, hook_words
 from .verdict_map import expand_map
-
-_HOOK = re.compile(r"\t\ttype (\S+) hook (\S+) .*?priority ([^;]+);(?: policy (\w+);)?")
-#: Family, table and chain.
-ChainRef = t.Tuple[str, str, str]
-
-
-@dataclass(frozen=True)
-class NftRuleset(Ruleset):
-    """A ruleset with the listing it was read from, for planning changes."""
-
-    tables: Listing = field(default_factory=Listing)
-    owners: t.Mapping[TableKey, t.Optional[str]] = field(default_factory=dict)
 
 
 class Document:
@@ -85,7 +74,7 @@ def build(tables: Listing, document: t.Optional[Document], with_missing: bool = 
             else:
                 chain, views = _chain(table, block, owner, directions[block.name], document)
             if chain.base:
-                ranked.append((_hook(block)[2], chain))
+                ranked.append((hook_words(block)[2], chain))
             else:
                 inner.append(chain)
             inner.extend(views)
@@ -119,30 +108,6 @@ def parse_text(text: str) -> NftRuleset:
     return build(parse_listing(text), None, with_missing=False)
 
 
-def hook_of(block: Block) -> t.Optional[t.Tuple[str, str, int, str]]:
-    """Return type, hook, priority and policy of a base chain; None for other chains."""
-    return _hook(block) if block.base else None
-
-
-def _hook(block: Block) -> t.Tuple[str, str, int, str]:
-    for line in block.body:
-        found = _HOOK.match(line)
-        if found:
-            return found.group(1), found.group(2), _priority(found.group(3)), found.group(4) or "accept"
-    return "", "", 0, "accept"
-
-
-def _priority(text: str) -> int:
-    words = text.split()
-    if words[0] in PRIORITIES:
-        offset = int("".join(words[1:])) if len(words) > 1 else 0
-        return PRIORITIES[words[0]] + offset
-    try:
-        return int("".join(words))
-    except ValueError:
-        return 0
-
-
 def _directions(table: Table) -> t.Dict[str, t.List[str]]:
     """Return for each chain the directions whose packets may walk through it, by following the jumps."""
     chains = {one.name: one for one in table.chains()}
@@ -150,7 +115,7 @@ def _directions(table: Table) -> t.Dict[str, t.List[str]]:
     maps = {one.name: one.references() & names for one in table.blocks if one.kind == "map"}
     found: t.Dict[str, t.Set[str]] = {name: set() for name in names}
     for block in table.chains():
-        kind, hook, _rank, _policy = _hook(block)
+        kind, hook, _rank, _policy = hook_words(block)
         if table.dormant or table.family not in FAMILIES_OF or hook not in DIRECTION_OF or kind not in ("filter", "route"):
             continue
         direction = DIRECTION_OF[hook]
@@ -171,7 +136,7 @@ def _own_chain(table: Table, block: Block, directions: t.Sequence[str]) -> Chain
     entries: t.Sequence[Entry] = LaterEntries(lambda: entries_of_chain(block, directions, table))
     return Chain(
         chain_name(table.family, table.name, block.name), frozenset(directions), FAMILIES_OF["inet"] if directions else frozenset(),
-        default="deny" if _hook(block)[3] == "drop" else "allow", entries=t.cast("t.Tuple[Entry, ...]", entries), base=block.base,
+        default="deny" if hook_words(block)[3] == "drop" else "allow", entries=t.cast("t.Tuple[Entry, ...]", entries), base=block.base,
         owner="holdfast", ref=(table.family, table.name, block.name),
     )  # fmt: skip
 
@@ -179,7 +144,7 @@ def _own_chain(table: Table, block: Block, directions: t.Sequence[str]) -> Chain
 def _chain(
     table: Table, block: Block, owner: t.Optional[str], directions: t.Sequence[str], document: t.Optional[Document]
 ) -> t.Tuple[Chain, t.List[Chain]]:
-    _kind, _hook_name, _rank, policy = _hook(block)
+    _kind, _hook_name, _rank, policy = hook_words(block)
     kept = chain_owner(block.name) if owner in (None, IPTABLES) else None
     name = chain_name(table.family, table.name, block.name)
     elements = _steady(table, document)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from .flush import flush_table
 from .listing import Listing
 from .names import OWN_TABLE
-from .parse import NftRuleset, hook_of
+from .ruleset import NftRuleset, hook_of
 from .transaction import Script
 
 _POLICY = re.compile(r"policy \w+;$")

@@ -24,13 +24,13 @@ from ...policy.policy import Policy
 from ..base import Command, Transaction
 from .listing import Block, Table, standing
 from .names import HOOK_OF, OWN_TABLE, protocol_number
-from .parse import NftRuleset
 from .policy_alone import empty_others
 from .policy_build import Draft, draft_program, name_program
 from .policy_order import ordered
 from .policy_predict import predict, pure_blocks
 from .policy_program import Bundle, NamedSet, Program, ProgramChain
 from .policy_text import TABLE, table_lines
+from .ruleset import NftRuleset
 
 #: The names that a bundle may have, by preference; all but the first are for bundles that were changed by hand. With an odd one the
 #: dynamic sets get other names too, which loses their counts.

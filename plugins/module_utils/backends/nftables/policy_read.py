@@ -21,13 +21,13 @@ from .grammar import read_rule
 from .listing import Block, Table, parse_listing
 from .meaning import Unread, understand
 from .names import HOOK_OF, OWN_TABLE
-from .parse import hook_of
 from .policy_build import NATIVE
 from .policy_entries import leads_on
 from .policy_layout import read_laid
 from .policy_lines import rules_of_lines
 from .policy_nat import HOOKS, nat_of_line
 from .policy_program import AFTER, BEFORE, DEFAULT_COMMENT, DENIED_COMMENT, LAID
+from .ruleset import hook_of
 
 _BUNDLE = re.compile(r"^jump (%s(?:input|output|forward|prerouting|postrouting)_[0-9a-f]{8})$" % LAID)
 _ACTIONS = {"accept": "allow", "drop": "deny", "reject": "reject"}

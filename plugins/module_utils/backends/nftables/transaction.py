@@ -18,9 +18,9 @@ from ..ruleset import Chain, Edit, Entry
 from .listing import Block, Listing, RuleLine, Table, TableKey
 from .names import LIMIT_SET, OWN_TABLE
 from .native import split_native
-from .parse import ChainRef, NftRuleset
 from .policy_order import default_place, in_order
 from .render import LimitSet, Statement, limit_sets, statements
+from .ruleset import ChainRef, NftRuleset
 
 #: Asks how nft lists lines: (table, text) pairs and new sets (table, name, definition); None when nobody can say.
 Ask = t.Callable[[t.Sequence[t.Tuple[TableKey, str]], t.Sequence[t.Tuple[TableKey, str, str]]], t.Optional[t.List[str]]]
