@@ -331,16 +331,20 @@ detection:
     saw: ["nftables: 1 base chain"]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_request import parse_analyze_request
-from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_task import run_analyze
-from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.plugins.module_utils.kept_code import keep_code
+from ansible_collections.holdfast.firewall.plugins.module_utils.state_folder import state_root
 
 
 def main() -> None:
     """Run the module."""
+    keep_code(state_root())  # before the imports that it speeds up
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_request import parse_analyze_request
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_task import run_analyze
+    from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
+    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+
     strings = {"type": "list", "elements": "str"}
     module = AnsibleModule(
         argument_spec={

@@ -164,15 +164,19 @@ too_early:
   sample: true
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.holdfast.firewall.plugins.module_utils.change.confirm import confirm, inquire, undo
-from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.plugins.module_utils.kept_code import keep_code
+from ansible_collections.holdfast.firewall.plugins.module_utils.state_folder import state_root
 
 
 def main() -> None:
     """Run the module."""
+    keep_code(state_root())  # before the imports that it speeds up
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.confirm import confirm, inquire, undo
+    from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
+    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["confirmed", "restored", "status"], "default": "confirmed"},

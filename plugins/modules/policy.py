@@ -311,16 +311,20 @@ rc:
   sample: 31
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_task import run_policy
-from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy_request import parse_policy_request
+from ansible_collections.holdfast.firewall.plugins.module_utils.kept_code import keep_code
+from ansible_collections.holdfast.firewall.plugins.module_utils.state_folder import state_root
 
 
 def main() -> None:
     """Run the module."""
+    keep_code(state_root())  # before the imports that it speeds up
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_task import run_policy
+    from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
+    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy_request import parse_policy_request
+
     module = AnsibleModule(
         argument_spec={
             "policy": {"type": "raw"},

@@ -409,16 +409,20 @@ rc:
   sample: 31
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.holdfast.firewall.plugins.module_utils.change.rule_task import run_rule
-from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import parse_request
+from ansible_collections.holdfast.firewall.plugins.module_utils.kept_code import keep_code
+from ansible_collections.holdfast.firewall.plugins.module_utils.state_folder import state_root
 
 
 def main() -> None:
     """Run the module."""
+    keep_code(state_root())  # before the imports that it speeds up
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.rule_task import run_rule
+    from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
+    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import parse_request
+
     strings = {"type": "list", "elements": "str"}
     module = AnsibleModule(
         argument_spec={

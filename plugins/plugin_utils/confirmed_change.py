@@ -8,6 +8,8 @@ Runs on the control node; touches the managed node only through modules of this 
 
 from __future__ import annotations
 
+import json
+import shlex
 import time
 import typing as t
 
@@ -22,7 +24,7 @@ CONFIRM_MODULE = "holdfast.firewall.confirm"
 
 #: Seconds between the answer of the changing task and the first new connection, at least and at most; the host says after how many
 #: seconds its change is likely in force. A connection that was opened too early proves nothing and is tried again.
-FIRST_WAIT = 0.2
+FIRST_WAIT = 0.15
 LONGEST_WAIT = 10.0
 #: Seconds between two attempts.
 NEXT_WAIT = 0.3
@@ -93,7 +95,8 @@ class ConfirmedChangeAction(ActionBase):
         while time.monotonic() < deadline:
             waited = time.monotonic() - answered
             left = max(1, min(CONNECT_TIMEOUT, int(deadline - time.monotonic())))
-            outcome, trouble = self._over_new_connection({"change": pending["change"], "waited": waited}, task_vars, left)
+            question = {"change": pending["change"], "waited": waited}
+            outcome, trouble = self._over_new_connection(question, task_vars, left, pending.get("ask"))
             if outcome is None or outcome.get("too_early"):
                 tried = trouble
                 time.sleep(NEXT_WAIT)
@@ -145,10 +148,15 @@ class ConfirmedChangeAction(ActionBase):
         msg = outcome.get("msg") or outcome.get("module_stderr") or "The change could not be confirmed; the host undoes it by itself"
         return {"failed": True, "changed": False, "rolled_back": bool(outcome.get("rolled_back")), "msg": msg}
 
-    def _over_new_connection(self, args: Result, task_vars: Result, timeout: int) -> t.Tuple[t.Optional[Result], str]:
-        """Run ``confirm`` over a new connection; returns its result, or None and why there is none."""
+    def _over_new_connection(
+        self, args: Result, task_vars: Result, timeout: int, ask: t.Optional[str] = None
+    ) -> t.Tuple[t.Optional[Result], str]:
+        """Ask the process that applied the change, or run ``confirm``, over a new connection; returns the result, or None and why not."""
         try:
             with fresh(self._connection, timeout), kept_payload("confirm"):
+                answer = self._ask(ask, args["waited"]) if ask is not None else None
+                if answer is not None:
+                    return answer, ""
                 if over_network(self._connection):
                     # Opens the connection; a file transfer that fails in its place would warn about its method.
                     self._connection.exec_command("exit 0", sudoable=False)
@@ -161,6 +169,17 @@ class ConfirmedChangeAction(ActionBase):
         if outcome.get("unreachable") or ("msg" in outcome and outcome.get("failed") and "MODULE FAILURE" in str(outcome["msg"])):
             return None, _one_line(outcome.get("module_stderr") or outcome["msg"])
         return outcome, ""
+
+    def _ask(self, script: str, waited: float) -> t.Optional[Result]:
+        """Return the answer of the process that applied the change; None when it is not there to answer: ``confirm`` does the same."""
+        said = self._low_level_execute_command("/bin/sh %s %.3f" % (shlex.quote(script), waited))
+        if said["rc"] != 0:
+            return None
+        try:
+            answer = json.loads(said["stdout"].strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            return None
+        return answer if isinstance(answer, dict) else None
 
     def _reset_quietly(self) -> None:
         """Close the shared connection of other tasks, which the lockout may have left half-dead."""

@@ -250,6 +250,9 @@ class Backend:
         for command in transaction.commands:
             self.host.checked(command.argv, command.stdin)
 
+    def make_ready(self) -> None:
+        """Import what ``apply``, ``persist`` and ``live_text`` need: a task's own code is gone when the process that it left calls them."""
+
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
         """Make the verified live state last across a reboot; returns the files written and warnings for people."""
         raise NotImplementedError

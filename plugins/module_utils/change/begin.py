@@ -27,8 +27,8 @@ from .timers import Timer, choose_timer, end_sleeper, timer_named
 
 #: Seconds between the end of the task's process and the change, so that the task's answer is on its way before rules change.
 SETTLE = 0.1
-#: Seconds that processes need to end and to start, on top of SETTLE, before the change begins.
-SLACK = 0.1
+#: Seconds that processes need to start and to write what they did, on top of SETTLE.
+SLACK = 0.03
 #: Loading takes at most this many times what checking took: prepare, switch, clear.
 LOADS = 3.0
 #: Seconds to wait at most for the task's process to end.
@@ -38,19 +38,31 @@ OVERDUE = 5
 
 
 def begin(
-    host: Host, backend: Backend, ruleset: Ruleset, transaction: Transaction, window: int, hold: t.Callable[[], None] = lambda: None
+    host: Host,
+    backend: Backend,
+    ruleset: Ruleset,
+    transaction: Transaction,
+    window: int,
+    hold: t.Callable[[], None] = lambda: None,
+    attended: bool = False,
 ) -> t.Dict[str, t.Any]:
     """Back up, arm the rollback, and start the process that applies the change in a moment.
 
+    With ``attended`` that process then stays to confirm the change when it is asked, for at most the window.
+
     Returns the facts of the pending change: ``change`` (its identity), ``confirm_within`` (seconds), ``timer``, and ``settles_in``: after
-    how many seconds the change is likely in force, judged by the time that its check took.
+    how many seconds the change is likely in force, judged by the time that its check took; with ``attended`` also ``ask``, the path of
+    the script that asks for the confirmation.
     ``hold`` is called in the applying process only (tests use it).
 
     :raises HoldfastError: when anything refuses; then nothing has been changed and nothing is left behind.
     """
+    from .attend import SCRIPT, ask_script, attend, forget_answers
+
     if not host.is_root():
         raise HoldfastError("Changing %s rules needs root; add become: true (or -b)" % backend.NAME)
     with exclusive():
+        forget_answers()
         refuse_beside_pending()
         started = time.monotonic()
         backend.validate(transaction)
@@ -63,13 +75,23 @@ def begin(
             facts = _write_record(host, backend, transaction, snapshot, pending, timer, window, listing_fingerprint(ruleset.listing))
             ref = timer.arm(host, pending.identity, pending.path("restore.sh"), window)
             pending.write_json("timer.json", {"timer": timer.NAME, "ref": ref, "change": pending.identity})
+            if attended:
+                pending.write(SCRIPT, ask_script(pending), 0o700)
+                facts["ask"] = pending.path(SCRIPT)
         except BaseException:
             if ref is not None:
                 timer.disarm(host, ref)
             end_sleeper(host, pending.folder)
             pending.remove()
             raise
-    _apply_detached(host, backend, transaction, pending, hold)
+    if attended:
+        backend.make_ready()
+
+    def after() -> None:
+        if attended:
+            attend(host, pending, window + OVERDUE)
+
+    _apply_detached(host, backend, transaction, pending, hold, after)
     return dict(facts, settles_in=settles_in)
 
 
@@ -197,8 +219,10 @@ def _write_record(
     return {"change": pending.identity, "confirm_within": window, "timer": timer.NAME}
 
 
-def _apply_detached(host: Host, backend: Backend, transaction: Transaction, pending: Pending, hold: t.Callable[[], None]) -> None:
-    """Fork a process that waits for this one to end and then applies the change."""
+def _apply_detached(
+    host: Host, backend: Backend, transaction: Transaction, pending: Pending, hold: t.Callable[[], None], after: t.Callable[[], None]
+) -> None:
+    """Fork a process that waits for this one to end, applies the change, and calls ``after`` where that worked."""
     started = time.monotonic()
     reader, writer = os.pipe()
     sys.stdout.flush()
@@ -221,9 +245,12 @@ def _apply_detached(host: Host, backend: Backend, transaction: Transaction, pend
         os.chdir("/")
         pending.write(APPLIER, "%d\n" % os.getpgrp())
         select.select([reader], [], [], PATIENCE)
+        # The task's answer reaches nobody before its process ends, so nobody counts from earlier than this.
+        started = time.monotonic()
         time.sleep(SETTLE)
         hold()
-        _apply(host, backend, transaction, pending, started)
+        if _apply(host, backend, transaction, pending, started):
+            after()
     except BaseException as exc:
         pending.write_json(
             APPLIED, {"error": "%s: %s" % (type(exc).__name__, exc), "after": time.monotonic() - started, "at": time.monotonic()}
@@ -232,13 +259,14 @@ def _apply_detached(host: Host, backend: Backend, transaction: Transaction, pend
         os._exit(0)
 
 
-def _apply(host: Host, backend: Backend, transaction: Transaction, pending: Pending, started: float) -> None:
+def _apply(host: Host, backend: Backend, transaction: Transaction, pending: Pending, started: float) -> bool:
     if not pending.holds(ARMED):
-        return
+        return False
     try:
         backend.apply(transaction)
     except HoldfastError as exc:
         pending.write_json(APPLIED, {"error": exc.msg, "after": time.monotonic() - started, "at": time.monotonic()})
         restore_now(host, pending)
-        return
+        return False
     pending.write_json(APPLIED, {"error": None, "after": time.monotonic() - started, "at": time.monotonic()})
+    return True

@@ -19,15 +19,11 @@ import typing as t
 import uuid
 
 from ..policy.errors import HoldfastError
+from ..state_folder import state_root
 
 ARMED, CONFIRMING, RESTORING = "armed", "confirming", "restoring"
 #: The process group that puts the change in force; ``applied.json`` says how that ended.
 APPLIER, APPLIED = "applier", "applied.json"
-
-
-def state_root() -> str:
-    """Return the state folder: below /var/lib, or /var/db where the system has that instead (the BSDs)."""
-    return "/var/lib/holdfast" if os.path.isdir("/var/lib") else "/var/db/holdfast"
 
 
 def changes_root() -> str:

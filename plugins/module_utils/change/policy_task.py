@@ -139,7 +139,10 @@ class _Task:
             self.backend.validate(transaction)
             return self.result
         facts = dict(transaction.persist, policy_record={"document": document, "whole": whole} if wanted is not None else {})
-        pending = begin(self.host, self.backend, ruleset, replace(transaction, persist=facts), self.request.confirm_within)
+        pending = begin(
+            self.host, self.backend, ruleset, replace(transaction, persist=facts), self.request.confirm_within,
+            attended=self.request.confirm == "auto",
+        )  # fmt: skip
         self.result["pending"] = pending
         return self.result
 

@@ -70,7 +70,7 @@ def run_rule(host: Host, request: RuleRequest, check_mode: bool = False) -> Fiel
         result["msg"] = _would(result["msg"])
         backend.validate(transaction)
         return result
-    result["pending"] = begin(host, backend, ruleset, transaction, request.confirm_within)
+    result["pending"] = begin(host, backend, ruleset, transaction, request.confirm_within, attended=request.confirm == "auto")
     return result
 
 

@@ -338,6 +338,11 @@ class Iptables(Backend):
         script.append('[ "$rules_status" -eq 0 ]')
         return Snapshot(files, "\n".join(script) + "\n", persistent_paths(self.tools))
 
+    def make_ready(self) -> None:
+        from . import persistence, policy_text
+
+        del persistence, policy_text
+
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
         from .persistence import Persistence
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from types import SimpleNamespace
 
 import pytest
@@ -63,6 +64,12 @@ class Action(ConfirmedChangeAction):
         if "prot" in args:
             raise HoldfastError("rule.prot: found (unknown key prot)", place="rule.prot")
 
+    def _low_level_execute_command(self, cmd, **rest):
+        self.asked.append(("ask", cmd))
+        return self.said
+
+    said = {"rc": 75, "stdout": ""}
+
     def _execute_module(self, module_name=None, module_args=None, task_vars=None, **rest):
         self.asked.append((module_name, dict(module_args)))
         self._clock.now += 1.0
@@ -103,10 +110,30 @@ def test_a_change_is_confirmed_over_a_new_connection(act):
     action, result, _took = act(APPLIED, CONFIRMED)
     assert [name for name, _args in action.asked] == ["holdfast.firewall.rule", CONFIRM_MODULE]
     assert action.asked[1][1]["change"] == "c1"
-    assert action.asked[1][1]["waited"] >= confirmed_change.FIRST_WAIT
+    assert action.asked[1][1]["waited"] == pytest.approx(confirmed_change.FIRST_WAIT)
     assert action._connection.resets == 1
     assert (result["changed"], result["proof"], result["persisted"]) == (True, "a new paramiko_ssh connection", ["/etc/x"])
     assert "pending" not in result
+
+
+@pytest.mark.parametrize("pending", [dict(PENDING, ask="/state/of mine/ask.sh"), dict(PENDING, ask="/a", settles_in=3)])
+def test_who_applied_the_change_is_asked_first(act, monkeypatch, pending):
+    monkeypatch.setattr(Action, "said", {"rc": 0, "stdout": 'noise\n{"changed": true, "persisted": ["/etc/x"]}\n'})
+    action, result, _took = act(dict(APPLIED, pending=pending), CUT)
+    assert action.asked[1] == (
+        "ask",
+        "/bin/sh %s %.3f" % (shlex.quote(pending["ask"]), pending.get("settles_in", confirmed_change.FIRST_WAIT)),
+    )
+    assert (len(action.asked), action._connection.resets) == (2, 1)
+    assert (result["changed"], result["persisted"]) == (True, ["/etc/x"])
+
+
+@pytest.mark.parametrize("said", [{"rc": 75, "stdout": ""}, {"rc": 0, "stdout": "nonsense"}, {"rc": 0, "stdout": ""}])
+def test_where_nobody_answers_the_module_confirms(act, monkeypatch, said):
+    monkeypatch.setattr(Action, "said", said)
+    action, result, _took = act(dict(APPLIED, pending=dict(PENDING, ask="/state/ask.sh")), CONFIRMED)
+    assert [name for name, _args in action.asked] == ["holdfast.firewall.rule", "ask", CONFIRM_MODULE]
+    assert result["changed"]
 
 
 def test_a_connection_that_was_too_early_is_opened_again(act):

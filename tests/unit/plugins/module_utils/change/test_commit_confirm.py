@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -310,3 +311,48 @@ def test_a_timer_that_refuses_leaves_nothing_behind(wall, monkeypatch):
         start(wall)
     assert Pending.all() == []
     assert wall.host.read(wall.live) == "old rules\n"
+
+
+def ask(change, waited="60.0"):
+    script = Pending(change).path("ask.sh")
+    done = subprocess.run(["/bin/sh", script, waited], capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, json.loads(done.stdout) if done.stdout else None
+
+
+def start_attended(wall, window=10, **options):
+    return begin_module.begin(wall.host, wall, wall.read(), wall.change_to("new rules\n", **options), window, attended=True)
+
+
+def test_the_process_that_applied_a_change_confirms_it_when_asked(wall):
+    change = start_attended(wall)["change"]
+    script = Pending(change).path("ask.sh")
+    code, answer = ask(change)
+    assert (code, answer["changed"], answer["change"]) == (0, True, change)
+    assert wall.host.read(wall.saved) == "new rules\n"
+    assert Pending.all() == []
+    assert not os.path.exists(script)
+
+
+def test_a_question_over_a_connection_that_is_older_than_the_change_confirms_nothing(wall):
+    change = start_attended(wall)["change"]
+    assert wait_for(lambda: Pending(change).holds("applied.json"))
+    assert ask(change, "0.0") == (0, {"change": change, "changed": False, "too_early": True})
+    assert wall.host.read(wall.saved) == "old saved\n"
+    assert ask(change)[1]["changed"]
+
+
+def test_a_question_is_answered_with_the_reason_of_an_undoing(wall):
+    wall.fail_persist = True
+    change = start_attended(wall)["change"]
+    code, answer = ask(change)
+    assert (code, answer["failed"], answer["rolled_back"]) == (0, True, True)
+    assert "the disk is full" in answer["msg"]
+    assert wall.host.read(wall.live) == "old rules\n"
+
+
+def test_where_nobody_attends_the_question_says_so(wall):
+    change = start_attended(wall)["change"]
+    assert wait_for(lambda: Pending(change).holds("applied.json"))
+    os.killpg(int(Pending(change).read("applier")), signal.SIGKILL)
+    assert ask(change) == (75, None)
+    assert confirm_module.confirm(wall.host, change)["changed"]
