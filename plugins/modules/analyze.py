@@ -104,7 +104,7 @@ options:
     description:
       - The firewall whose live rules are read. V(auto) finds out which one decides on the host, and RV(detection) says why.
     type: str
-    choices: [auto, pf, ipfw, nftables, iptables]
+    choices: [auto, ufw, firewalld, pf, ipfw, npf, nftables, iptables, windows, macos]
     default: auto
   agent_ports:
     description:
@@ -327,7 +327,7 @@ detection:
   type: dict
   sample:
     backend: nftables
-    reason: nftables is the first in the order pf, ipfw, nftables, iptables that holds rules
+    reason: nftables is the first in the order macos, pf, ipfw, npf, nftables, iptables that holds rules
     saw: ["nftables: 1 base chain"]
 """
 
@@ -344,6 +344,7 @@ def main() -> None:
     from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_task import run_analyze
     from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
     from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import BACKENDS
 
     strings = {"type": "list", "elements": "str"}
     module = AnsibleModule(
@@ -358,7 +359,7 @@ def main() -> None:
             "kinds": dict(strings),
             "limit": {"type": "int", "default": 100},
             "guard": {"type": "bool"},
-            "backend": {"type": "str", "choices": ["auto", "pf", "ipfw", "nftables", "iptables"], "default": "auto"},
+            "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
             "agent_ports": dict(strings),
         },
         mutually_exclusive=[("policy", "src"), ("other", "other_src")],

@@ -72,7 +72,7 @@ options:
     description:
       - The firewall to use. V(auto) finds out which one decides on the host, and RV(detection) says why.
     type: str
-    choices: [auto, pf, ipfw, nftables, iptables]
+    choices: [auto, ufw, firewalld, pf, ipfw, npf, nftables, iptables, windows, macos]
     default: auto
   layout:
     description:
@@ -202,7 +202,7 @@ detection:
   description: What was seen of each backend on the host, which was chosen and why.
   returned: always
   type: dict
-  sample: {backend: nftables, reason: nftables is the first in the order pf, ipfw, nftables, iptables that holds rules, saw: []}
+  sample: {backend: nftables, reason: nftables is the first in the order macos, pf, ipfw, npf, nftables, iptables that holds rules, saw: []}
 commands:
   description: The commands of the change. Of a long input the first 200 lines are shown.
   returned: always
@@ -324,6 +324,7 @@ def main() -> None:
     from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
     from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
     from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy_request import parse_policy_request
+    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import BACKENDS
 
     module = AnsibleModule(
         argument_spec={
@@ -335,7 +336,7 @@ def main() -> None:
                 "default": "replaced",
             },
             "running_config": {"type": "str"},
-            "backend": {"type": "str", "choices": ["auto", "pf", "ipfw", "nftables", "iptables"], "default": "auto"},
+            "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
             "layout": {"type": "str", "choices": ["auto", "rules", "compiled"], "default": "auto"},
             "agent_ports": {"type": "list", "elements": "str"},
             "confirm": {"type": "str", "choices": ["auto", "manual"], "default": "auto"},

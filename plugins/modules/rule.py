@@ -113,6 +113,21 @@ options:
     description:
       - The interface by which a forwarded packet leaves. Only with O(direction=forward).
     type: str
+  program:
+    description:
+      - The absolute path of the program that the packet is for or comes from. Windows and the application firewall of macOS only; other
+        backends refuse it.
+    type: str
+  system_service:
+    description:
+      - The short name of the Windows service that the packet is for, for example V(TermService). Windows only.
+    type: str
+  profile:
+    description:
+      - The network profiles of Windows for which the rule counts, of V(domain), V(private) and V(public). Without it the rule counts for
+        all of them. Windows only.
+    type: list
+    elements: str
   direction:
     description:
       - V(in) to the host, V(out) from the host, V(forward) through the host.
@@ -169,7 +184,7 @@ options:
     description:
       - The firewall to work with. V(auto) finds out which one decides on the host, see RV(detection).
     type: str
-    choices: [auto, pf, ipfw, nftables, iptables]
+    choices: [auto, ufw, firewalld, pf, ipfw, npf, nftables, iptables, windows, macos]
     default: auto
   dry_run:
     description:
@@ -301,7 +316,7 @@ detection:
   type: dict
   sample:
     backend: nftables
-    reason: nftables is the first in the order pf, ipfw, nftables, iptables that holds rules
+    reason: nftables is the first in the order macos, pf, ipfw, npf, nftables, iptables that holds rules
     saw: ["nftables: 1 base chain"]
 rule:
   description: The rule in the backend's own words, several lines where it takes several.
@@ -421,7 +436,7 @@ def main() -> None:
     from ansible_collections.holdfast.firewall.plugins.module_utils.change.rule_task import run_rule
     from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
     from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import parse_request
+    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import BACKENDS, parse_request
 
     strings = {"type": "list", "elements": "str"}
     module = AnsibleModule(
@@ -438,6 +453,9 @@ def main() -> None:
             "family": {"type": "str", "choices": ["any", "ipv4", "ipv6"], "default": "any"},
             "interface": {"type": "str"},
             "out_interface": {"type": "str"},
+            "program": {"type": "str"},
+            "system_service": {"type": "str"},
+            "profile": dict(strings),
             "direction": {"type": "str", "choices": ["in", "out", "forward"], "default": "in"},
             "stateful": {"type": "bool", "default": False},
             "limit": {"type": "str"},
@@ -449,7 +467,7 @@ def main() -> None:
             "comment": {"type": "str"},
             "address_sets": {"type": "dict"},
             "native": {"type": "dict"},
-            "backend": {"type": "str", "choices": ["auto", "pf", "ipfw", "nftables", "iptables"], "default": "auto"},
+            "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
             "dry_run": {"type": "bool", "default": False},
             "agent_ports": dict(strings),
             "confirm": {"type": "str", "choices": ["auto", "manual"], "default": "auto"},

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 from ..policy.nat import DESTINATION_KINDS, NatRule
 from ..policy.policy import Policy
-from ..policy.rates import Limit
-from ..policy.rule import DIRECTIONS, Log, Rule
+from ..policy.rule import DIRECTIONS, Condition, Log, Rule, condition_words
 from .boxes import (
     ARRIVING,
     DESTINATION,
@@ -49,12 +48,12 @@ _EVERYTHING: t.Tuple[None, ...] = (None,) * DIMENSIONS
 class Effect:
     """What a rule does with the packets it matches.
 
-    :ivar limit: it does so at most this often; above it the packet goes on to the next rule.
+    :ivar limit: it does so only while this holds (at most so often, for a program); else the packet goes on to the next rule.
     :ivar action: ``allow``, ``deny``, ``reject``, or for translations their words.
     :ivar log: how it is logged.
     """
 
-    limit: t.Optional[Limit]
+    limit: t.Optional[Condition]
     action: str
     log: t.Optional[Log]
 
@@ -73,7 +72,7 @@ class Outcome:
 
     def describe(self) -> str:
         """Return it in a few words, for example ``allowed up to 6/minute, else denied``."""
-        words = ["%s up to %s%s" % (past(one.action), one.limit.rate if one.limit else "", _logged(one.log)) for one in self.limited]
+        words = ["%s %s%s" % (past(one.action), condition_words(one.limit), _logged(one.log)) for one in self.limited]
         words.append("%s%s%s" % ("else " if words else "", past(self.final.action), _logged(self.final.log)))
         return ", ".join(words)
 
@@ -103,7 +102,7 @@ class Tokens:
         self._numbers: t.Dict[t.Any, int] = {}
         self._effects: t.List[Effect] = []
 
-    def number(self, action: str, limit: t.Optional[Limit] = None, log: t.Optional[Log] = None) -> int:
+    def number(self, action: str, limit: t.Optional[Condition] = None, log: t.Optional[Log] = None) -> int:
         """Return the token of an effect."""
         key = (action, limit, log if self.logs else None)
         found = self._numbers.get(key)
@@ -172,7 +171,7 @@ def entry_of(rule: Rule, interfaces: Interfaces, whole: Sides, tokens: Tokens) -
     sides = sides_of(rule, interfaces)
     if sides is None:
         return None
-    token = tokens.number(rule.action, rule.limit, rule.log)
+    token = tokens.number(rule.action, rule.condition, rule.log)
     return (token, None, *[None if side == full else side for side, full in zip(sides[1:], whole[1:])])
 
 

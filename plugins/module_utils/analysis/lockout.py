@@ -99,7 +99,7 @@ def _denied(
     for number, rule in enumerate(policy.guard + policy.rules):
         if rule.direction != need.direction or (rule.protocol is not None and need.protocol is not None and rule.protocol != need.protocol):
             continue
-        if rule.limit is not None and rule.action == "allow":
+        if rule.condition is not None and rule.action == "allow":
             continue
         sides = known[number] if number in known else known.setdefault(number, sides_of(rule, interfaces))
         entry = _clipped(sides, box, allow if rule.action == "allow" else tokens.number("deny")) if sides is not None else None

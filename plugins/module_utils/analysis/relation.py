@@ -21,7 +21,7 @@ Interval = t.Tuple[int, int]
 
 def covers(wide: Rule, narrow: Rule) -> bool:
     """Return whether every packet that ``narrow`` matches is matched by ``wide``."""
-    if wide.limit is not None or wide.reply or wide.established or wide.direction != narrow.direction:
+    if wide.condition is not None or wide.reply or wide.established or wide.direction != narrow.direction:
         return False
     if not wide.families() >= narrow.families():
         return False

@@ -12,7 +12,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ..policy.policy import ANY_DIRECTION, Policy
-from ..policy.rule import Log, Rule
+from ..policy.rates import Limit
+from ..policy.rule import Log, Rule, condition_words
 from .boxes import PROTOCOL, Interfaces, Point, sides_of
 from .first_match import DEFAULT, Effect, Outcome, Tokens, default_of, past
 from .packets import Packet
@@ -39,8 +40,9 @@ class Step:
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return it for a task's result."""
         words: t.Dict[str, t.Any] = {"place": self.label, "action": self.effect.action}
-        if self.effect.limit is not None:
-            words["limit"] = str(self.effect.limit.rate)
+        condition = self.effect.limit
+        if condition is not None:
+            words["limit"] = str(condition.rate) if isinstance(condition, Limit) else condition_words(condition)
         if self.effect.log is not None:
             words["log"] = True
         if self.rule is not None:
@@ -80,8 +82,7 @@ class Trace:
         """Return the trace in lines for people."""
         lines = ["%s: %s by %s" % (self.packet.describe(), self.outcome.describe(), self.decided.describe())]
         for step in self.passed:
-            rate = step.effect.limit.rate if step.effect.limit else ""
-            lines.append("  before that, up to %s, %s by %s" % (rate, past(step.effect.action), step.describe()))
+            lines.append("  before that, %s, %s by %s" % (condition_words(step.effect.limit), past(step.effect.action), step.describe()))
         if self.packet.assumed:
             lines.append("  assumed: %s" % ", ".join(self.packet.assumed))
         lines.extend("  " + note for note in self.notes)
@@ -110,7 +111,7 @@ def trace(policy: Policy, packet: Packet, backend: t.Optional[str] = None) -> Tr
     for number, rule in enumerate(policy.guard + policy.rules):
         if rule.direction == packet.direction and rule_holds(rule, point, interfaces):
             step = step_of(policy, packet.direction, number)
-            if rule.limit is None:
+            if rule.condition is None:
                 decided = step
                 break
             passed.append(step)
@@ -160,7 +161,7 @@ def translation_label(policy: Policy, number: int) -> str:
 def effect_of(rule: Rule) -> Effect:
     """Return what a rule does with the packets it matches."""
     log: t.Optional[Log] = rule.log
-    return Effect(rule.limit, rule.action, log)
+    return Effect(rule.condition, rule.action, log)
 
 
 def native_notes(policy: Policy, direction: str, place: str, backend: t.Optional[str] = None) -> t.List[str]:

@@ -120,7 +120,7 @@ def _plain(rule: Rule) -> bool:
         rule.destination.any
         and rule.interface is None
         and rule.out_interface is None
-        and rule.limit is None
+        and rule.condition is None
         and not rule.source_ports
         and not rule.icmp_types
         and not rule.reply

@@ -64,7 +64,7 @@ class Unit:
     @property
     def limited(self) -> bool:
         """Whether packets above a rate fall through it, so that it covers nothing."""
-        return self.rules[0].limit is not None
+        return self.rules[0].condition is not None
 
     def text(self) -> str:
         """Return its rules in one line."""
@@ -243,7 +243,7 @@ def _grouped(policy: Policy) -> t.Iterator[t.Tuple[str, t.Tuple[Rule, ...], bool
 
 
 def _manner(rule: Rule) -> t.Tuple[t.Any, ...]:
-    return (rule.direction, rule.action, rule.log, rule.limit)
+    return (rule.direction, rule.action, rule.log, rule.condition)
 
 
 def _joined(terms: t.List[Sides]) -> t.Tuple[Sides, ...]:

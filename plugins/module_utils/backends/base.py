@@ -39,6 +39,16 @@ class Unsupported:
         return {"field": self.field, "value": self.value, "reason": self.reason}
 
 
+def unsupported_scope(rule: Rule, reason: str) -> t.List[Unsupported]:
+    """Return the fields of a rule's scope for a backend that knows none of them."""
+    if rule.scope is None:
+        return []
+    return [
+        Unsupported(field, ",".join(value) if isinstance(value, list) else str(value), reason)
+        for field, value in rule.scope.words().items()
+    ]
+
+
 @dataclass(frozen=True)
 class Sighting:
     """What detection saw of one backend on a host.
@@ -226,6 +236,29 @@ class Backend:
         ``alone`` also removes the rules that administrators wrote, so that the policy is the only one that decides.
         """
         raise NotImplementedError
+
+    # -- the firewall as a whole --------------------------------------------------------------------------------------------
+
+    def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
+        """Return the transaction that makes the firewall ``enabled``, ``disabled`` or ``restarted``; no commands when it is so already.
+
+        Enabled means that its rules decide now and after every boot, disabled that they decide neither now nor then; what is enabled again
+        has the rules that it had. ``keep`` are rules that have to pass once it is enabled; those that would not are put in.
+
+        :raises HoldfastError: when this firewall cannot be switched so, with the reason.
+        """
+        raise HoldfastError("The firewall %s has no switch for %s" % (self.NAME, state))
+
+    def is_enabled(self, ruleset: Ruleset) -> bool:
+        """Return whether the firewall decides about packets now."""
+        raise NotImplementedError
+
+    def install_commands(self) -> t.Tuple[Command, ...]:
+        """Return what installs the firewall on this host; empty when it is there already.
+
+        :raises HoldfastError: when it cannot be installed on this system.
+        """
+        raise HoldfastError("The firewall %s is part of its system and cannot be installed" % self.NAME)
 
     def validate(self, transaction: Transaction) -> None:
         """Let the backend's own checker read the transaction.

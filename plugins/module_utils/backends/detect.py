@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which firewall decides on this host: what was seen, what was chosen, and why.
 
-Reads the host, changes nothing. A front end owns the rules beneath it, so front ends are asked first; then pf, ipfw, nftables, iptables,
-where one that holds rules comes before one whose tools are merely there.
+Reads the host, changes nothing. A front end owns the rules beneath it, so an active one is chosen before everything else, and two active
+ones are refused. Then the first backend that holds rules counts. Where none holds rules, the platform decides: its own front end where that
+is installed, else the first backend that answers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from .base import Backend, Sighting
 from .registry import NAMES, make_backend
 
 #: The program without which a backend is not on a host.
-PROGRAMS = {"pf": "pfctl", "ipfw": "ipfw", "nftables": "nft", "iptables": "iptables"}
+PROGRAMS = {
+    "ufw": "ufw", "firewalld": "firewall-cmd", "macos": "/usr/libexec/ApplicationFirewall/socketfilterfw", "pf": "pfctl", "ipfw": "ipfw",
+    "npf": "npfctl", "nftables": "nft", "iptables": "iptables",
+}  # fmt: skip
+#: The front end that a distribution's administrators expect, by the words of ID and ID_LIKE in os-release.
+FRONT_END_OF = {
+    "debian": "ufw", "ubuntu": "ufw", "rhel": "firewalld", "fedora": "firewalld", "centos": "firewalld", "rocky": "firewalld",
+    "almalinux": "firewalld", "ol": "firewalld", "amzn": "firewalld", "suse": "firewalld", "opensuse": "firewalld",
+}  # fmt: skip
+#: Backends that are asked for rules, in this order.
+PROBED = tuple(name for name in NAMES if name not in ("ufw", "firewalld", "windows"))
 
 
 @dataclass(frozen=True)
@@ -56,26 +67,38 @@ def detect(host: Host, wanted: str = "auto") -> Detection:
             % (" and ".join(names), signs), detection={"active": names},
         )  # fmt: skip
     if fronts:
-        raise HoldfastError(
-            "The firewall of this host is owned by %s (%s), which this version does not manage yet. Rules put beneath it would be lost at "
-            "its next reload. Disable %s first, or name a backend with backend: to work beneath it anyway" % (names[0], signs, names[0]),
-            detection={"active": names},
-        )  # fmt: skip
+        reason = "%s is active, and a front end owns the rules beneath it" % names[0]
+        return Detection(make_backend(names[0], host), tuple("%s: %s" % pair for pair in fronts), reason)
     sightings: t.List[Sighting] = []
-    for name in NAMES:
+    for name in PROBED:
         sightings.append(_sight(host, name))
         if sightings[-1].active:
-            reason = "%s is the first in the order %s that holds rules" % (name, ", ".join(NAMES))
+            reason = "%s is the first in the order %s that holds rules" % (name, ", ".join(PROBED))
             return Detection(make_backend(name, host), _said(sightings), reason)
     saw = _said(sightings)
+    expected = _front_end_of_platform(host)
+    if expected is not None:
+        reason = "no firewall holds rules yet; %s is installed, and it is the front end of this platform" % expected
+        return Detection(make_backend(expected, host), (*saw, "%s: installed, not active" % expected), reason)
     for one in sightings:
         if one.available:
-            reason = "no firewall holds rules yet; %s is the first in the order %s that answers" % (one.backend, ", ".join(NAMES))
+            reason = "no firewall holds rules yet; %s is the first in the order %s that answers" % (one.backend, ", ".join(PROBED))
             return Detection(make_backend(one.backend, host), saw, reason)
     raise HoldfastError(
         "No firewall was found on this host (%s). Install nftables, or name a backend with backend: for a dry run" % "; ".join(saw),
         detection={"saw": list(saw)},
     )
+
+
+def _front_end_of_platform(host: Host) -> t.Optional[str]:
+    """Return the installed front end that the distribution expects, or None."""
+    text = host.read("/etc/os-release") or ""
+    words = [word for line in re.findall(r"^(?:ID|ID_LIKE)=(.*)$", text, re.MULTILINE) for word in line.strip("\"' ").split()]
+    for word in words:
+        name = FRONT_END_OF.get(word)
+        if name is not None and host.which(PROGRAMS[name]) is not None:
+            return name
+    return None
 
 
 def _sight(host: Host, name: str) -> Sighting:

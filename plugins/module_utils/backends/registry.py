@@ -14,8 +14,9 @@ from ..host import Host
 from ..policy.errors import HoldfastError
 from .base import Backend
 
-#: In the order in which they are probed.
-NAMES = ("pf", "ipfw", "nftables", "iptables")
+#: In the order in which they are probed. A front end owns the rules beneath it, so front ends come first; Windows is never probed (its
+#: rules are planned on the control node).
+NAMES = ("ufw", "firewalld", "macos", "pf", "ipfw", "npf", "nftables", "iptables", "windows")
 
 
 def make_backend(name: str, host: Host) -> Backend:
@@ -53,4 +54,37 @@ def _iptables(host: Host) -> Backend:
     return Iptables(host)
 
 
-_MAKERS: t.Dict[str, t.Callable[[Host], Backend]] = {"pf": _pf, "ipfw": _ipfw, "nftables": _nftables, "iptables": _iptables}
+def _ufw(host: Host) -> Backend:
+    from .ufw.backend import Ufw
+
+    return Ufw(host)
+
+
+def _firewalld(host: Host) -> Backend:
+    from .firewalld.backend import Firewalld
+
+    return Firewalld(host)
+
+
+def _npf(host: Host) -> Backend:
+    from .npf.backend import Npf
+
+    return Npf(host)
+
+
+def _windows(host: Host) -> Backend:
+    from .windows.backend import Windows
+
+    return Windows(host)
+
+
+def _macos(host: Host) -> Backend:
+    from .macos.backend import Macos
+
+    return Macos(host)
+
+
+_MAKERS: t.Dict[str, t.Callable[[Host], Backend]] = {
+    "ufw": _ufw, "firewalld": _firewalld, "pf": _pf, "ipfw": _ipfw, "npf": _npf, "nftables": _nftables, "iptables": _iptables,
+    "windows": _windows, "macos": _macos,
+}  # fmt: skip

@@ -170,7 +170,7 @@ class _Reader:
             return False
         target = self._ruleset.chain(entry.jump or "")
         line = " %s " % " ".join(entry.native)
-        clear = match is not None and match.limit is None and not match.stateful
+        clear = match is not None and match.condition is None and not match.stateful
         if target is None or match is None or not clear or depth == _DEEPEST or " goto " in line or " -g " in line:
             self._leave_out(chain, entry)
             return False

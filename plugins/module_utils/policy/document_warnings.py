@@ -53,7 +53,7 @@ def _never_decide(policy: Policy, place: str) -> t.List[str]:
 
 def _takes_all(rule: Rule) -> bool:
     return (
-        rule.protocol is None and rule.source.any and rule.destination.any and not rule.stateful and rule.limit is None
+        rule.protocol is None and rule.source.any and rule.destination.any and not rule.stateful and rule.condition is None
         and rule.interface is None and rule.out_interface is None and not rule.established and not rule.reply
     )  # fmt: skip
 

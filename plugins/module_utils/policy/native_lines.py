@@ -17,7 +17,7 @@ from .rule import DIRECTIONS
 
 #: Backends with a list for each direction, and those with one list for all.
 BY_DIRECTION = ("nftables", "iptables", "ufw", "firewalld")
-ONE_LIST = ("pf", "ipfw", "npf")
+ONE_LIST = ("pf", "ipfw", "npf", "windows", "macos")
 MAX_LINES = 10_000
 MAX_LINE = 4096
 

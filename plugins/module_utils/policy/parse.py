@@ -18,10 +18,13 @@ from .ports import PortRange, merge_ports, parse_port, parse_port_range
 from .protocols import FAMILY_OF, WITH_PORTS, parse_protocol, protocol_name
 from .rates import DEFAULT_BURST, Limit, parse_burst, parse_rate
 from .rule import ACTIONS, DIRECTIONS, FAMILIES, FAMILY_NAMES, Log, Rule
+from .scope import FIELDS as SCOPE_FIELDS
+from .scope import parse_scope
 
 FIELDS = (
     "action", "direction", "protocol", "port", "port_range", "source", "destination", "family", "interface", "stateful",
     "limit", "limit_burst", "limit_per", "log", "log_prefix", "log_limit", "comment", "source_port", "icmp_type", "out_interface",
+    *SCOPE_FIELDS,
 )  # fmt: skip
 MAX_ITEMS = 262144
 MAX_COMMENT = 255
@@ -95,6 +98,7 @@ def parse_rule(data: t.Any, place: str = "rule", sets: t.Optional[t.Mapping[str,
         limit=parse_limit(given, place),
         log=parse_log(given, place),
         comment=parse_text(given["comment"], at("comment"), MAX_COMMENT) or None if "comment" in given else None,
+        scope=parse_scope(given, place),
     )
 
 

@@ -20,7 +20,7 @@ from .rule import Rule
 
 STATES = ("present", "absent", "check", "flush")
 CONFIRM = ("auto", "manual")
-BACKENDS = ("pf", "ipfw", "nftables", "iptables")
+BACKENDS = ("ufw", "firewalld", "pf", "ipfw", "npf", "nftables", "iptables", "windows", "macos")
 MIN_WINDOW, MAX_WINDOW, DEFAULT_WINDOW = 10, 3600, 60
 OPTIONS = (*FIELDS, "state", "dry_run", "backend", "native", "address_sets", "agent_ports", "confirm", "confirm_within")
 

@@ -15,10 +15,13 @@ from .addresses import ANY, Addresses
 from .ports import PortRange
 from .protocols import protocol_name
 from .rates import DEFAULT_BURST, Limit, Rate
+from .scope import Scope
 
 ACTIONS = ("allow", "deny", "reject")
 DIRECTIONS = ("in", "out", "forward")
 FAMILIES = {"any": None, "ipv4": 4, "ipv6": 6}
+#: What besides the packet decides whether a rule matches it.
+Condition = t.Union[Limit, Scope, t.Tuple[Limit, Scope]]
 FAMILY_NAMES = {None: "any", 4: "ipv4", 6: "ipv6"}
 
 
@@ -46,6 +49,7 @@ class Rule:
     :ivar stateful: an allow also passes the replies of the connections it lets in, and nothing that belongs to no connection;
         a deny or reject only stops new connections.
     :ivar limit: how often the rule matches at most.
+    :ivar scope: conditions that are not in the packet (program, system service, network profile).
     :ivar reply: not a word of the language: the rule matches only the replies of tracked connections, and ``ports`` are their source
         ports. Backends whose states do not pass replies by themselves get such a rule beside a stateful allow, where it is needed.
     :ivar established: not a word of the language either: the rule matches only packets of tracked connections, in both of their
@@ -69,6 +73,14 @@ class Rule:
     icmp_types: t.Tuple[int, ...] = ()
     out_interface: t.Optional[str] = None
     established: bool = False
+    scope: t.Optional[Scope] = None
+
+    @property
+    def condition(self) -> t.Optional[Condition]:
+        """What besides the packet decides whether the rule matches it, or None: then every packet of the rule meets its action."""
+        if self.scope is None:
+            return self.limit
+        return self.scope if self.limit is None else (self.limit, self.scope)
 
     def identity(self) -> Rule:
         """Return the rule less its log and comment: what makes two rules the same rule."""
@@ -112,6 +124,8 @@ class Rule:
             words["limit_per"] = "source" if self.limit.per_source else "rule"
             if self.limit.burst != DEFAULT_BURST:
                 words["limit_burst"] = self.limit.burst
+        if self.scope is not None:
+            words.update(self.scope.words())
         words["log"] = self.log is not None
         if self.log is not None and self.log.prefix is not None:
             words["log_prefix"] = self.log.prefix
@@ -141,8 +155,19 @@ class Rule:
             parts.append("stateful")
         if self.limit:
             parts.append("limit %s" % self.limit.rate)
+        if self.scope:
+            parts.append("for %s" % self.scope)
         if self.reply:
             parts.append("(replies)")
         if self.established:
             parts.append("(known connections)")
         return " ".join(parts)
+
+
+def condition_words(condition: t.Optional[Condition]) -> str:
+    """Return a condition in a few words, for example ``up to 6/minute``; empty for None."""
+    if condition is None:
+        return ""
+    if isinstance(condition, tuple):
+        return "%s %s" % (condition_words(condition[0]), condition_words(condition[1]))
+    return "up to %s" % condition.rate if isinstance(condition, Limit) else "for %s" % condition

@@ -34,6 +34,8 @@ from .port_words import PortSets
 from .ports import PortRange, merge_ports, parse_port_range
 from .protocols import WITH_PORTS
 from .rule import ACTIONS, DIRECTIONS, FAMILIES, Rule
+from .scope import FIELDS as SCOPE_FIELDS
+from .scope import parse_scope
 from .services import Service, ServiceEntry, Services, parse_protocols
 from .zones import Sides, Zone, Zones
 
@@ -51,6 +53,7 @@ _ALIAS_KEYS = frozenset(ALIASES)
 _PROTOCOL_KEYS = ("protocol", "port", "port_range", "source_port", "icmp_type")
 _ZONE_KEYS = frozenset({"zone", "from_zone", "to_zone"})
 _LOG_KEYS = frozenset({"log_prefix", "log_limit"})
+_SCOPE_KEYS = frozenset(SCOPE_FIELDS)
 _LIMIT_KEYS = frozenset({"limit", "limit_burst", "limit_per"})
 _OFF = (None, False)
 _ANY_INTERFACE: _Interfaces = (None,)
@@ -174,11 +177,13 @@ class RuleReader:
         value = get("out_interface")
         out_interfaces = _ANY_INTERFACE if value is None else self._out_interfaces(value, direction)
         keys = given.keys()
-        log = limit = None
+        log = limit = scope = None
         if get("log") not in _OFF or not keys.isdisjoint(_LOG_KEYS):
             log = parse_log(_less_none(given), "")
         if not keys.isdisjoint(_LIMIT_KEYS):
             limit = parse_limit(_less_none(given), "")
+        if not keys.isdisjoint(_SCOPE_KEYS):
+            scope = parse_scope(given, "")
         entries = self._entries(given)
         if len(entries) == len(interfaces) == len(out_interfaces) == 1 and keys.isdisjoint(_ZONE_KEYS):
             entry = entries[0]
@@ -190,7 +195,7 @@ class RuleReader:
                 return [
                     Rule(
                         action, direction, fits, entry.protocol, inner, outer, entry.ports, interfaces[0], stateful, limit, log, comment,
-                        False, entry.source_ports, entry.icmp_types, out_interfaces[0],
+                        False, entry.source_ports, entry.icmp_types, out_interfaces[0], False, scope,
                     )
                 ]  # fmt: skip
         arriving, leaving = self._sides(given, direction, interfaces, out_interfaces)
@@ -206,7 +211,7 @@ class RuleReader:
                                 action, direction, fits, entry.protocol, inner, outer, entry.ports,
                                 out_interface if direction == "out" else interface, stateful, limit, log, comment,
                                 source_ports=entry.source_ports, icmp_types=entry.icmp_types,
-                                out_interface=out_interface if direction == "forward" else None,
+                                out_interface=out_interface if direction == "forward" else None, scope=scope,
                             )
                         )  # fmt: skip
         self._check_number(len(flat_rules))

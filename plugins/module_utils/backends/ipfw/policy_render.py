@@ -89,7 +89,7 @@ def _plain(rule: Rule) -> bool:
     """Return whether a rule has only what every ipfw rule carries: most have, and there may be many."""
     if rule.direction == "forward" or rule.reply or rule.established or rule.protocol == 0 or rule.interface is not None:
         return False
-    if rule.log is not None or rule.limit is not None or rule.icmp_types or rule.source_ports or len(rule.ports) > MAX_PORTS:
+    if rule.log is not None or rule.condition is not None or rule.icmp_types or rule.source_ports or len(rule.ports) > MAX_PORTS:
         return False
     return rule.comment is None or _PLAIN_COMMENT.match(rule.comment) is not None
 

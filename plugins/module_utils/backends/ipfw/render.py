@@ -16,7 +16,7 @@ from ...policy.errors import HoldfastError
 from ...policy.ports import PortRange
 from ...policy.protocols import ICMP, TCP
 from ...policy.rule import Log, Rule
-from ..base import Unsupported
+from ..base import Unsupported, unsupported_scope
 from .listing import table_name
 from .protocols import protocol_text
 
@@ -51,7 +51,7 @@ def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
 
 def unsupported_match(rule: Rule) -> t.Tuple[Unsupported, ...]:
     """Return every field that no ipfw rule can carry, in whatever list it stands."""
-    found = []
+    found = unsupported_scope(rule, "ipfw sees packets, and not which program they are for")
     if rule.protocol == 0:
         found.append(Unsupported("protocol", "0", "ipfw does not take protocol 0"))
     if len(rule.ports) + len(rule.source_ports) > MAX_PORTS:

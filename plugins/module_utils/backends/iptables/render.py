@@ -19,7 +19,7 @@ from ...policy.ports import PortRange
 from ...policy.protocols import AH, ICMP, TCP, protocol_name
 from ...policy.rates import Limit
 from ...policy.rule import Rule
-from ..base import Unsupported
+from ..base import Unsupported, unsupported_scope
 from .intervals import address_text, gaps, network_words, range_conditions, single_network
 from .limits import HASHLIMIT_SCALE, LIMIT_SCALE, LONGEST_REFILL, carries, hashlimit_words, limit_words, refill_milliseconds
 from .protocols import IPV6_EXTENSIONS, ProtocolNames
@@ -58,7 +58,7 @@ def unsupported(rule: Rule, can: Abilities, whole: bool = False) -> t.List[Unsup
 
     :param whole: whether the rule is one of a policy, where packets of several lines can be counted in a chain of ours.
     """
-    found: t.List[Unsupported] = []
+    found = unsupported_scope(rule, "iptables sees packets, and not which program they are for")
 
     def refuse(field: str, value: t.Any, reason: str) -> None:
         found.append(Unsupported(field, str(value), reason))

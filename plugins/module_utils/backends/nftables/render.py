@@ -21,7 +21,7 @@ from ...policy.ports import PortRange
 from ...policy.protocols import ICMP, ICMPV6, TCP, WITH_PORTS, protocol_name
 from ...policy.rates import DEFAULT_BURST, Limit
 from ...policy.rule import Log, Rule
-from ..base import Unsupported
+from ..base import Unsupported, unsupported_scope
 from .names import ICMP_NAMES, LIMIT_SET, LIMIT_SIZE, MAX_COMMENT, MAX_INTERFACE, MAX_PREFIX, PRINTED
 
 _VERDICTS = {"allow": "accept", "deny": "drop"}
@@ -61,7 +61,7 @@ class LimitSet:
 
 def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
     """Return what nft cannot carry of a rule."""
-    found: t.List[Unsupported] = []
+    found = unsupported_scope(rule, "nftables sees packets, and not which program they are for")
     for word, name in (("interface", rule.interface), ("out_interface", rule.out_interface)):
         found += unsupported_interface(word, name)
     found += unsupported_comment(rule.comment)

@@ -17,7 +17,7 @@ from ...policy.nat import NatRule
 from ...policy.ports import PortRange
 from ...policy.protocols import ICMP, ICMPV6, TCP, UDP, protocol_name
 from ...policy.rule import Log, Rule
-from ..base import Unsupported
+from ..base import Unsupported, unsupported_scope
 from .names import TYPE_TOP
 from .tables import needs_table, table_line, table_name
 
@@ -32,7 +32,7 @@ _PLAIN_INTERFACE = re.compile(r"[A-Za-z_][A-Za-z_.:@-]*[0-9][A-Za-z0-9_.:@-]*\Z"
 
 def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
     """Return every field of the rule that pf cannot carry exactly."""
-    found = []
+    found = unsupported_scope(rule, "pf sees packets, and not which program they are for")
     if rule.direction == "forward":
         reason = "pf asks about a packet that goes through the host twice, as in and as out; write a rule for each"
         found.append(Unsupported("direction", "forward", reason))

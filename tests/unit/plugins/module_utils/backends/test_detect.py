@@ -67,10 +67,11 @@ def test_no_firewall_is_said_plainly(sightings):
         detect_module.detect(PaperHost())
 
 
-def test_an_active_ufw_is_refused_by_name(sightings):
+def test_an_active_ufw_owns_the_rules_beneath_it(sightings):
     sightings.update(nftables=(True, True))
-    with pytest.raises(HoldfastError, match="owned by ufw"):
-        detect_module.detect(PaperHost({"ufw": ""}, UFW))
+    found = detect_module.detect(PaperHost({"ufw": ""}, UFW))
+    assert found.backend.NAME == "ufw"
+    assert "ufw is active" in found.reason
 
 
 def test_a_disabled_ufw_does_not_count(sightings):
@@ -79,10 +80,30 @@ def test_a_disabled_ufw_does_not_count(sightings):
     assert detect_module.detect(host).backend.NAME == "nftables"
 
 
-def test_a_running_firewalld_is_refused_by_name(sightings):
+def test_a_running_firewalld_owns_the_rules_beneath_it(sightings):
+    sightings.update(nftables=(True, True))
     host = PaperHost({"firewalld": "", "systemctl is-active --quiet firewalld": ""})
-    with pytest.raises(HoldfastError, match="owned by firewalld"):
-        detect_module.detect(host)
+    assert detect_module.detect(host).backend.NAME == "firewalld"
+
+
+@pytest.mark.parametrize(
+    ("release", "installed", "chosen"),
+    [
+        ("ID=ubuntu\nID_LIKE=debian\n", "ufw", "ufw"),
+        ("ID=debian\n", "ufw", "ufw"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "firewall-cmd", "firewalld"),
+        ("ID=arch\n", "ufw", "nftables"),
+    ],
+)
+def test_where_nothing_runs_the_platforms_own_front_end_is_chosen(sightings, release, installed, chosen):
+    sightings.update(nftables=(True, False))
+    found = detect_module.detect(PaperHost({installed: ""}, {"/etc/os-release": release}))
+    assert chosen == found.backend.NAME
+
+
+def test_rules_that_somebody_loaded_come_before_a_front_end_that_is_off(sightings):
+    sightings.update(nftables=(True, True))
+    assert detect_module.detect(PaperHost({"ufw": ""}, {"/etc/os-release": "ID=debian\n"})).backend.NAME == "nftables"
 
 
 def test_two_active_front_ends_are_both_named(sightings):
