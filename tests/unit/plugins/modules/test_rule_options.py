@@ -31,7 +31,7 @@ def _spec(monkeypatch):
     def made(argument_spec, **_others):
         raise Spec(argument_spec)
 
-    monkeypatch.setattr(module, "AnsibleModule", made)
+    monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule", made)
     with pytest.raises(Spec) as caught:
         module.main()
     return caught.value.args[0]

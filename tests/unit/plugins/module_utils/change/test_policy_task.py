@@ -82,7 +82,7 @@ def _backend(monkeypatch, tmp_path):
     monkeypatch.setattr(policy_task, "settle_leftovers", lambda _host: None)
     monkeypatch.setattr(pending_module, "state_root", lambda: str(tmp_path))
 
-    def begin(_host, _backend, _ruleset, transaction, window):
+    def begin(_host, _backend, _ruleset, transaction, window, attended):
         begun.append(transaction)
         backend.live = backend.wanted
         return {"change": "c1", "confirm_within": window, "timer": "at"}
