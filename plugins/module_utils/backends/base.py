@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..host import Host
 from ..policy.errors import HoldfastError
@@ -212,6 +212,10 @@ class Backend:
         :raises HoldfastError: when a part of the text that we own cannot be expressed (somebody changed it by hand).
         """
         raise NotImplementedError
+
+    def policy_as_kept(self, policy: Policy) -> Policy:
+        """Return the policy as this backend keeps it, so that a live one and a document can be compared; see ``normalise``."""
+        return replace(policy, rules=tuple(self.normalise(rule) for rule in policy.rules))
 
     def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
         """Return the policy of ours that is live in ``ruleset`` (from ``read``), or None when there is none."""

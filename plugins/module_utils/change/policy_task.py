@@ -256,7 +256,7 @@ class _Task:
             return {"text": "what changes for packets cannot be said: %s" % before[1]}
         open_host = Policy(defaults={"in": "unmanaged", "out": "unmanaged", "forward": "unmanaged"})
         try:
-            found = semantic_diff(*(self._own_native(policy or open_host) for policy in (before[0], wanted)))
+            found = semantic_diff(*(self.backend.policy_as_kept(self._own_native(policy or open_host)) for policy in (before[0], wanted)))
         except HoldfastError as exc:
             return {"text": exc.msg}
         notes = list(found.notes)

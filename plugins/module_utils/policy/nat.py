@@ -49,6 +49,11 @@ class NatRule:
     to_port: t.Optional[int] = None
     comment: t.Optional[str] = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether a document can say it: a redirect names its port and a masquerade its interface."""
+        return (self.kind != "redirect" or self.to_port is not None) and (self.kind != "masquerade" or self.interface is not None)
+
     def families(self) -> t.FrozenSet[int]:
         """Return the address families the translation applies to."""
         return frozenset({4, 6}) if self.family is None else frozenset({self.family})

@@ -70,7 +70,7 @@ def nat_of_line(line: Line, text: str, side: str, family: int) -> NatRule:
     found = NatRule(
         kind, family, rule.protocol, rule.source, rule.destination, rule.ports, rule.interface, comment=line.comment, **target
     )  # fmt: skip
-    if nat_side(found) != side or tuple(_target(found)[2:]) != line.options:
+    if not found.complete or nat_side(found) != side or tuple(_target(found)[2:]) != line.options:
         raise _unread(text)
     return found
 

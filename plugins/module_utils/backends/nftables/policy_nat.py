@@ -77,9 +77,12 @@ def nat_of_line(text: str, hook: str) -> NatRule:
     if rule != plain:
         raise unread_line(text)
     address, port = _target(found.group("to"), found.group("port"))
-    return NatRule(
+    read = NatRule(
         kind, rule.family, rule.protocol, rule.source, rule.destination, rule.ports, rule.interface, address, port, rule.comment
     )  # fmt: skip
+    if not read.complete:
+        raise unread_line(text)
+    return read
 
 
 def nat_in_order(rules: t.Sequence[NatRule]) -> t.Tuple[NatRule, ...]:

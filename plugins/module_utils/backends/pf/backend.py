@@ -205,6 +205,11 @@ class Pf(Backend):
     def parse_policy(self, text: str) -> Policy:
         return parse_policy(without_status(text), self.dialect)
 
+    def policy_as_kept(self, policy: Policy) -> Policy:
+        from .policy_lines import as_kept
+
+        return replace(policy, rules=tuple(as_kept(rule) for rule in policy.rules))
+
     def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
         """Return the policy that the file has; it is in force unless the listing begins with a line that says that it is not."""
         text = own_parts(without_status(ruleset.listing))

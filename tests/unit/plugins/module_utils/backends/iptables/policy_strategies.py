@@ -47,9 +47,9 @@ def translations(draw):
     """A random translation."""
     kind = draw(st.sampled_from(["masquerade", "snat", "dnat", "redirect"]))
     family = draw(st.sampled_from([4, 6])) if kind in ("snat", "dnat") else draw(st.sampled_from([None, 4, 6]))
-    protocol = draw(st.sampled_from([None, 6, 17, 132, 47]))
+    protocol = draw(st.sampled_from([6, 17, 132] if kind == "redirect" else [None, 6, 17, 132, 47]))
     changed = kind in DESTINATION_KINDS and protocol in WITH_PORTS
-    to_port = draw(st.one_of(st.none(), st.integers(1, 65535))) if changed else None
+    to_port = draw(st.one_of([st.integers(1, 65535)] + [st.none()] * (kind != "redirect"))) if changed else None
     return NatRule(
         kind,
         family,
@@ -57,7 +57,7 @@ def translations(draw):
         draw(addresses(family)) if family else ANY,
         draw(addresses(family)) if family else ANY,
         draw(ports()) if protocol in WITH_PORTS else (),
-        draw(st.sampled_from([None, "eth0", "br0.12"])),
+        draw(st.sampled_from(["eth0", "br0.12"] + [None] * (kind != "masquerade"))),
         draw(networks(family)).network_address if kind in ("snat", "dnat") else None,
         to_port,
         draw(st.one_of(st.none(), COMMENTS)),

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.equivalence import differ
+from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.semantic_diff import semantic_diff
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.backend import Pf
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.dialect import dialect_named
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.line import read_line
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.policy_parse import parse_policy, rules_of_line
@@ -19,6 +22,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.stat
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.tables import constant_tables
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.unreadable import Unreadable
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.usual_line import UsualLines
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy as document_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import DIRECTIONS
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf import standin_host
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.policies import FLAVOURS, kept, pf_policies, text_of
@@ -113,3 +117,13 @@ def test_what_pfctl_lists_of_a_policy_is_read_back(tmp_path, flavour, data):
     listed = host.must("pfctl", "-nvf", "-", stdin=text_of(policy, dialect))
     difference = differ(parse_policy(listed, dialect_named(dialect)), kept(policy))
     assert difference is None, (difference.describe(), listed)
+
+
+@pytest.mark.parametrize("flavour", ["freebsd", "openbsd", "macos"])
+def test_a_document_and_what_pf_keeps_of_it_differ_in_nothing(flavour, tmp_path):
+    rules = [{"action": "allow", "protocol": "udp", "port": 53, "stateful": True}, {"action": "deny", "interface": "lo"}]
+    wanted = document_policy({"rules": rules, "defaults": {"forward": "unmanaged"}})
+    backend = Pf(standin_host.StandinHost(tmp_path, flavour))
+    live = replace(parse_policy(text_of(kept(wanted), flavour), dialect_named(flavour)), guard=())
+    assert semantic_diff(live, backend.policy_as_kept(wanted)).empty
+    assert not semantic_diff(live, wanted).empty
