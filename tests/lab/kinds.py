@@ -61,6 +61,8 @@ KINDS = {
     "nftables": Kind("nftables"),
     "iptables-nft": Kind("iptables_nft", purge=("nftables",), alternatives=_iptables("nft")),
     "iptables-legacy": Kind("iptables_legacy", purge=("nftables",), alternatives=_iptables("legacy")),
+    "ufw": Kind("ufw", image="ufw", purge=("nftables",)),
+    "firewalld": Kind("firewalld", image="firewalld"),
     "bsd": Kind(
         "bsd",
         purge=("nftables", "iptables", "ipset"),

@@ -16,7 +16,7 @@ import re
 import shutil
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Iterator
 
@@ -91,7 +91,12 @@ _BASE = Image(
     ),
 )
 
-IMAGES = {"base": _BASE}
+IMAGES = {
+    "base": _BASE,
+    # Apart, so that no other kind has a front end that owns its rules.
+    "ufw": replace(_BASE, packages=(*_BASE.packages, "ufw"), commands=(*_BASE.commands, "systemctl enable ufw.service")),
+    "firewalld": replace(_BASE, packages=(*_BASE.packages, "firewalld"), commands=(*_BASE.commands, "systemctl enable firewalld.service")),
+}
 
 
 @dataclass(frozen=True)
