@@ -80,6 +80,28 @@ def place_present(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
     return _deduplicated(placement)
 
 
+def place_needed(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
+    """Return what lets an allow pass where it would not, and nothing where it passes already, whatever lets it through."""
+    rule = backend.normalise(rule)
+    placement = Placement()
+    for family in sorted(rule.families()):
+        for chain in ruleset.bases(rule.direction, family):
+            narrow = _within(rule, chain)
+            verdict = _judge(ruleset, chain, narrow)
+            if verdict.same is not None or (verdict.defeater is None and (verdict.covered or chain.default != "deny")):
+                continue
+            if chain.changeable:
+                _insert(chain, narrow, verdict, placement)
+            else:
+                placement.blocked_by.append(chain.name + _because(verdict.defeater))
+    if placement.edits and backend.REPLY_RULES and rule.stateful:
+        reply = rule.reply_rule()
+        for family in sorted(reply.families()):
+            for chain in ruleset.bases(reply.direction, family):
+                _place_reply(chain, _within(reply, chain), placement)
+    return _deduplicated(placement)
+
+
 def place_absent(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
     """Return what removes the first match of the rule from each chain, with reply rules that nothing needs any more."""
     rule = backend.normalise(rule)
