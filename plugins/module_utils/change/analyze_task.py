@@ -16,25 +16,27 @@ from ..analysis.equivalence import differ
 from ..analysis.lockout import prove_access
 from ..analysis.semantic_diff import semantic_diff
 from ..analysis.trace import trace
-from ..backends.detect import detect
 from ..host import Host
 from ..policy.errors import HoldfastError
 from ..policy.policy import Policy
 from ..policy.rule import Rule
 from .analyze_request import AnalyzeRequest, Document
+from .engine import Engine
 from .live_policy import LivePolicy, live_policy
-from .management import Management, find_management
+from .management import Management
 from .policy_guard import needs, with_guard
 
 Fields = t.Dict[str, t.Any]
 
 
-def run_analyze(host: Host, request: AnalyzeRequest) -> Fields:
+def run_analyze(host: Host, request: AnalyzeRequest, engine: t.Optional[Engine] = None) -> Fields:
     """Carry out one task and return its result.
+
+    ``engine`` is for a machine that is asked from the control node.
 
     :raises HoldfastError: when no question could be answered.
     """
-    task = _Task(host, request)
+    task = _Task(engine or Engine(host), request)
     for question in request.questions:
         task.ask(question)
     return task.done()
@@ -43,8 +45,8 @@ def run_analyze(host: Host, request: AnalyzeRequest) -> Fields:
 class _Task:
     """The policies of one run, read when a question needs them, and the answers."""
 
-    def __init__(self, host: Host, request: AnalyzeRequest) -> None:
-        self._host = host
+    def __init__(self, engine: Engine, request: AnalyzeRequest) -> None:
+        self._engine = engine
         self._request = request
         self._management: t.Optional[Management] = None
         self._live: t.Optional[LivePolicy] = None
@@ -151,7 +153,7 @@ class _Task:
 
     def _found_management(self) -> Management:
         if self._management is None:
-            self._management = find_management(self._host, self._request.agent_ports)
+            self._management = self._engine.find_management(self._request.agent_ports)
         return self._management
 
     def _read_live(self) -> Policy:
@@ -171,11 +173,10 @@ class _Task:
         return self._live.policy
 
     def _find_live(self) -> LivePolicy:
-        detection = detect(self._host, self._request.backend)
+        detection = self._engine.detect(self._request.backend)
         backend = detection.backend
         self.result.update(backend=backend.NAME, detection=detection.as_dict())
-        if not self._host.is_root():
-            raise HoldfastError("Reading %s rules needs root; add become: true (or -b)" % backend.NAME, backend=backend.NAME)
+        self._engine.require_rights("Reading %s rules" % backend.NAME, backend.NAME)
         return live_policy(backend, backend.read())
 
 

@@ -33,12 +33,13 @@ def document_digest(facts: t.Mapping[str, t.Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def compare_record(host: Host, backend: Backend, document: str, whole: bool) -> str:
+def compare_record(host: Host, backend: Backend, document: str, whole: bool, path: str = "") -> str:
     """Return ``same`` when the live rules are those that this document produced, ``drifted`` when they were changed since by somebody
-    else, ``unknown`` when another document or none is noted. Reads the live rules only when the document is known.
+    else, ``unknown`` when another document or none is noted. Reads the live rules only when the document is known. ``path`` is that of the
+    note where it is not the usual one, as in the following functions.
     """
     try:
-        noted = json.loads(host.read(record_path()) or "{}")
+        noted = json.loads(host.read(path or record_path()) or "{}")
     except ValueError:
         return "unknown"
     if not isinstance(noted, dict) or noted.get("document") != document or noted.get("backend") != backend.NAME:
@@ -51,12 +52,12 @@ def live_digest(backend: Backend, whole: bool) -> str:
     return listing_fingerprint(backend.live_text(whole))
 
 
-def write_record(host: Host, backend: Backend, document: str, whole: bool) -> None:
+def write_record(host: Host, backend: Backend, document: str, whole: bool, path: str = "") -> None:
     """Note that the live rules are those of the document."""
     noted = {"backend": backend.NAME, "document": document, "live": live_digest(backend, whole), "whole": whole}
-    host.write(record_path(), json.dumps(noted, sort_keys=True) + "\n")
+    host.write(path or record_path(), json.dumps(noted, sort_keys=True) + "\n")
 
 
-def forget_record(host: Host) -> None:
+def forget_record(host: Host, path: str = "") -> None:
     """Remove the note."""
-    host.remove(record_path())
+    host.remove(path or record_path())

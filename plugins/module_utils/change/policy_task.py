@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import replace
 
 from ..backends.base import Backend, Command, Transaction
-from ..backends.detect import Detection, detect
+from ..backends.detect import Detection
 from ..backends.ruleset import Ruleset
 from ..host import Host
 from ..policy.addresses import Addresses
@@ -21,9 +21,8 @@ from ..policy.errors import HoldfastError
 from ..policy.merging import merge
 from ..policy.policy import Policy
 from ..policy.policy_request import PolicyRequest
-from .begin import begin, refuse_beside_pending, settle_leftovers
-from .management import Management, find_management
-from .pending import Pending
+from .engine import Engine
+from .management import Management
 from .policy_guard import needs, with_access, with_guard
 from .policy_record import compare_record, document_digest, forget_record, write_record
 
@@ -37,29 +36,32 @@ SSH_PORT = 22
 SHOWN_RULES = 200
 
 
-def run_policy(host: Host, request: PolicyRequest, check_mode: bool = False, diff_mode: bool = False) -> Fields:
+def run_policy(
+    host: Host, request: PolicyRequest, check_mode: bool = False, diff_mode: bool = False, engine: t.Optional[Engine] = None
+) -> Fields:
     """Carry out one task and return its result; a result with ``pending`` is applied but not confirmed.
+
+    ``engine`` is for a machine that is changed from the control node.
 
     :raises HoldfastError: for everything that ends the task with a message.
     """
-    detection = detect(host, request.backend)
-    task = _Task(host, request, detection, check_mode, diff_mode)
+    engine = engine or Engine(host)
+    detection = engine.detect(request.backend)
+    task = _Task(engine, request, detection, check_mode, diff_mode)
     if request.state == "rendered":
         return task.rendered()
     if request.state == "parsed":
         return task.parsed()
-    if not host.is_root():
-        raise HoldfastError(
-            "Reading and changing %s rules needs root; add become: true (or -b)" % detection.backend.NAME, backend=detection.backend.NAME
-        )
+    engine.require_rights("Reading and changing %s rules" % detection.backend.NAME, detection.backend.NAME)
     return task.gathered() if request.state == "gathered" else task.changed()
 
 
 class _Task:
     """The parts of one run; each public method is one kind of state."""
 
-    def __init__(self, host: Host, request: PolicyRequest, detection: Detection, check_mode: bool, diff_mode: bool) -> None:
-        self.host = host
+    def __init__(self, engine: Engine, request: PolicyRequest, detection: Detection, check_mode: bool, diff_mode: bool) -> None:
+        self.engine = engine
+        self.host = engine.host
         self.request = request
         self.backend: Backend = detection.backend
         self.check_mode = check_mode
@@ -72,7 +74,7 @@ class _Task:
 
     def rendered(self) -> Fields:
         """Return the native text; needs no root and no live firewall."""
-        wanted = self._wanted(self.request.read(), find_management(self.host, self.request.agent_ports), None)
+        wanted = self._wanted(self.request.read(), self.engine.find_management(self.request.agent_ports), None)
         text = self.backend.render_policy(wanted, self.request.layout)
         self._done("The policy is rendered for %s" % self.backend.NAME)
         self.result["rendered"] = text
@@ -91,7 +93,8 @@ class _Task:
         ruleset = self.backend.read()
         policy = self.backend.read_policy(ruleset)
         if policy is not None:
-            policy = with_access(policy, find_management(self.host, ()).ssh_ports)
+            own = self.engine.find_management(())
+            policy = with_access(policy, (*own.ssh_ports, *own.agent_ports))
         self.result["gathered"] = policy.as_dict() if policy is not None else None
         self.result["guard"] = [rule.as_dict() for rule in policy.guard] if policy is not None else []
         self.result["listing"] = self.backend.own_listing(ruleset)
@@ -104,9 +107,9 @@ class _Task:
         if self.check_mode:
             self._note_pending()
         else:
-            settle_leftovers(self.host)
-            refuse_beside_pending()
-        management = find_management(self.host, self.request.agent_ports)
+            self.engine.settle_leftovers()
+            self.engine.refuse_beside_pending()
+        management = self.engine.find_management(self.request.agent_ports)
         whole = self.request.state == "overridden"
         document = document_digest(
             {
@@ -114,7 +117,8 @@ class _Task:
                 "ports": [management.ssh_ports, management.agent_ports],
             }
         )  # fmt: skip
-        known = compare_record(self.host, self.backend, document, whole)
+        record = self.engine.record_path()
+        known = compare_record(self.host, self.backend, document, whole, record)
         if known == "same":
             self._done("The policy is in force already (%s)" % self.backend.NAME)
             return self.result
@@ -127,7 +131,10 @@ class _Task:
         transaction = self.backend.plan_policy(ruleset, wanted, self.request.layout, alone=whole)
         if not transaction.commands:
             if not self.check_mode:
-                write_record(self.host, self.backend, document, whole) if wanted is not None else forget_record(self.host)
+                if wanted is not None:
+                    write_record(self.host, self.backend, document, whole, record)
+                else:
+                    forget_record(self.host, record)
             word = "The policy is in force already" if wanted is not None else "There is no policy of ours"
             self._done("%s (%s)" % (word, self.backend.NAME))
             return self.result
@@ -139,17 +146,16 @@ class _Task:
             self.backend.validate(transaction)
             return self.result
         facts = dict(transaction.persist, policy_record={"document": document, "whole": whole} if wanted is not None else {})
-        pending = begin(
-            self.host, self.backend, ruleset, replace(transaction, persist=facts), self.request.confirm_within,
-            attended=self.request.confirm == "auto",
-        )  # fmt: skip
+        pending = self.engine.begin(
+            self.backend, ruleset, replace(transaction, persist=facts), self.request.confirm_within, self.request.confirm == "auto"
+        )
         self.result["pending"] = pending
         return self.result
 
     def _note_pending(self) -> None:
-        for pending in Pending.all():
+        for identity in self.engine.waiting():
             self.notes.append(
-                "change %s waits for its confirmation (holdfast.firewall.confirm); without it these rules are undone" % pending.identity
+                "change %s waits for its confirmation (holdfast.firewall.confirm); without it these rules are undone" % identity
             )
 
     # -- parts ----------------------------------------------------------------------------------------------------------------

@@ -11,25 +11,27 @@ from __future__ import annotations
 import typing as t
 
 from ..backends.base import Backend, Transaction
-from ..backends.detect import detect
 from ..backends.placement import Placement, place_absent, place_present
 from ..backends.ruleset import Chain, Edit, Entry, Ruleset
 from ..host import Host
 from ..policy.errors import HoldfastError
 from ..policy.request import RuleRequest
 from ..policy.rule import Rule
-from .begin import begin, refuse_beside_pending, settle_leftovers
-from .management import closed_by_removal, find_management
+from .engine import Engine
+from .management import closed_by_removal
 
 Fields = t.Dict[str, t.Any]
 
 
-def run_rule(host: Host, request: RuleRequest, check_mode: bool = False) -> Fields:
+def run_rule(host: Host, request: RuleRequest, check_mode: bool = False, engine: t.Optional[Engine] = None) -> Fields:
     """Carry out one task and return its result; a result with ``pending`` is applied but not confirmed.
+
+    ``engine`` is for a machine that is changed from the control node.
 
     :raises HoldfastError: for everything that ends the task with a message.
     """
-    detection = detect(host, request.backend)
+    engine = engine or Engine(host)
+    detection = engine.detect(request.backend)
     backend = detection.backend
     result: Fields = {
         "changed": False, "backend": backend.NAME, "detection": detection.as_dict(), "commands": [], "unsupported": [],
@@ -44,18 +46,17 @@ def run_rule(host: Host, request: RuleRequest, check_mode: bool = False) -> Fiel
         _refuse_unsupported(backend, request.rule)
     if request.dry_run:
         return _dry_run(backend, request, native, result)
-    if not host.is_root():
-        raise HoldfastError("Reading and changing %s rules needs root; add become: true (or -b)" % backend.NAME, backend=backend.NAME)
+    engine.require_rights("Reading and changing %s rules" % backend.NAME, backend.NAME)
     if not check_mode:
-        settle_leftovers(host)
-        refuse_beside_pending()
+        engine.settle_leftovers()
+        engine.refuse_beside_pending()
     ruleset = backend.read()
     if request.state == "flush":
-        transaction = _plan_flush(host, backend, ruleset, request, result)
+        transaction = _plan_flush(engine, backend, ruleset, request, result)
     elif native is not None or request.rule is None:
         transaction = _plan_native(backend, ruleset, request.state, native or "", result)
     else:
-        transaction = _plan_rule(host, backend, ruleset, request, request.rule, result)
+        transaction = _plan_rule(engine, backend, ruleset, request, request.rule, result)
     if transaction is None or not transaction.commands:
         return result
     result.update(
@@ -70,7 +71,7 @@ def run_rule(host: Host, request: RuleRequest, check_mode: bool = False) -> Fiel
         result["msg"] = _would(result["msg"])
         backend.validate(transaction)
         return result
-    result["pending"] = begin(host, backend, ruleset, transaction, request.confirm_within, attended=request.confirm == "auto")
+    result["pending"] = engine.begin(backend, ruleset, transaction, request.confirm_within, request.confirm == "auto")
     return result
 
 
@@ -126,7 +127,9 @@ def _dry_run(backend: Backend, request: RuleRequest, native: t.Optional[str], re
     return result
 
 
-def _plan_rule(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequest, rule: Rule, result: Fields) -> t.Optional[Transaction]:
+def _plan_rule(
+    engine: Engine, backend: Backend, ruleset: Ruleset, request: RuleRequest, rule: Rule, result: Fields
+) -> t.Optional[Transaction]:
     result["rule"] = "\n".join(backend.render(rule))
     if request.state == "present":
         placement = place_present(backend, ruleset, rule)
@@ -150,7 +153,7 @@ def _plan_rule(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequ
         result["msg"] = "No matching %s rule found" % backend.NAME
         return None
     removed = [(edit.chain, edit.remove) for edit in placement.edits if edit.remove is not None]
-    closed = closed_by_removal(ruleset, removed, find_management(host, request.agent_ports))
+    closed = closed_by_removal(ruleset, removed, engine.find_management(request.agent_ports))
     if closed:
         result["skipped_preserved_ports"] = closed
         result["msg"] = "%s rule kept: without it management port %s would be closed" % (backend.NAME, ", ".join(closed))
@@ -195,8 +198,8 @@ def _plan_native(backend: Backend, ruleset: Ruleset, state: str, native: str, re
     return backend.plan(ruleset, edits)
 
 
-def _plan_flush(host: Host, backend: Backend, ruleset: Ruleset, request: RuleRequest, result: Fields) -> t.Optional[Transaction]:
-    management = find_management(host, request.agent_ports)
+def _plan_flush(engine: Engine, backend: Backend, ruleset: Ruleset, request: RuleRequest, result: Fields) -> t.Optional[Transaction]:
+    management = engine.find_management(request.agent_ports)
     keep: t.Dict[str, t.List[Rule]] = {}
     for chain in ruleset.chains:
         if not chain.base or chain.default != "deny" or not chain.changeable:

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base import Backend
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.detect import Detection
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Chain, Ruleset
-from ansible_collections.holdfast.firewall.plugins.module_utils.change import analyze_task
+from ansible_collections.holdfast.firewall.plugins.module_utils.change import analyze_task, engine
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_request import parse_analyze_request
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError, PolicyError
@@ -41,8 +41,8 @@ class Live(Backend):
 @pytest.fixture(name="host")
 def _host(monkeypatch):
     host = PaperHost()
-    monkeypatch.setattr(analyze_task, "detect", lambda host, _wanted: Detection(Live(host), (), "because"))
-    monkeypatch.setattr(analyze_task, "find_management", lambda _host, ports: Management((22,), "198.51.100.1", tuple(ports)))
+    monkeypatch.setattr(engine, "detect", lambda host, _wanted: Detection(Live(host), (), "because"))
+    monkeypatch.setattr(engine, "find_management", lambda _host, ports: Management((22,), "198.51.100.1", tuple(ports)))
     return host
 
 

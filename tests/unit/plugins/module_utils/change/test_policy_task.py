@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base import Backend, Command, Transaction, Unsupported
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.detect import Detection
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Chain, Ruleset
+from ansible_collections.holdfast.firewall.plugins.module_utils.change import engine, policy_task
 from ansible_collections.holdfast.firewall.plugins.module_utils.change import pending as pending_module
-from ansible_collections.holdfast.firewall.plugins.module_utils.change import policy_task
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_record import record_path, write_record
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError, PolicyError
@@ -77,9 +77,9 @@ def _backend(monkeypatch, tmp_path):
     host = PaperHost()
     backend = OneVariable(host)
     begun = []
-    monkeypatch.setattr(policy_task, "detect", lambda _host, _wanted: Detection(backend, (), "because"))
-    monkeypatch.setattr(policy_task, "find_management", lambda _host, ports: Management((22,), "198.51.100.1", tuple(ports)))
-    monkeypatch.setattr(policy_task, "settle_leftovers", lambda _host: None)
+    monkeypatch.setattr(engine, "detect", lambda _host, _wanted: Detection(backend, (), "because"))
+    monkeypatch.setattr(engine, "find_management", lambda _host, ports: Management((22,), "198.51.100.1", tuple(ports)))
+    monkeypatch.setattr(engine, "settle_leftovers", lambda _host: None)
     monkeypatch.setattr(pending_module, "state_root", lambda: str(tmp_path))
 
     def begin(_host, _backend, _ruleset, transaction, window, attended):
@@ -87,7 +87,7 @@ def _backend(monkeypatch, tmp_path):
         backend.live = backend.wanted
         return {"change": "c1", "confirm_within": window, "timer": "at"}
 
-    monkeypatch.setattr(policy_task, "begin", begin)
+    monkeypatch.setattr(engine, "begin", begin)
     backend.begun = begun
     return backend
 
