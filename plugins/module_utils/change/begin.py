@@ -31,6 +31,8 @@ SETTLE = 0.1
 SLACK = 0.03
 #: Loading takes at most this many times what checking took: prepare, switch, clear.
 LOADS = 3.0
+#: Files that a task's process can have open at most.
+DESCRIPTORS = 4096
 #: Seconds to wait at most for the task's process to end.
 PATIENCE = 5.0
 #: Seconds after the deadline from which on a timer counts as lost.
@@ -242,6 +244,9 @@ def _apply_detached(
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
+        # Whoever started the task may wait until nobody holds its pipes any more.
+        os.closerange(3, reader)
+        os.closerange(reader + 1, DESCRIPTORS)
         os.chdir("/")
         pending.write(APPLIER, "%d\n" % os.getpgrp())
         select.select([reader], [], [], PATIENCE)
