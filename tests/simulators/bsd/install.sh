@@ -14,6 +14,7 @@ if [ $# -lt 1 ] || [ $# -gt 2 ]; then
 fi
 destdir=${1%/}
 flavour=${2:-freebsd}
+alf=
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 case $flavour in
@@ -28,6 +29,7 @@ openbsd | openbsd-*)
 macos | macos-*)
     sbin="pfctl sysctl"
     bin="uname launchctl"
+    alf="socketfilterfw"
     ;;
 *)
     echo "install.sh: unknown flavour $flavour: use freebsd, openbsd or macos, with an optional release as in freebsd-12.1" >&2
@@ -57,23 +59,42 @@ macos*)
             'load anchor "com.apple" from "/etc/pf.anchors/com.apple"' >"$destdir/etc/pf.conf"
         printf '%s\n' 'anchor "200.AirDrop/*"' 'anchor "250.ApplicationFirewall/*"' >"$destdir/etc/pf.anchors/com.apple"
     fi
+    mkdir -p "$destdir/Library/LaunchDaemons"
+    # launchd starts its jobs at boot by itself, and not when somebody first calls a command. The host beneath does it for the stand-in.
+    mkdir -p "$destdir/etc/systemd/system/multi-user.target.wants"
+    cat >"$destdir/etc/systemd/system/holdfast-standin-launchd.service" <<'UNIT'
+[Unit]
+Description=Jobs of the launchd stand-in
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+KillMode=process
+ExecStart=/usr/bin/launchctl list
+UNIT
+    ln -sf ../holdfast-standin-launchd.service "$destdir/etc/systemd/system/multi-user.target.wants/"
     ;;
 esac
 
 wrapper() {
-    cat >"$1" <<'WRAPPER'
+    # $2 is the way from the program's folder to that of /usr.
+    cat >"$1" <<WRAPPER
 #!/bin/sh
-here=$(dirname -- "$(readlink -f -- "$0")")
-exec python3 -I "$here/../local/libexec/holdfast-standin/launcher.py" "${0##*/}" "$@"
+here=\$(dirname -- "\$(readlink -f -- "\$0")")
+exec python3 -I "\$here/$2/local/libexec/holdfast-standin/launcher.py" "\${0##*/}" "\$@"
 WRAPPER
     chmod 755 "$1"
 }
 
 for name in $sbin; do
     rm -f "$destdir/usr/sbin/$name"
-    wrapper "$destdir/usr/sbin/$name"
+    wrapper "$destdir/usr/sbin/$name" ..
 done
 for name in $bin; do
     rm -f "$destdir/usr/bin/$name"
-    wrapper "$destdir/usr/bin/$name"
+    wrapper "$destdir/usr/bin/$name" ..
+done
+for name in $alf; do
+    mkdir -p "$destdir/usr/libexec/ApplicationFirewall"
+    rm -f "$destdir/usr/libexec/ApplicationFirewall/$name"
+    wrapper "$destdir/usr/libexec/ApplicationFirewall/$name" ../..
 done

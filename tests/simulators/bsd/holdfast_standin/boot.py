@@ -107,7 +107,7 @@ def _start_macos(host: Host) -> None:
         out.stderr += rc_scripts.command(host, "pfctl", "-f", "/etc/pf.conf").stderr.splitlines()
     folder = host.path("/Library/LaunchDaemons")
     for path in sorted(folder.glob("*.plist")) if folder.is_dir() else []:
-        launchd.load_job(host, path, out)
+        launchd.load_job(host, path, out, launchd.BOOT_PATIENCE)
     _log(host, out)
 
 

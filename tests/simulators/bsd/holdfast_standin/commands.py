@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from . import boot
 from .store import Host
 
-NAMES = ("daemon", "ipfw", "kenv", "kldload", "kldstat", "kldunload", "launchctl", "pfctl", "rcctl", "service", "sysctl", "sysrc", "uname")
+NAMES = (
+    "daemon", "ipfw", "kenv", "kldload", "kldstat", "kldunload", "launchctl", "pfctl", "rcctl", "service",
+    "socketfilterfw", "sysctl", "sysrc", "uname",
+)  # fmt: skip
 
 
 def _find(name: str) -> Callable[[Host, list[str]], int]:
@@ -40,6 +43,8 @@ def _find(name: str) -> Callable[[Host, list[str]], int]:
         from .rc_scripts import service as found
     elif name == "launchctl":
         from .launchd import launchctl as found
+    elif name == "socketfilterfw":
+        from .application_firewall import socketfilterfw as found
     else:
         from . import small_commands
 

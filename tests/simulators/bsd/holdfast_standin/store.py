@@ -116,7 +116,7 @@ class Host:
             "kenv": {},
             "pf": {"enabled": False, "since": 0, "rules": {"": []}, "tables": {}, "options": {}, "tokens": []},
             "ipfw": {},
-            "launchd": [],
+            "launchd": {},
         }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getopt
 import os
 import time
+import uuid
 
 from .outcome import Outcome
 from .store import Host
@@ -74,6 +75,8 @@ def _computed(host: Host, kernel: dict, name: str) -> str | None:
         return simple[name]
     if name == "kern.osreldate" and flavour.name == "freebsd":
         return "%d00000" % flavour.major
+    if name == "kern.bootsessionuuid" and flavour.name == "macos":
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, kernel["boot_id"])).upper()
     if name == "kern.boottime":
         stamp = kernel["boot_time"]
         text = time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(stamp))
