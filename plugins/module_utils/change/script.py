@@ -12,7 +12,8 @@ import shlex
 import typing as t
 
 _BOOT = (
-    "boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || "
+    # The time of the boot comes last: macOS moves it with the clock.
+    "boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.bootsessionuuid 2>/dev/null || "
     "sysctl -n kern.boottime 2>/dev/null | sed 's/[^0-9]*\\([0-9]*\\).*/\\1/;q'; }"
 )
 

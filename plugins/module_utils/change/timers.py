@@ -4,7 +4,7 @@
 """Rollback timers: what runs the restore script on the target when nobody confirms.
 
 Touches the target: arms and disarms jobs of its scheduler. A timer must fire while every connection is cut. What else may come
-(launchd on macOS, cron where there is nothing better, schtasks on Windows) is one more subclass in ``TIMERS``: it arms a script for a
+(cron where there is nothing better, schtasks on Windows) is one more subclass in ``TIMERS``: it arms a script for a
 moment, says whether it still waits, and disarms it.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import time
 import typing as t
@@ -143,8 +144,77 @@ class Daemon(Timer):
         """The sleeping script is ended by ``end_sleeper``."""
 
 
+class Launchd(Timer):
+    """``launchd`` of macOS, whose ``at`` is switched off: a job of the system that starts the script at once, which sleeps by itself.
+
+    The property list stays until the change is settled, so launchd starts the script again after a reboot; then it restores at once. When
+    the script has settled the change, the job takes itself away.
+    """
+
+    NAME = "launchd"
+    FOLDER = "/Library/LaunchDaemons"
+    LABEL = "com.holdfast.firewall.rollback."
+
+    def available(self, host: Host) -> t.Optional[str]:
+        if host.which("launchctl") is None:
+            return "launchctl is not installed"
+        return None if host.run(["uname", "-s"]).out.strip() == "Darwin" else "launchd holds timers on macOS only"
+
+    def arm(self, host: Host, change: str, script: str, seconds: int) -> str:
+        label = self.LABEL + change
+        path = "%s/%s.plist" % (self.FOLDER, label)
+        host.write(path, _property_list(label, path, script), 0o644)
+        done = host.run(["launchctl", "bootstrap", "system", path])
+        if not done.ok:
+            # Systems before 10.11 only know load, which returns 0 also when it failed.
+            host.run(["launchctl", "load", "-w", path])
+        if not self.waiting(host, path):
+            host.remove(path)
+            raise HoldfastError("launchd refused the rollback job: %s" % (done.err.strip() or done.out.strip()), rc=NO_TIMER)
+        return path
+
+    def waiting(self, host: Host, ref: str) -> bool:
+        return host.run(["launchctl", "list", _label_of(ref)]).ok
+
+    def disarm(self, host: Host, ref: str) -> None:
+        host.remove(ref)
+        if not host.run(["launchctl", "bootout", "system/%s" % _label_of(ref)]).ok:
+            host.run(["launchctl", "remove", _label_of(ref)])
+
+
+def _label_of(path: str) -> str:
+    return os.path.basename(path)[: -len(".plist")]
+
+
+_PROPERTY_LIST = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+    <key>Label</key>
+    <string>%s</string>
+    <key>ProgramArguments</key>
+    <array>
+        <string>/bin/sh</string>
+        <string>-c</string>
+        <string>%s</string>
+    </array>
+    <key>RunAtLoad</key>
+    <true/>
+</dict>
+</plist>
+"""
+
+
+def _property_list(label: str, path: str, script: str) -> str:
+    """Return the job. A script that is still there was interrupted by a shutdown, and has to start again."""
+    script, path = shlex.quote(script), shlex.quote(path)
+    line = "/bin/sh %s timer; [ -e %s ] || { rm -f %s; launchctl bootout system/%s; }" % (script, script, path, label)
+    return _PROPERTY_LIST % (label, line.replace("&", "&amp;").replace("<", "&lt;"))
+
+
 #: In the order in which they are tried.
-TIMERS: t.Tuple[Timer, ...] = (Daemon(), At(), SystemdRun())
+TIMERS: t.Tuple[Timer, ...] = (Launchd(), Daemon(), At(), SystemdRun())
 
 
 def choose_timer(host: Host) -> Timer:

@@ -101,7 +101,7 @@ def _end(pid: int) -> None:
 
 
 def launchctl(host: Host, argv: list[str]) -> int:
-    """``load|unload [-w] FILE``, ``bootstrap system FILE``, ``bootout system/LABEL`` or ``system FILE``, ``list [LABEL]``, ``print system/LABEL``."""
+    """``load|unload [-w] FILE``, ``bootstrap system FILE``, ``bootout system/LABEL|system FILE``, ``list [LABEL]``, ``print .../LABEL``."""
     out = Outcome()
     if not argv:
         return out.fail(_USAGE, 1).emit()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import plistlib
 import time
 
 import pytest
@@ -88,3 +89,49 @@ def test_a_systemd_timer_is_exact_and_asked_after():
     host.answers["systemctl is-active"] = (3, "", "")
     with pytest.raises(HoldfastError, match="systemd-run refused"):
         timers.SystemdRun().arm(host, "c1", "/x/restore.sh", 42)
+
+
+class Mac(PaperHost):
+    """launchd on paper: what it was given, and whether it lists it."""
+
+    def __init__(self, takes=True, **files):
+        super().__init__({"uname -s": "Darwin\n", "launchctl": self.launchctl, "at": AT_SAYS}, files)
+        self.takes, self.jobs = takes, []
+
+    def launchctl(self, argv, _stdin):
+        action, last = argv[1], argv[-1]
+        if action == "bootstrap":
+            self.jobs += [plistlib.loads(self.files[last].encode())["Label"]] if self.takes else []
+            return (0, "", "") if self.takes else (5, "", "Bootstrap failed: 5: Input/output error\n")
+        if action == "bootout":
+            self.jobs.remove(last.partition("/")[2])
+        return (0 if action != "list" or last in self.jobs else 113, "", "")
+
+
+def test_macos_uses_launchd_because_its_at_is_switched_off():
+    assert timers.choose_timer(Mac()).NAME == "launchd"
+
+
+def test_launchd_gets_a_job_that_starts_at_once_and_again_after_a_reboot():
+    host = Mac()
+    ref = timers.Launchd().arm(host, "20261121-abc", "/var/lib/hold fast/&c/restore.sh", 60)
+    job = plistlib.loads(host.files[ref].encode())
+    assert ref == "/Library/LaunchDaemons/com.holdfast.firewall.rollback.20261121-abc.plist"
+    assert job["RunAtLoad"] is True
+    assert job["ProgramArguments"][2].startswith("/bin/sh '/var/lib/hold fast/&c/restore.sh' timer; [ -e ")
+    assert timers.Launchd().waiting(host, ref)
+
+
+def test_a_disarmed_job_of_launchd_leaves_nothing():
+    host = Mac()
+    timers.Launchd().disarm(host, timers.Launchd().arm(host, "change", "/x/restore.sh", 60))
+    assert (host.jobs, host.files) == ([], {})
+
+
+def test_a_job_that_launchd_does_not_list_is_no_timer():
+    host = Mac(takes=False)
+    with pytest.raises(HoldfastError) as caught:
+        timers.Launchd().arm(host, "change", "/x/restore.sh", 60)
+    assert caught.value.details["rc"] == 31
+    assert "Bootstrap failed" in caught.value.msg
+    assert not host.files
