@@ -103,13 +103,17 @@ def _passes(chain: Chain, need: Rule, without: t.Sequence[Entry]) -> bool:
     narrow = need
     if need.family is None and len(chain.families) == 1:
         narrow = Rule(need.action, need.direction, next(iter(chain.families)), need.protocol, ports=need.ports)
+    last: t.Optional[str] = None
     for entry in chain.entries:
-        if entry in without or entry.weak:
+        if entry in without:
             continue
         for one in entry.meanings():
-            if not one.reply and covers(one, narrow):
+            if one.reply or not covers(one, narrow):
+                continue
+            if not entry.weak:
                 return one.action == "allow"
-    return chain.default == "allow"
+            last = one.action  # it decides unless a later one does
+    return (last or chain.default) == "allow"
 
 
 def _host(address: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]) -> Addresses:
@@ -121,7 +125,7 @@ def _session() -> t.Optional[t.Tuple[str, str, int]]:
 
     sudo drops the variable, so parents are asked.
     """
-    found = _parse_session(os.environ.get("SSH_CONNECTION"))
+    found = parse_session(os.environ.get("SSH_CONNECTION"))
     pid = os.getppid()
     for _step in range(20):
         if found is not None or pid <= 1:
@@ -133,11 +137,12 @@ def _session() -> t.Optional[t.Tuple[str, str, int]]:
                 pid = int(handle.read().decode("utf-8", "replace").rpartition(")")[2].split()[1])
         except (OSError, ValueError, IndexError):
             break
-        found = _parse_session(next((one[15:] for one in environment if one.startswith("SSH_CONNECTION=")), None))
+        found = parse_session(next((one[15:] for one in environment if one.startswith("SSH_CONNECTION=")), None))
     return found
 
 
-def _parse_session(text: t.Optional[str]) -> t.Optional[t.Tuple[str, str, int]]:
+def parse_session(text: t.Optional[str]) -> t.Optional[t.Tuple[str, str, int]]:
+    """Return (client address, server address, server port) of the words of SSH_CONNECTION, or None."""
     words = (text or "").split()
     if len(words) != 4 or not words[3].isdigit():
         return None

@@ -333,7 +333,9 @@ def _with_needed_replies(edits: t.Sequence[Edit]) -> t.List[Edit]:
             continue
         if edit.before is None or edit.before.ref in seen:
             continue
-        placed = [one.before for one in edits if one.rule is not None and not one.rule.reply and one.remove is None]
+        placed = [
+            one.before for one in edits if one.rule is not None and one.rule.stateful and one.rule.action == "allow" and one.remove is None
+        ]
         if any(before is not None and before.ref <= edit.before.ref for before in placed):
             continue
         seen.add(edit.before.ref)

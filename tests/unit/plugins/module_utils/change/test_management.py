@@ -82,3 +82,10 @@ def test_a_deny_behind_it_counts_like_a_default():
 def test_ports_of_agents_are_kept_too():
     agent = entry(port=10050)
     assert closed(chain(agent), agent, management=Management((22,), None, (10050,))) == ["10050/tcp"]
+
+
+def test_a_weak_deny_behind_the_removed_rule_closes_the_port():
+    passes = Entry(("pass quick",), rule=parse_rule({"action": "allow", "port": 22}))
+    blocks = Entry(("block",), rule=parse_rule({"action": "deny", "protocol": "any"}), weak=True)
+    chain = Chain("pf", frozenset({"in", "out"}), frozenset({4, 6}), entries=(passes, blocks))
+    assert closed_by_removal(Ruleset((chain,), ""), [(chain, passes)], Management((22,))) == ["22/tcp"]
