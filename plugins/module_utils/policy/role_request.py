@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .bounds import check_bounds
 from .document import parse_policy_document
@@ -47,7 +47,7 @@ class RoleRequest:
     roles: t.Tuple[str, ...]
     rules: t.Tuple[RoleRule, ...]
     kept: t.Tuple[RoleRule, ...] = ()
-    words: TaskWords = TaskWords()
+    words: TaskWords = field(default_factory=TaskWords)
     warnings: t.Tuple[str, ...] = ()
 
 
@@ -89,7 +89,7 @@ def _parse_roles(value: t.Any) -> t.Tuple[t.Dict[str, t.List[RoleRule]], t.List[
             raise PolicyError("roles", value, allowed, "this text is no JSON: %s" % exc) from None
         check_bounds(value, "roles")
     if not isinstance(value, t.Mapping) or not value:
-        raise PolicyError("roles", "(nothing)" if not value else value, allowed)
+        raise PolicyError("roles", value if value else "(nothing)", allowed)
     found: t.Dict[str, t.List[RoleRule]] = {}
     warnings: t.List[str] = []
     for key, given in value.items():
