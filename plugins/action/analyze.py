@@ -15,6 +15,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_r
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError, PolicyError
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.payload_cache import kept_payload
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_file import load_policy_text, read_policy_text, with_line
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host import is_windows
 
 MODULE = "holdfast.firewall.analyze"
 
@@ -44,6 +45,10 @@ class ActionModule(ActionBase):
             return dict(found.as_failure(), failed=True, changed=False)
         except HoldfastError as exc:
             return dict(exc.as_failure(), failed=True, changed=False)
+        if is_windows(self._connection):
+            from ansible_collections.holdfast.firewall.plugins.plugin_utils.windows_task import WindowsTask
+
+            return WindowsTask(self._connection, self._task.check_mode, self._task.diff).analyze(args)
         with kept_payload("analyze"):
             result: Result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars or {})
         return result

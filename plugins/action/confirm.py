@@ -20,9 +20,13 @@ from ansible_collections.holdfast.firewall.plugins.plugin_utils.fresh_connection
     over_network,
 )
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.payload_cache import kept_payload
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host import is_windows
 
 #: How often a connection is opened before a change that does not come into force is given up.
 ATTEMPTS = 20
+
+#: What is said then.
+NOT_IN_FORCE = "The change is pending but did not come into force, so there is nothing to confirm; the host undoes it by itself"
 
 Result = t.Dict[str, t.Any]
 
@@ -40,12 +44,35 @@ class ActionModule(ActionBase):
             check_keys(args, ("state", "change", "waited"), "confirm")
         except HoldfastError as exc:
             return dict(exc.as_failure(), failed=True, changed=False)
+        if is_windows(self._connection):
+            return self._windows(args)
         wanted = str(args.get("state", "confirmed")).strip().lower()
         if wanted == "confirmed" and not self._task.check_mode and over_network(self._connection):
             return self._confirm(args, task_vars or {})
         with fresh(self._connection, default_connect_timeout()), kept_payload("confirm"):
             result: Result = self._execute_module(module_name=CONFIRM_MODULE, module_args=args, task_vars=task_vars or {})
         if result.get("changed") and wanted == "confirmed":
+            result["proof"] = describe_proof(self._connection)
+        return result
+
+    def _windows(self, args: Result) -> Result:
+        """Do the same for a Windows host, from here: where it confirms, over a connection that is newer than one that saw the change."""
+        from ansible_collections.holdfast.firewall.plugins.plugin_utils.windows_task import WindowsTask
+
+        task = WindowsTask(self._connection, self._task.check_mode, self._task.diff)
+        confirms = str(args.get("state", "confirmed")).strip().lower() == "confirmed" and not self._task.check_mode
+        for _attempt in range(ATTEMPTS):
+            if not confirms:
+                break
+            with fresh(self._connection, default_connect_timeout(), watched=True):
+                if task.is_applied(args.get("change")) is not False:
+                    break
+            time.sleep(0.5)
+        with fresh(self._connection, default_connect_timeout(), watched=True):
+            result = task.confirm(args)
+        if result.pop("too_early", False):
+            return {"failed": True, "changed": False, "pending": True, "msg": NOT_IN_FORCE}
+        if result.get("changed") and confirms:
             result["proof"] = describe_proof(self._connection)
         return result
 
@@ -70,5 +97,4 @@ class ActionModule(ActionBase):
                         result["proof"] = describe_proof(self._connection)
                     return result
             time.sleep(0.5)
-        msg = "The change is pending but did not come into force, so there is nothing to confirm; the host undoes it by itself"
-        return {"failed": True, "changed": False, "pending": True, "msg": msg}
+        return {"failed": True, "changed": False, "pending": True, "msg": NOT_IN_FORCE}

@@ -19,6 +19,10 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.fresh_connection import describe_proof, fresh, over_network
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.payload_cache import kept_payload
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host import is_windows
+
+if t.TYPE_CHECKING:
+    from ansible_collections.holdfast.firewall.plugins.plugin_utils.windows_task import WindowsTask
 
 CONFIRM_MODULE = "holdfast.firewall.confirm"
 
@@ -46,6 +50,8 @@ class ConfirmedChangeAction(ActionBase):
     _requires_connection = True
     _supports_async = True  # to refuse it in words
     _supports_check_mode = True
+    #: The task for a Windows host, which runs here; None for all others.
+    _windows: t.Optional[WindowsTask] = None
 
     def prepare(self, args: Result, task_vars: Result) -> Result:
         """Return the options that are sent to the module; here is the place to read files of the control node.
@@ -73,8 +79,7 @@ class ConfirmedChangeAction(ActionBase):
             self.check(args)
         except HoldfastError as exc:
             return dict(exc.as_failure(), failed=True, changed=False)
-        with kept_payload(self.MODULE.rpartition(".")[2]):
-            result: Result = self._execute_module(module_name=self.MODULE, module_args=args, task_vars=task_vars)
+        result = self._change(args, task_vars)
         answered = time.monotonic()
         pending = result.get("pending")
         if result.get("failed") or not isinstance(pending, dict):
@@ -85,6 +90,17 @@ class ConfirmedChangeAction(ActionBase):
             return result
         del result["pending"]
         result.update(self._prove(pending, answered, task_vars))
+        return result
+
+    def _change(self, args: Result, task_vars: Result) -> Result:
+        """Run the module on the host, or its task here for a Windows host."""
+        if is_windows(self._connection):
+            from ansible_collections.holdfast.firewall.plugins.plugin_utils.windows_task import WindowsTask
+
+            self._windows = WindowsTask(self._connection, self._task.check_mode, self._task.diff)
+            return self._windows.change(self.MODULE, args)
+        with kept_payload(self.MODULE.rpartition(".")[2]):
+            result: Result = self._execute_module(module_name=self.MODULE, module_args=args, task_vars=task_vars)
         return result
 
     def _prove(self, pending: Result, answered: float, task_vars: Result) -> Result:
@@ -153,6 +169,9 @@ class ConfirmedChangeAction(ActionBase):
     ) -> t.Tuple[t.Optional[Result], str]:
         """Ask the process that applied the change, or run ``confirm``, over a new connection; returns the result, or None and why not."""
         try:
+            if self._windows is not None:
+                with fresh(self._connection, timeout, watched=True):
+                    return self._windows.prove(args), ""
             with fresh(self._connection, timeout), kept_payload("confirm"):
                 answer = self._ask(ask, args["waited"]) if ask is not None else None
                 if answer is not None:

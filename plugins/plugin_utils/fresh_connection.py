@@ -19,6 +19,9 @@ from ansible import constants as C
 #: Connection plugins that do not go over the network: there is no new connection to open.
 WITHOUT_NETWORK = frozenset({"local", "chroot", "jail", "docker", "podman", "nsenter", "lxc", "lxd", "zone", "machinectl", "kubectl", "oc"})
 
+#: Seconds of silence after which a watched connection is asked for a sign of life; twice without an answer, and it is given up.
+SILENCE = 4
+
 
 def describe_proof(connection: t.Any) -> str:
     """Return how a confirmation over ``fresh`` proves reachability, for the task's result."""
@@ -33,11 +36,12 @@ def over_network(connection: t.Any) -> bool:
 
 
 @contextlib.contextmanager
-def fresh(connection: t.Any, connect_timeout: int) -> t.Iterator[None]:
+def fresh(connection: t.Any, connect_timeout: int, watched: bool = False) -> t.Iterator[None]:
     """Let everything that runs over ``connection`` inside the block use a new connection.
 
     OpenSSH gets a control path of its own, so that the first command opens a new TCP connection and the following ones share that; the
-    master ends with the block. Other plugins are reset. ``connect_timeout`` is in seconds.
+    master ends with the block. Other plugins are reset. ``connect_timeout`` is in seconds. With
+    ``watched`` OpenSSH gives a connection up on which the host answers no more.
     """
     if not over_network(connection):
         yield
@@ -49,6 +53,8 @@ def fresh(connection: t.Any, connect_timeout: int) -> t.Iterator[None]:
     options = {name: connection.get_option(name) for name in ("ssh_args", "timeout", "reconnection_retries") if connection.has_option(name)}
     control_path = _control_path(connection, options.get("ssh_args") or "")
     arguments = "-o ControlMaster=%s -o ControlPath=%s" % (("auto", control_path) if control_path else ("no", "none"))
+    if watched:
+        arguments += " -o ServerAliveInterval=%d -o ServerAliveCountMax=2" % SILENCE
     connection.set_option("ssh_args", "%s %s" % (arguments, options.get("ssh_args") or ""))
     if "timeout" in options:
         connection.set_option("timeout", connect_timeout)

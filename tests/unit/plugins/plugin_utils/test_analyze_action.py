@@ -20,6 +20,7 @@ def _act(monkeypatch, tmp_path):
     def act(**args):
         action = analyze_action.ActionModule.__new__(analyze_action.ActionModule)
         action._task = SimpleNamespace(args=args, check_mode=False)
+        action._connection = None
         action._loader = SimpleNamespace(get_real_file=lambda path, decrypt: path, cleanup_tmp_file=lambda path: None)
         action._find_needle = lambda _kind, name: str(tmp_path / name)
         sent = {}
