@@ -278,16 +278,18 @@ def test_without_at_systemd_run_holds_the_timer(controller):
     assert "dport 93" not in controller.listing("use-nft")
 
 
-@pytest.mark.parametrize(("front", "path"), [("ufw", "/etc/ufw/ufw.conf")])
-def test_a_host_owned_by_a_front_end_is_refused(controller, front, path):
-    prepare = "mkdir -p /etc/ufw; echo ENABLED=yes > %s; printf '#!/bin/sh\\n' > /usr/sbin/ufw; chmod +x /usr/sbin/ufw" % path
+def test_two_active_front_ends_are_refused_and_both_named(controller):
+    programs = ("/usr/sbin/ufw", "/usr/bin/firewall-cmd")
+    prepare = "mkdir -p /etc/ufw; echo ENABLED=yes > /etc/ufw/ufw.conf; echo 1 > /run/firewalld.pid; "
+    prepare += "; ".join("printf '#!/bin/sh\\n' > %s; chmod +x %s" % (path, path) for path in programs)
     controller.lab.exec("use-nft", ["sh", "-c", prepare])
     try:
         result = controller.adhoc("use-nft", "action=allow port=94")
     finally:
-        controller.lab.exec("use-nft", ["rm", "-r", "/etc/ufw", "/usr/sbin/ufw"])
+        controller.lab.exec("use-nft", ["rm", "-r", "/etc/ufw", "/run/firewalld.pid", *programs])
     assert result["_word"] == "FAILED!"
-    assert "owned by ufw" in result["msg"]
+    assert "ufw and firewalld" in result["msg"]
+    assert "dport 94" not in controller.listing("use-nft")
 
 
 def test_async_is_refused_in_words(controller, tmp_path):
