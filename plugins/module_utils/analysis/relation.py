@@ -43,6 +43,8 @@ def overlaps(one: Rule, other: Rule) -> bool:
     """Return whether some packet is matched by both."""
     if one.direction != other.direction or not one.families() & other.families() or one.established or other.established:
         return False
+    if one.scope is not None and other.scope is not None and _other_program(one.scope.program, other.scope.program):
+        return False
     if one.protocol is not None and other.protocol is not None and one.protocol != other.protocol:
         return False
     if one.interface is not None and other.interface is not None and one.interface != other.interface:
@@ -55,6 +57,11 @@ def overlaps(one: Rule, other: Rule) -> bool:
     if one.icmp_types and other.icmp_types and not set(one.icmp_types) & set(other.icmp_types):
         return False
     return all(_addresses_meet(getattr(one, side), getattr(other, side)) for side in ("source", "destination"))
+
+
+def _other_program(one: t.Optional[str], other: t.Optional[str]) -> bool:
+    """Return whether two paths name two programs; on Windows one program has many paths, so those never count as two."""
+    return one is not None and other is not None and one.startswith("/") and other.startswith("/") and one != other
 
 
 def _ports(rule: Rule) -> t.Tuple[t.Sequence[PortRange], t.Sequence[PortRange]]:

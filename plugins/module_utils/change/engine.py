@@ -12,6 +12,7 @@ import typing as t
 
 from ..backends.base import Backend, Transaction
 from ..backends.detect import Detection, detect
+from ..backends.mac_choice import Asked, choose_on_mac
 from ..backends.ruleset import Ruleset
 from ..host import Host
 from ..policy.errors import HoldfastError
@@ -30,9 +31,10 @@ class Engine:
     def __init__(self, host: Host) -> None:
         self.host = host
 
-    def detect(self, wanted: str) -> Detection:
-        """Return the backend that decides on this machine; see ``detect``."""
-        return detect(self.host, wanted)
+    def detect(self, wanted: str, asked: t.Callable[[], Asked] = Asked) -> Detection:
+        """Return the backend that decides on this machine; see ``detect``. ``asked`` says what it is for, where there are two (macOS)."""
+        chosen = choose_on_mac(self.host, asked) if wanted == "auto" else None
+        return chosen if chosen is not None else detect(self.host, wanted)
 
     def find_management(self, agent_ports: t.Sequence[int]) -> Management:
         """Return what has to stay open; see ``find_management``."""

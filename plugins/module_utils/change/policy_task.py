@@ -14,9 +14,11 @@ from dataclasses import replace
 
 from ..backends.base import Backend, Command, Transaction
 from ..backends.detect import Detection
+from ..backends.mac_choice import Asked
 from ..backends.ruleset import Ruleset
 from ..host import Host
 from ..policy.addresses import Addresses
+from ..policy.document import parse_policy_document
 from ..policy.errors import HoldfastError
 from ..policy.merging import merge
 from ..policy.policy import Policy
@@ -46,7 +48,7 @@ def run_policy(
     :raises HoldfastError: for everything that ends the task with a message.
     """
     engine = engine or Engine(host)
-    detection = engine.detect(request.backend)
+    detection = engine.detect(request.backend, lambda: _asked(request))
     task = _Task(engine, request, detection, check_mode, diff_mode)
     if request.state == "rendered":
         return task.rendered()
@@ -54,6 +56,14 @@ def run_policy(
         return task.parsed()
     engine.require_rights("Reading and changing %s rules" % detection.backend.NAME, detection.backend.NAME)
     return task.gathered() if request.state == "gathered" else task.changed()
+
+
+def _asked(request: PolicyRequest) -> Asked:
+    """Return what a document is about, for a host where that chooses the firewall."""
+    if request.document is None:
+        return Asked()
+    policy = parse_policy_document(request.document)[0]
+    return Asked(policy.rules, policy.native)
 
 
 class _Task:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ..backends.base import Backend, Transaction
+from ..backends.mac_choice import Asked
 from ..backends.placement import Placement, place_absent, place_present
 from ..backends.ruleset import Chain, Edit, Entry, Ruleset
 from ..host import Host
@@ -31,7 +32,7 @@ def run_rule(host: Host, request: RuleRequest, check_mode: bool = False, engine:
     :raises HoldfastError: for everything that ends the task with a message.
     """
     engine = engine or Engine(host)
-    detection = engine.detect(request.backend)
+    detection = engine.detect(request.backend, lambda: Asked((request.rule,) if request.rule is not None else (), request.native))
     backend = detection.backend
     result: Fields = {
         "changed": False, "backend": backend.NAME, "detection": detection.as_dict(), "commands": [], "unsupported": [],

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from ...backends.base import Backend, Transaction, listing_fingerprint
 from ...backends.detect import Detection
+from ...backends.mac_choice import Asked
 from ...backends.registry import make_backend
 from ...backends.ruleset import Ruleset
 from ...policy.errors import HoldfastError
@@ -73,7 +74,7 @@ class WindowsEngine(Engine):
         self._reached = reached
         self._planned = planned
 
-    def detect(self, wanted: str) -> Detection:
+    def detect(self, wanted: str, asked: t.Callable[[], Asked] = Asked) -> Detection:
         if wanted in ("auto", "windows"):
             saw = ("windows: the shell of the task's connection is one of Windows",)
             reason = "the host is Windows, which has one firewall; its rules are planned on the control node"
