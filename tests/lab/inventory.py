@@ -44,7 +44,8 @@ def _variables(state: Path, host: Host, family: int, via: str | None, namespace:
     if namespace is not None:
         relay = shlex.join(["nsenter", f"--net=/run/netns/{namespace}", sys.executable, str(Path(__file__).with_name("relay.py"))])
         arguments += ["-o", f"ProxyCommand={relay} %h %p"]
-    return {
+    own = dict(KINDS[host.kind].variables)
+    usual: dict[str, Any] = {
         "ansible_host": host.ipv6 if family == 6 else host.ipv4,
         "ansible_port": host.ssh_port,
         "ansible_user": "root",
@@ -58,6 +59,7 @@ def _variables(state: Path, host: Host, family: int, via: str | None, namespace:
         "lab_ipv4": host.ipv4,
         "lab_ipv6": host.ipv6,
     }
+    return {name: value for name, value in {**usual, **own}.items() if own.get(name) != ""}
 
 
 def _yaml(tree: dict[str, Any], indent: int = 0) -> str:

@@ -31,6 +31,7 @@ class Kind:
     :ivar simulator: folder in tests/simulators whose install.sh puts stand-in commands into the root.
     :ivar flavours: what that install.sh takes as its second argument; the first is the default.
     :ivar nspawn: further options for systemd-nspawn.
+    :ivar variables: variables of its hosts in the inventory, in the place of the usual ones; an empty one is left out.
     """
 
     group: str
@@ -42,6 +43,7 @@ class Kind:
     simulator: str = ""
     flavours: tuple[str, ...] = ()
     nspawn: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def linux(self) -> bool:
@@ -63,6 +65,17 @@ KINDS = {
     "iptables-legacy": Kind("iptables_legacy", purge=("nftables",), alternatives=_iptables("legacy")),
     "ufw": Kind("ufw", image="ufw", purge=("nftables",)),
     "firewalld": Kind("firewalld", image="firewalld"),
+    "windows": Kind(
+        "windows",
+        simulator="windows",
+        flavours=("en", "de"),
+        variables=(
+            ("ansible_user", "admin"),
+            ("ansible_connection", "ssh"),
+            ("ansible_shell_type", "cmd"),
+            ("ansible_python_interpreter", ""),
+        ),
+    ),
     "bsd": Kind(
         "bsd",
         purge=("nftables", "iptables", "ipset"),

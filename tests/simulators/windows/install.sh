@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # install.sh DESTDIR [LANGUAGE]: give the tree under DESTDIR the commands netsh, reg and sc of a Windows host. LANGUAGE is en (default) or de.
+# A tree that is a lab host (it has the user admin) shows itself to its users as Windows, see install-host.sh.
 set -eu
 
 if [ $# -lt 1 ] || [ $# -gt 2 ]; then
@@ -25,3 +26,6 @@ exec /usr/bin/env python3 -I /usr/local/libexec/holdfast-standin-windows/launche
 PROGRAM
     chmod 755 "$destdir/usr/bin/$name"
 done
+if grep -q "^admin:" "$destdir/etc/passwd" 2>/dev/null; then
+    sh "$here/install-host.sh" "$destdir" "${2:-en}"
+fi
