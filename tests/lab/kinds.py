@@ -82,7 +82,7 @@ KINDS = {
         disable=("atd.service",),
         hide=("/usr/bin/systemctl", "/usr/bin/systemd-run", "/usr/bin/journalctl"),
         simulator="bsd",
-        flavours=("freebsd", "openbsd", "macos"),
+        flavours=("freebsd", "openbsd", "netbsd", "macos"),
     ),
 }
 

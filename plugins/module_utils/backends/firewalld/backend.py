@@ -1,20 +1,391 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Firewalld.
+"""The firewalld backend: policies of firewalld with rich rules of ours, beside the zones of the administrator.
 
-Touches nothing yet.
+Touches the host through ``host`` only; ``apply`` loads, ``persist`` writes the files for good.
 """
 
 from __future__ import annotations
 
-from ..base import Backend, Sighting
+import re
+import typing as t
+from dataclasses import replace
+
+from ...policy.errors import HoldfastError
+from ...policy.policy import Policy
+from ...policy.rule import DIRECTIONS, Rule
+from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
+from ..ruleset import BOTH_FAMILIES, Chain, Edit, Entry, Ruleset
+from . import kernel, loading
+from .names import CHAINS, CONFIG, FIRST, LAST, NAME, PREFIX, ipset_path, policy_path
+from .render import normalise, rich_rules, unsupported
+from .rich import parse_rich
+from .state import NOT_IN_FORCE, State, make_ruleset, make_state
+
+_COMMAND = re.compile(r"firewall-cmd (?:--permanent )?--policy=(?P<policy>\S+) --add-rich-rule='(?P<rule>[^']*)'\s*\Z")
+_TRANSLATION = re.compile(r"\b(?:dnat|redirect) (?:ip6? )?to\b|\bredirect$|xt target \"(?:DNAT|REDIRECT)\"")
+_DIRECTED = re.compile(r"(?:(?P<direction>in|out|forward)\s*:?\s+)?(?P<rule>rule\b.*)\Z")
 
 
 class Firewalld(Backend):
-    """Firewalld."""
+    """firewalld with its nftables backend.
 
-    NAME = "firewalld"
+    Rules are rich rules in policies of firewalld of our own: ``holdfast-in``, ``holdfast-out`` and ``holdfast-fwd`` decide before all zones
+    and other policies, ``holdfast-in-end`` and its like behind the rules of zones and before what a zone does with the rest. A whole
+    policy has its defaults as the targets of the first three.
+
+    What firewalld does before any rule, whatever is asked of it:
+
+    * Packets of known connections pass, so a deny or reject stops new connections only. What arrives and belongs to no connection is
+      dropped, so of ``in`` and ``forward`` a stateful rule and one that is not are the same (``normalise``); in ``out``, where that is not
+      so, a stateful rule is refused.
+    * The host's talk with itself passes. What somebody's destination translation sends on passes too; a policy that decides forwarding is
+      refused where such a translation is in force.
+    * IPv6 packets from addresses that do not lie behind their interface, and to addresses that embed IPv4 ones (RFC 3964), are stopped.
+
+    Comments, and which rich rules are one rule, are in the description of our policies. Interfaces, limits for each source, source and
+    destination ports together and ICMP types without a name are refused (``unsupported``). The guard says multicast listener discovery by
+    its addresses.
+    """
+
+    NAME = NAME
+    #: The files are those from before again once a change is in force, and change for good when it is confirmed.
+    PERSISTS_AT_ONCE = False
+
+    # -- pure ------------------------------------------------------------------------------------------------------------------
+
+    def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
+        return unsupported(normalise(rule))
+
+    def normalise(self, rule: Rule) -> Rule:
+        return normalise(rule)
+
+    def render(self, rule: Rule) -> t.Tuple[str, ...]:
+        rule = normalise(rule)
+        lines = []
+        for rich in rich_rules(rule):
+            lines.append("firewall-cmd --permanent --policy=%s --add-rich-rule='%s'" % (FIRST[rule.direction], rich.text()))
+        return tuple(lines)
+
+    def parse(self, text: str) -> Ruleset:
+        """Read the files of ours in a listing, or commands as ``render`` writes them."""
+        from .meaning import Books, rules_of_rich
+        from .objects import read_files, split_files
+
+        policies, sets = read_files({path: one for path, one in split_files(text).items() if path.startswith(CONFIG)})
+        if policies:
+            return make_ruleset(State({}, tuple(policies), sets, (), {}, text.startswith(NOT_IN_FORCE)))
+        chains = {direction: [] for direction in DIRECTIONS}  # type: t.Dict[str, t.List[Entry]]
+        for line in filter(None, map(str.strip, text.splitlines())):
+            found = _COMMAND.match(line)
+            direction = "in" if found is None else _direction_of(found.group("policy"))
+            rich = parse_rich(line if found is None else found.group("rule"))
+            rules = rules_of_rich(rich, direction, Books()) or ()
+            chains[direction].append(Entry((line,), rules[0] if len(rules) == 1 else None, rules if len(rules) > 1 else ()))
+        return Ruleset(
+            tuple(
+                Chain("firewalld %s" % direction, frozenset({direction}), BOTH_FAMILIES, "allow", tuple(entries))
+                for direction, entries in chains.items()
+            ),
+            text,
+        )
+
+    # -- reading ---------------------------------------------------------------------------------------------------------------
 
     def sight(self) -> Sighting:
-        return Sighting(self.NAME, False, False, "not on this host")
+        if self.host.which("firewall-cmd") is None:
+            return Sighting(NAME, False, False, "firewall-cmd is not installed")
+        state = self.host.run(["firewall-cmd", "--state"])
+        said = (state.out or state.err).strip()
+        return Sighting(NAME, True, state.ok, "firewalld is %s" % (said or "in an unknown state"))
+
+    def read(self) -> Ruleset:
+        return make_ruleset(self._state())
+
+    def _state(self) -> State:
+        from .probe import ask_daemon
+
+        facts = ask_daemon(self.host)
+        if facts.get("panic"):
+            raise HoldfastError("firewalld is in panic mode and drops every packet: end it (firewall-cmd --panic-off) and try again")
+        state = make_state(facts, self._own_files(facts))
+        listed = kernel.table_text(self.host)
+        chains = [CHAINS[one.direction] % one.name for one in state.own]
+        seen = (self.host.read(loading.SEEN) or "").strip()
+        lost = not kernel.has_chains(listed, chains) or (bool(seen) and bool(state.own) and seen != kernel.digest(listed))
+        return replace(state, beneath=lost)
+
+    def _own_files(self, facts: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
+        """Return the texts of our files on disk."""
+        paths = [policy_path(one) for names in (FIRST, LAST) for one in names.values()]
+        names = {*facts.get("ipsets", {}), *facts.get("saved ipsets", {})}
+        paths += [ipset_path(one) for one in sorted(names) if one.startswith(PREFIX)]
+        texts = {path: self.host.read(path) for path in paths}
+        return {path: text for path, text in texts.items() if text is not None}
+
+    def status(self) -> t.Dict[str, t.Any]:
+        from .probe import ask_daemon
+
+        facts = ask_daemon(self.host)
+        boots = self.host.run(["systemctl", "is-enabled", "--quiet", "firewalld"]).ok
+        return {
+            "version": facts["version"], "variant": facts["backend"], "enabled": True, "at_boot": boots, "panic": facts["panic"],
+            "default_zone": facts["default zone"], "active_zones": sorted(facts["active"]),
+            "in_force": kernel.has_chains(kernel.table_text(self.host), ()),
+        }  # fmt: skip
+
+    def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
+        return next(one for one in ruleset.chains if one.base and direction in one.directions)
+
+    def match_native(self, ruleset: Ruleset, text: str, wanted: bool = True) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+        from .policy_text import bad_native
+
+        found: t.List[t.Tuple[Chain, t.Optional[Entry]]] = []
+        for line in text.splitlines():
+            line = line.strip()
+            if not line or line.startswith("#"):
+                continue
+            direction, rule = split_native(line)
+            reason = bad_native(rule)
+            if reason:
+                raise HoldfastError("firewalld refuses the rule '%s': %s" % (line, reason))
+            chain = self.home(ruleset, direction, 4)
+            canonical = parse_rich(rule).text()
+            found.append((chain, next((one for one in chain.entries if one.native[-1].endswith(canonical) and len(one.native) == 1), None)))
+        return found
+
+    # -- changing --------------------------------------------------------------------------------------------------------------
+
+    def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
+        from .edits import Draft
+
+        state = _state_of(ruleset)
+        draft = Draft(state)
+        for edit in edits:
+            if edit.native is not None:
+                edit = replace(edit, native=split_native(edit.native)[1])
+            draft.edit(edit)
+        return self._transaction(state, draft.policies(), draft.sets, draft.cut)
+
+    def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
+        state = _state_of(ruleset)
+        if not state.beneath:
+            return None
+        return self._transaction(state, state.own, {name: one for name, one in state.sets.items() if one is not None}, ())
+
+    def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
+        from .edits import emptied
+
+        state = _state_of(ruleset)
+        zones = self._emptied_zones(state)
+        denies = any(one.base and one.default == "deny" for one in make_ruleset(replace(state, own=(), beneath=False)).chains)
+        draft = emptied(state, keep if denies else {})
+        if not zones and not state.own:
+            return Transaction((), ruleset.listing)
+        return self._transaction(state, draft.policies(), draft.sets, (), zones)
+
+    # -- whole policies --------------------------------------------------------------------------------------------------------
+
+    def policy_unsupported(self, policy: Policy, layout: str = "auto") -> t.Tuple[Unsupported, ...]:
+        from .policy_text import policy_unsupported
+
+        return policy_unsupported(policy)
+
+    def render_policy(self, policy: Policy, layout: str = "auto") -> str:
+        from .objects import files_text, own_files
+        from .policy_text import policies_of
+
+        return files_text(own_files(*policies_of(policy)))
+
+    def parse_policy(self, text: str) -> Policy:
+        from .objects import read_files, split_files
+        from .policy_text import read_policies
+
+        policies, sets = read_files({path: one for path, one in split_files(text).items() if path.startswith(CONFIG)})
+        if not policies:
+            raise HoldfastError("There is no policy of firewalld with a name of ours (%s) in this text" % ", ".join(FIRST.values()))
+        return read_policies(policies, sets)
+
+    def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
+        from .policy_text import read_policies
+
+        state = _state_of(ruleset)
+        if not state.whole():
+            return None
+        if state.odd:
+            raise HoldfastError("Our policies of firewalld have what a policy does not have: %s" % "; ".join(state.odd))
+        return read_policies(state.own, state.sets)
+
+    def own_listing(self, ruleset: Ruleset) -> str:
+        return _state_of(ruleset).own_text()
+
+    def live_text(self, whole: bool = False) -> str:
+        listed = kernel.table_text(self.host) or ""
+        files = [policy_path(one) for names in (FIRST, LAST) for one in names.values()]
+        texts = ["%s\n%s" % (path, self.host.read(path)) for path in files if self.host.exists(path)]
+        return "".join(texts) + (listed if whole else kernel.own_part(listed))
+
+    def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
+        from .policy_text import policies_of
+
+        state = _state_of(ruleset)
+        zones = self._emptied_zones(state) if alone and wanted is not None else {}
+        if wanted is None:
+            return self._transaction(state, (), {}, ()) if state.own or state.files else Transaction((), ruleset.listing)
+        self._refuse_translations(wanted)
+        policies, sets = policies_of(wanted)
+        if not zones and not state.odd and not state.beneath:
+            files = self._wanted_files(policies, sets)
+            if files == state.live_files() and files == dict(state.files):
+                return Transaction((), ruleset.listing)
+        return self._transaction(state, policies, sets, (), zones)
+
+    def _refuse_translations(self, wanted: Policy) -> None:
+        """Refuse to decide about packets that firewalld passes before it asks any policy.
+
+        :raises HoldfastError: where there may be such packets.
+        """
+        if wanted.defaults["forward"] == "unmanaged":
+            return
+        listed = self.host.run(["nft", "list", "ruleset"], timeout=120.0).out
+        lines = [line.strip() for line in listed.splitlines() if _TRANSLATION.search(line)]
+        if lines:
+            raise HoldfastError(
+                "firewalld passes whatever a destination translation sends on, before it asks any policy, so forwarding cannot be decided "
+                "here (%s). Set defaults.forward to unmanaged" % "; ".join(lines[:3])
+            )
+
+    # -- the firewall as a whole ---------------------------------------------------------------------------------------------------
+
+    def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
+        raise HoldfastError("firewalld is not switched here: use systemctl, its rules stay on disk")
+
+    def is_enabled(self, ruleset: Ruleset) -> bool:
+        return self.host.run(["firewall-cmd", "--state"]).ok and kernel.has_chains(kernel.table_text(self.host), ())
+
+    def install_commands(self) -> t.Tuple[Command, ...]:
+        if self.host.which("firewall-cmd") is not None:
+            return ()
+        for program, words in (("apt-get", ("-y", "--no-install-recommends")), ("dnf", ("-y",)), ("yum", ("-y",)), ("zypper", ("-n",))):
+            if self.host.which(program) is not None:
+                return (
+                    Command((program, "install", *words, "firewalld") if program != "zypper" else ("zypper", "-n", "install", "firewalld")),
+                )
+        raise HoldfastError("firewalld cannot be installed on this host: none of apt-get, dnf, yum and zypper is there")
+
+    # -- both ------------------------------------------------------------------------------------------------------------------
+
+    def _wanted_files(self, policies: t.Iterable[t.Any], sets: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
+        from .objects import own_files
+
+        return own_files(policies, {name: one for name, one in sets.items() if name.startswith(PREFIX)})
+
+    def _transaction(
+        self, state: State, policies: t.Iterable[t.Any], sets: t.Mapping[str, t.Any], cut: t.Iterable[t.Tuple[str, str, t.Any]],
+        zones: t.Optional[t.Mapping[str, str]] = None,
+    ) -> Transaction:  # fmt: skip
+        """Return what makes these our policies, and takes settings out of zones."""
+        from .differences import runtime_only
+        from .objects import files_text
+
+        wanted = self._wanted_files(policies, sets)
+        changes: t.Dict[str, t.Optional[str]] = {path: None for path in state.files if path not in wanted}
+        changes.update(wanted)
+        changes.update(zones or {})
+        changes.update(self._cut_zones(cut))
+        before = {path: self.host.read(path) for path in changes}
+        changes = {path: text for path, text in changes.items() if before[path] != text}
+        if not changes and not state.beneath and not state.odd and wanted == state.live_files():
+            return Transaction((), state.text())
+        after = files_text(wanted) + state.text()[len(state.own_text()) :]
+        return loading.make_transaction(
+            changes, {path: before[path] for path in changes}, runtime_only(state.facts), state.beneath, after, bool(wanted)
+        )
+
+    def _cut_zones(self, cut: t.Iterable[t.Tuple[str, str, t.Any]]) -> t.Dict[str, t.Optional[str]]:
+        from .zone_files import without_setting, zone_paths
+
+        texts: t.Dict[str, t.Optional[str]] = {}
+        for zone, setting, value in cut:
+            path, packaged = zone_paths(zone)
+            text = texts.get(path) or self.host.read(path) or self.host.read(packaged)
+            left = without_setting(path, text, setting, value) if text is not None else None
+            if left is None:
+                raise HoldfastError(
+                    "The %s %s of zone %s is in force but not in its file, so it cannot be removed for good; remove it with firewall-cmd"
+                    % (setting, value, zone)
+                )
+            texts[path] = left
+        return texts
+
+    def _emptied_zones(self, state: State) -> t.Dict[str, str]:
+        """Return the files of the zones in use without anything that decides, for those that have such settings."""
+        from .state import OWNERS, zones_in_use
+        from .zone_files import without_deciding, zone_paths
+
+        texts = {}
+        for zone in zones_in_use(state.facts):
+            path, packaged = zone_paths(zone)
+            text = self.host.read(path) or self.host.read(packaged)
+            if text is None or zone.startswith(tuple(OWNERS)):
+                continue
+            left = without_deciding(path, text)
+            if left != text:
+                texts[path] = left
+        return texts
+
+    def validate(self, transaction: Transaction) -> None:
+        if transaction.commands:
+            loading.check(self.host, transaction.persist["files"])
+
+    def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
+        return loading.make_snapshot(transaction)
+
+    def apply(self, transaction: Transaction) -> None:
+        if transaction.commands:
+            loading.apply(self.host, transaction)
+
+    def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
+        if not facts.get("files"):
+            return []
+        listed = kernel.table_text(self.host)
+        chains = [_chain_of(path) for path, text in facts["files"].items() if text is not None and "/policies/" + PREFIX in path]
+        if not kernel.has_chains(listed, chains):
+            raise HoldfastError("firewalld was reloaded or changed by somebody else before the change was confirmed")
+        written = loading.write_files(self.host, facts["files"])
+        if facts.get("seen"):
+            self.host.write(loading.SEEN, kernel.digest(listed) + "\n", 0o644)
+        else:
+            self.host.remove(loading.SEEN)
+        return ["%s %s" % ("wrote" if facts["files"][path] is not None else "removed", path) for path in written]
+
+
+def _chain_of(path: str) -> str:
+    name = path.rpartition("/")[2][: -len(".xml")]
+    return CHAINS[_direction_of(name)] % name
+
+
+def _direction_of(name: str) -> str:
+    direction = next((one for one in DIRECTIONS if name in (FIRST[one], LAST[one])), None)
+    if direction is None:
+        raise HoldfastError("%s is no policy of firewalld that is ours" % name)
+    return direction
+
+
+def split_native(line: str) -> t.Tuple[str, str]:
+    """Return the direction and the rich rule of a raw line; without a direction it is ``in``.
+
+    :raises HoldfastError: for what is no rich rule.
+    """
+    found = _DIRECTED.match(line)
+    if found is None:
+        raise HoldfastError("This is not a rich rule of firewalld, perhaps after in, out or forward: %s" % line)
+    return found.group("direction") or "in", found.group("rule")
+
+
+def _state_of(ruleset: Ruleset) -> State:
+    state = ruleset.chains[0].ref if ruleset.chains else None
+    if not isinstance(state, State):
+        raise HoldfastError("These lists were not read from firewalld")
+    return state

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From wanted files to a transaction, its checks, and what undoes it.
+
+Touches the host in ``check`` (a copy of the configuration below /run) and ``apply``. Firewalld loads rules from its files only, so the new
+files are on disk while it reloads; right after that the old ones are put back, and the new ones are written again when the change is
+confirmed. So a host that restarts before that comes up with its old rules.
+"""
+
+from __future__ import annotations
+
+import shlex
+import typing as t
+
+from ...host import Host
+from ...policy.errors import HoldfastError
+from ..base import Command, Snapshot, Transaction
+from .names import CONFIG, NAME
+
+STAGING = "/run/holdfast-firewalld-check"
+#: Where the hash is kept of what nftables listed of ours when the last change was confirmed.
+SEEN = "/etc/holdfast/firewalld.seen"
+RELOAD = ("firewall-cmd", "--reload")
+RESTART = ("systemctl", "restart", "firewalld")
+#: Seconds for a reload of many rules.
+PATIENCE = 300.0
+_MODE = 0o644
+
+Changes = t.Mapping[str, t.Optional[str]]
+
+
+def make_transaction(
+    changes: Changes, before: Changes, again: t.Sequence[t.Tuple[str, ...]], restart: bool, after: str, seen: bool = True
+) -> Transaction:
+    """Return the transaction that writes files (None: removes them), loads them and gives back what a reload drops.
+
+    :param before: the texts that these files have now.
+    :param again: the commands that give back what is in force only, and not on disk.
+    :param restart: whether nftables lost the rules, so that a reload does not help.
+    :param seen: whether something of ours is in force afterwards, whose listing is noted when the change is confirmed.
+    """
+    commands = [
+        Command(("rm", "-f", path)) if text is None else Command(("tee", path), text) for path, text in sorted(changes.items())
+    ]  # fmt: skip
+    commands.append(Command(RESTART if restart else RELOAD))
+    commands += [Command(words) for words in again]
+    facts = {"files": dict(changes), "before": dict(before), "seen": seen}
+    return Transaction(tuple(commands), after, facts)
+
+
+def check(host: Host, changes: Changes) -> None:
+    """Let firewalld's own checker read the configuration as it would be, in a copy.
+
+    :raises HoldfastError: with what it said; nothing has been changed.
+    """
+    host.checked(["rm", "-rf", STAGING])
+    try:
+        host.checked(["cp", "-a", CONFIG, STAGING])
+        for path, text in changes.items():
+            staged = STAGING + path[len(CONFIG) :]
+            host.remove(staged) if text is None else host.write(staged, text, _MODE)
+        answer = host.run(["firewall-offline-cmd", "--system-config", STAGING, "--check-config"], timeout=PATIENCE)
+        said = (answer.err + answer.out).strip()
+        # An invalid rule is only a warning to it, and the file is then loaded without the rule.
+        if not answer.ok or any(line.startswith(("WARNING", "ERROR")) and "holdfast-" in line for line in said.splitlines()):
+            raise HoldfastError("The %s rules were refused by its own checker, nothing was changed: %s" % (NAME, said[:2000]))
+    finally:
+        host.run(["rm", "-rf", STAGING])
+
+
+def apply(host: Host, transaction: Transaction) -> None:
+    """Write the files, load them, and put the old files back.
+
+    :raises HoldfastError: when a step fails; the caller restores.
+    """
+    facts = transaction.persist
+    write_files(host, facts["files"])
+    for command in transaction.commands:
+        if command.argv[0] in ("tee", "rm"):
+            continue
+        answer = host.run(command.argv, command.stdin, timeout=PATIENCE)
+        if not answer.ok:
+            said = (answer.err or answer.out).strip()
+            raise HoldfastError(
+                "%s failed with code %d: %s" % (" ".join(command.argv)[:300], answer.rc, said[:2000] or "(it said nothing)")
+            )
+    write_files(host, facts["before"])
+
+
+def write_files(host: Host, changes: Changes) -> t.List[str]:
+    """Write or remove files that are not so already; returns their paths."""
+    written = []
+    for path, text in sorted(changes.items()):
+        if host.read(path) == text:
+            continue
+        if text is None:
+            host.remove(path)
+        else:
+            host.write(path, text, _MODE)
+        written.append(path)
+    return written
+
+
+def make_snapshot(transaction: Transaction) -> Snapshot:
+    """Return what puts the old files back and loads them."""
+    files: t.Dict[str, str] = {}
+    lines = ["status=0"]
+    for number, (path, text) in enumerate(sorted(transaction.persist["before"].items())):
+        if text is None:
+            lines.append("rm -f %s || status=$?" % shlex.quote(path))
+        else:
+            name = "firewalld%d" % number
+            files[name] = text
+            target, beside = shlex.quote(path), shlex.quote(path + ".holdfast-restore")
+            lines.append(
+                'cmp -s "$DIR/%s" %s || { cp "$DIR/%s" %s && chmod 644 %s && mv -f %s %s; } || status=$?'
+                % (name, target, name, beside, beside, beside, target)
+            )  # fmt: skip
+    lines.append("firewall-cmd --reload || systemctl restart firewalld || status=$?")
+    for command in transaction.commands:
+        if command.argv[0] == "firewall-cmd" and command.argv != RELOAD:
+            lines.append(" ".join(map(shlex.quote, command.argv)) + " || :")
+    # A reload that nftables refuses leaves the old rules or none.
+    lines.append(
+        "firewall-cmd --state >/dev/null && nft list chain inet firewalld filter_INPUT >/dev/null || systemctl restart firewalld || status=$?"
+    )
+    lines.append('[ "$status" -eq 0 ]')
+    return Snapshot(files, "\n".join(lines) + "\n", (*sorted(transaction.persist["before"]), SEEN), True)
