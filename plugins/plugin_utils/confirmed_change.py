@@ -135,10 +135,13 @@ class ConfirmedChangeAction(ActionBase):
             time.sleep(1.0)
         self._reset_quietly()
         why = (
-            "%s. The host cannot be reached although its rollback (%s, change %s) was due %d seconds ago (%s). Nothing of the change was "
-            "saved, so a reboot also brings the old rules back; else use the host's console"
+            "%s. The host cannot be reached although its rollback (%s, change %s) was due %d seconds ago (%s). %s; else use the host's "
+            "console"
         )
-        msg = why % (cut, pending["timer"], pending["change"], AFTERMATH, last)
+        reboot = "Nothing of the change was saved, so a reboot also brings the old rules back"
+        if self._windows is not None:
+            reboot = "The rollback also runs when the host starts, so a reboot may bring the old rules back"
+        msg = why % (cut, pending["timer"], pending["change"], AFTERMATH, last, reboot)
         return {"failed": True, "changed": True, "rolled_back": None, "msg": msg}
 
     def _account(self, outcome: Result, cut: str) -> Result:

@@ -147,7 +147,7 @@ class OneRule(Backend):
         return Ruleset((), "".join("%s\n" % line for line in sorted(re.findall(r"REG_SZ +(v2\..*)$", said, re.MULTILINE))))
 
     def snapshot(self, ruleset, transaction):
-        return Snapshot({}, 'netsh advfirewall import "%DIR%\\before.wfw"\n', (), True)
+        return Snapshot({}, 'netsh advfirewall import "%DIR%\\before.wfw"\nif errorlevel 1 exit /b 1\nexit /b 0\n', (), True)
 
     def persist(self, facts):
         return []

@@ -49,6 +49,8 @@ set TRIES=0
 rem One rename decides who acts: the confirmation or this script. A confirmation that does not end within 20 seconds has died.
 :claim
 ren "%DIR%\\armed" restoring 2>nul && goto claimed
+rem A task runs once at a time, so a restore that is there already has died with the power of the host.
+if exist "%DIR%\\restoring" goto claimed
 if not exist "%DIR%\\confirming" exit /b 0
 set /a TRIES+=1
 if %TRIES% lss 20 goto wait

@@ -18,8 +18,8 @@ STEPS = 5000
 
 _WORD = r'"[^"]*"|\S+'
 _IF = re.compile(
-    r'if\s+(not\s+)?(exist\s+(?P<path>%s)|(?P<one>"[^"]*"|\S+?)\s*(?P<how>==|\s(?:lss|leq|gtr|geq|equ|neq)\s)\s*(?P<other>%s))\s+(?P<rest>.*)$'
-    % (_WORD, _WORD),
+    r"if\s+(not\s+)?(exist\s+(?P<path>%s)|errorlevel\s+(?P<level>\d+)"
+    r"|(?P<one>%s?)\s*(?P<how>==|\s(?:lss|leq|gtr|geq|equ|neq)\s)\s*(?P<other>%s))\s+(?P<rest>.*)$" % (_WORD, _WORD, _WORD),
     re.IGNORECASE,
 )
 
@@ -127,6 +127,8 @@ class Shell:
     def _holds(self, condition):
         if condition["path"] is not None:
             return os.path.exists(self.store.path(condition["path"].rstrip("\\")))
+        if condition["level"] is not None:
+            return self.level >= int(condition["level"])
         one, how, other = condition["one"], condition["how"].strip().lower(), condition["other"]
         if how == "==":
             return one == other

@@ -24,18 +24,18 @@ class Systemd:
     """Runs tasks as root, in units of their own."""
 
     def __init__(self, library):
-        self._task = [sys.executable, "-I", os.path.join(library, "launcher.py"), "run-task"]
+        self._launcher = [sys.executable, "-I", os.path.join(library, "launcher.py")]
 
     def start(self, name):
         """Run a task now; nothing when it runs."""
-        self._call("systemd-run", "--quiet", "--collect", "--unit=" + name, *self._task, name)
+        self._call("systemd-run", "--quiet", "--collect", "--unit=" + name, *self._launcher, "run-task", name)
 
     def at(self, name, seconds):
         """Run a task after some time."""
         self._call("systemctl", "stop", "%s-later.timer" % name)
         self._call(
             "systemd-run", "--quiet", "--collect", "--unit=%s-later" % name, "--on-active=%.1fs" % seconds,
-            "--timer-property=AccuracySec=100ms", *self._task, name,
+            "--timer-property=AccuracySec=100ms", *self._launcher, "start-task", name,
         )  # fmt: skip
 
     def end(self, name):

@@ -18,7 +18,7 @@ from .store import Store
 
 _UTC_NOW = re.compile(r"""powershell(\.exe)? -NoProfile -NonInteractive -Command "\[DateTime\]::UtcNow\.ToString\('s'\)"$""")
 #: What ``main`` is asked to be.
-ROLES = ("cmd", "run-task", "boot")
+ROLES = ("cmd", "run-task", "start-task", "boot")
 _KNOWN = {"cmd", "fsutil", "hostname", "icacls", "netsh", "netstat", "ping", "powershell", "reg", "sc", "schtasks", "where"}
 
 
@@ -128,11 +128,17 @@ class Machine:
 
 
 def main(argv):
-    """Be cmd.exe for a user (``cmd -c LINE``), run a scheduled task (``run-task NAME``), or start with the host (``boot``)."""
+    """Be cmd.exe for a user (``cmd -c LINE``), be a scheduled task (``run-task NAME``), start one unless it runs
+    (``start-task NAME``), or start with the host (``boot``).
+    """
     from .linux_beneath import Systemd, enforce
 
     library = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    machine = Machine(os.environ, Systemd(library), enforce)
+    runner = Systemd(library)
+    machine = Machine(os.environ, runner, enforce)
+    if argv[0] == "start-task":
+        runner.start(argv[1])
+        return 0
     if argv[0] == "boot":
         machine.boot()
         return 0

@@ -167,6 +167,15 @@ def test_a_confirmation_that_died_is_undone(bench):
     assert changes.inquire(bench.host, change)["rolled_back"] is True
 
 
+def test_a_restore_that_died_with_the_host_is_done_again_at_its_start(bench):
+    before = bench.windows.store.rules
+    change = bench.begin()
+    bench.windows.machine.command("ren %s\\armed restoring" % PENDING)
+    bench.windows.machine.boot()
+    assert bench.windows.store.rules == before
+    assert changes.inquire(bench.host, change)["restored"] is True
+
+
 def test_a_rollback_that_comes_first_wins_over_the_confirmation(bench):
     change = bench.begin()
     bench.windows.machine.command("ren %s\\armed restoring" % PENDING)
