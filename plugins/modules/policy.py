@@ -101,7 +101,7 @@ options:
     default: 60
 notes:
   - Needs root on the host to read and to change rules.
-  - The host needs C(at), C(systemd-run) or, on the BSDs, C(daemon), for its rollback timer.
+  - The host needs C(at), C(systemd-run), on the BSDs C(daemon), or on macOS C(launchd), for its rollback timer.
   - Every policy starts with rules that cannot be switched off. They pass loopback, known connections, neighbour discovery, the management
     ports, DHCP and DNS. RV(guard) shows them for V(state=gathered).
   - Where another program decides about forwarding (Docker, for example) and the document says nothing of it, forwarding is left to that

@@ -209,8 +209,8 @@ options:
     type: int
     default: 60
 notes:
-  - The rollback is armed with C(at), else with C(systemd-run), on the BSDs with C(daemon). A host that has none of them is not changed and
-    the task fails with RV(rc=31).
+  - The rollback is armed with C(at), else with C(systemd-run), on the BSDs with C(daemon), on macOS with C(launchd). A host that has none of them is
+    not changed and the task fails with RV(rc=31).
   - Over a connection that is no network connection (local, chroot, a container's own exec) there is no new connection to open, and the
     proof only shows that the host still runs tasks. RV(proof) says so.
 seealso:
