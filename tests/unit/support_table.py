@@ -90,6 +90,8 @@ CASES: Tuple[Tuple[str, str, Document], ...] = (
     ("interface", "", _rule(port=1, interface="eth0")),
     ("out_interface", "", _forward(port=1, out_interface="eth1")),
     ("", "of all IPv4 that passes", _forward(protocol="any", family="ipv4", out_interface="eth1")),
+    ("program", "of macOS, of Windows", _rule(program="/Applications/Some App.app", protocol="any")),
+    ("system_service, profile", "of Windows", _rule(system_service="TermService", profile="domain", protocol="any")),
     ("stateful", "", _rule({"action": "deny", "port": 1, "stateful": True}, port=2, stateful=True)),
     ("limit", "per rule", _rule(port=1, limit="6/minute")),
     ("", "per source", _rule(port=1, limit="6/minute", limit_per="source")),
