@@ -20,6 +20,8 @@ from .policy_oracle import PolicyFirewall
 FIRST_TOKEN, LAST_TOKEN = 20000, 60000
 #: Seconds without any packet after which no more are waited for: everything happens on one machine.
 QUIET, LONG = 0.03, 0.4
+#: The backends of kinds that have another name.
+BACKENDS = {"iptables-nft": "iptables", "iptables-legacy": "iptables"}
 
 #: By token: the sides that saw packets of a probe, and which.
 Seen = Dict[int, Set[Tuple[str, str]]]
@@ -84,7 +86,7 @@ class Trial:
 
         :raises Refused: when the backend says that it cannot carry it exactly.
         """
-        words = {"policy": document, "layout": layout, "state": state, "backend": "nftables" if self.kind == "nftables" else "iptables"}
+        words = {"policy": document, "layout": layout, "state": state, "backend": BACKENDS.get(self.kind, self.kind)}
         result: dict[str, Any] = self.bed.rules.ask("policy", words=words)
         self.tasks, self.results = [words], [result]
         if result.get("unsupported"):
@@ -97,7 +99,7 @@ class Trial:
     def policy_changes_again(self, document: Mapping[str, Any], layout: str, state: str = "replaced") -> str:
         """Put the same policy in force once more, without the note of the first time; returns what it changes, "" for nothing."""
         self.bed.rules.ask("forget_note")
-        words = {"policy": document, "layout": layout, "state": state, "backend": "nftables" if self.kind == "nftables" else "iptables"}
+        words = {"policy": document, "layout": layout, "state": state, "backend": BACKENDS.get(self.kind, self.kind)}
         again = self.bed.rules.ask("policy", words=words)
         return "" if again.get("changed") is False else f"a second run says {again['msg']!r}: {again.get('commands')}"
 
@@ -143,7 +145,8 @@ class Trial:
 
     def native(self) -> str:
         """Return the live rules as the host's own tools list them."""
-        tools = [["nft", "list", "ruleset"]] if self.kind == "nftables" else [["iptables-save"], ["ip6tables-save"], ["ipset", "list"]]
+        nft = self.kind in ("nftables", "firewalld")
+        tools = [["nft", "list", "ruleset"]] if nft else [["iptables-save"], ["ip6tables-save"], ["ipset", "list"]]
         return "\n".join(self.bed.rules.ask("run", argv=argv) for argv in tools)
 
     def token(self) -> int:

@@ -37,9 +37,9 @@ class Firewalld(Backend):
 
     What firewalld does before any rule, whatever is asked of it:
 
-    * Packets of known connections pass, so a deny or reject stops new connections only. What arrives and belongs to no connection is
-      dropped, so of ``in`` and ``forward`` a stateful rule and one that is not are the same (``normalise``); in ``out``, where that is not
-      so, a stateful rule is refused.
+    * Packets of known connections pass, so a deny or reject stops new connections only, stateful or not (``normalise``). What arrives and
+      belongs to no connection is dropped, so of ``in`` and ``forward`` a stateful allow and one that is not are the same too; in ``out``,
+      where that is not so, a stateful allow is refused.
     * The host's talk with itself passes. What somebody's destination translation sends on passes too; a policy that decides forwarding is
       refused where such a translation is in force.
     * IPv6 packets from addresses that do not lie behind their interface, and to addresses that embed IPv4 ones (RFC 3964), are stopped.

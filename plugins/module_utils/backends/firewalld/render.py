@@ -33,7 +33,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9_.:/#@+,()\[\]<>!?*-][A-Za-z0-9 _.:/#@+,()\[\]<
 
 def normalise(rule: Rule) -> Rule:
     """Return the rule as firewalld keeps it: known connections pass before all rules and invalid packets are dropped before them."""
-    return replace(rule, stateful=False) if rule.stateful and rule.direction != "out" else rule
+    return replace(rule, stateful=False) if rule.stateful and (rule.direction != "out" or rule.action != "allow") else rule
 
 
 def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packets through a real firewalld: whole policies and single rules go onto it, and packets fare as they say.
+
+HOLDFAST_FIREWALLD_PAIRS is the number of pairs (a packet, the policy it meets); HOLDFAST_PACKET_SEED draws other policies and packets.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_bases import SERVICE
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_generator import random_task
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import Chain, Condition, Entry, Firewall
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import Testbed
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Refused, Trial, probes_for
+from ansible_collections.holdfast.firewall.tests.integration.lab.policy_generator import random_document
+from ansible_collections.holdfast.firewall.tests.integration.lab.policy_oracle import PolicyFirewall
+
+PAIRS = int(os.environ.get("HOLDFAST_FIREWALLD_PAIRS", "500"))
+TASKS = max(6, PAIRS // 60)
+SEED = int(os.environ.get("HOLDFAST_PACKET_SEED", "1"))
+PROBES = 60
+SIZES = (3, 12, 40)
+BOTH = frozenset({4, 6})
+#: What rich rules do not say; a document that asks for it is refused, so it is taken out of random ones.
+UNSAID = ("interface", "out_interface", "from_zone", "to_zone", "limit", "limit_per", "limit_burst")
+#: A usual zone that drops what it does not know, and nothing of ours.
+START = (
+    "rm -f /etc/firewalld/policies/holdfast-* /etc/firewalld/ipsets/holdfast-* /etc/holdfast/firewalld.seen; "
+    "firewall-cmd -q --permanent --zone=public --set-target=DROP; "
+    "firewall-cmd -q --permanent --zone=public --add-port=%d/tcp --add-port=%d/udp; firewall-cmd -q --reload"
+) % (SERVICE, SERVICE)
+
+
+class Rejecting(PolicyFirewall):
+    """A policy on firewalld, whose plain reject is an ICMP error for TCP too."""
+
+    def judge(self, packet):
+        return [replace(one, outcome="unreachable") if one.outcome == "reset" else one for one in super().judge(packet)]
+
+
+class FirewalldTrial(Trial):
+    """The host between a usual zone and rules of ours."""
+
+    def start(self, base):
+        self.bed.rules.ask("run", argv=["sh", "-c", START], text="")
+        self.bed.rules.ask("forget")
+        self.base, self.tasks, self.results = base, [], []
+        loopback = Entry(Condition("in", BOTH, interface="lo"), "allow", "firewalld: lo", told=False)
+        services = [
+            Entry(
+                Condition("in", BOTH, protocol=number, port_spans=tuple((port, port) for port in ports)),
+                "allow",
+                "zone public",
+                order=order,
+            )
+            for order, (number, ports) in enumerate(((6, (22, SERVICE)), (17, (SERVICE,))), 2)
+        ]
+        self.firewall = Firewall(
+            [
+                Chain("in", BOTH, "deny", [loopback, _tracked("in"), *services]),
+                Chain("out", BOTH, "allow", []),
+                Chain("forward", BOTH, "deny", [_tracked("forward")]),
+            ]
+        )
+
+    def policy(self, document, layout="auto", state="replaced"):
+        result = super().policy(document, layout, state)
+        self.firewall = Rejecting(document, {"host0": "lan0", "lan0": "host0"})
+        return result
+
+
+def _tracked(hook):
+    states = frozenset({"established", "related"})
+    return Entry(Condition(hook, BOTH, states=states), "allow", "firewalld: known connections", order=1, told=False)
+
+
+def sayable(document):
+    """The document with rules that firewalld can carry."""
+    rules = []
+    for words in document["rules"]:
+        words = {key: value for key, value in words.items() if key not in UNSAID}
+        if words.get("source_port") is not None:
+            words.pop("port", None)
+            words.pop("port_range", None)
+        if words.get("direction") == "out" and words["action"] == "allow":
+            words.pop("stateful", None)
+        rules.append(words)
+    return dict(document, rules=rules)
+
+
+@pytest.fixture(scope="module")
+def host(lab):
+    """A host with firewalld."""
+    return lab.create("firewalld", kind="firewalld")
+
+
+@pytest.fixture(scope="module")
+def bed(lab, host, packet_figures):
+    """That host with its clients."""
+    bed = Testbed(lab, host)
+    figures = packet_figures.setdefault("firewalld", Figures())
+    started = time.monotonic()
+    yield FirewalldTrial(bed, "firewalld", figures)
+    figures.seconds += time.monotonic() - started
+    bed.end()
+
+
+def test_packets_fare_as_random_policies_say(bed):
+    rng = random.Random(f"{SEED} firewalld policies")
+    before, number = bed.figures.pairs, 0
+    bed.start("zone")
+    while bed.figures.pairs - before < PAIRS:
+        document = sayable(random_document(rng, bed.bed.sides, SIZES[number % len(SIZES)]))
+        number += 1
+        try:
+            bed.policy(document)
+        except Refused as refused:
+            bed.figures.refused += 1
+            bed.figures.notes.append(str(refused))
+            assert bed.figures.refused < 20 + number // 2, bed.figures.notes
+            continue
+        mismatches = bed.compare(rng.sample(bed.everything, PROBES))
+        assert not mismatches, bed.account(mismatches)
+        assert not bed.policy_changes_again(document, "auto"), bed.account([])
+
+
+def test_packets_fare_as_single_rules_say(bed):
+    rng = random.Random(f"{SEED} firewalld rules")
+    bed.start("zone")
+    done = 0
+    while done < TASKS:
+        words = sayable({"rules": [random_task(rng, bed.bed.sides)]})["rules"][0]
+        if words["action"] != "allow":
+            # Known connections pass before all rules: there is no other deny than a stateful one.
+            words.update(action="deny", stateful=True)
+        try:
+            bed.task(words)
+        except Refused as refused:
+            bed.figures.refused += 1
+            bed.figures.notes.append(str(refused))
+            bed.start("zone")
+            continue
+        done += 1
+        mismatches = bed.compare(probes_for(bed, rng, PROBES))
+        assert not mismatches, bed.account(mismatches)
+        assert not bed.changes_again()
+        if done % 6 == 0:
+            bed.start("zone")
