@@ -120,6 +120,8 @@ class Backend:
     ACCEPT_IS_FINAL = True
     #: Whether the change is on disk as soon as it is live (ufw, firewalld, Windows).
     PERSISTS_AT_ONCE = False
+    #: Whether every deny beats every allow, wherever they stand (Windows).
+    DENY_WINS = False
 
     def __init__(self, host: Host) -> None:
         self.host = host

@@ -68,6 +68,8 @@ def place_present(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
     for family in sorted(rule.families()):
         home = backend.home(ruleset, rule.direction, family)
         chains = ruleset.bases(rule.direction, family)
+        if backend.DENY_WINS and not _place_by_action(ruleset, rule, home, placement):
+            continue
         if rule.action == "allow":
             _place_allow(ruleset, rule, chains, home, placement)
         else:
@@ -80,6 +82,24 @@ def place_present(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
     return _deduplicated(placement)
 
 
+def _place_by_action(ruleset: Ruleset, rule: Rule, home: Chain, placement: Placement) -> bool:
+    """Place a rule where every deny beats every allow; return whether the rule is an allow that no deny beats, and still has to be placed.
+
+    A deny takes no notice of allows, and no allow can be put in front of a deny.
+    """
+    verdict = _judge(ruleset, home, rule)
+    if rule.action != "allow":
+        if verdict.same is not None:
+            _refresh(home, verdict.same, rule, placement)
+        else:
+            placement.edits.append(Edit(home, rule=rule))
+            placement.where.append("%s, where a deny beats every allow" % home.name)
+        return False
+    if verdict.defeater is not None:
+        placement.blocked_by.append(home.name + _because(verdict.defeater))
+    return verdict.defeater is None
+
+
 def place_needed(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
     """Return what lets an allow pass where it would not, and nothing where it passes already, whatever lets it through."""
     rule = backend.normalise(rule)
@@ -88,9 +108,9 @@ def place_needed(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
         for chain in ruleset.bases(rule.direction, family):
             narrow = _within(rule, chain)
             verdict = _judge(ruleset, chain, narrow)
-            if verdict.same is not None or (verdict.defeater is None and (verdict.covered or chain.default != "deny")):
+            if verdict.same is not None or (verdict.defeater is None and (verdict.covered or _passes_at_last(chain, narrow))):
                 continue
-            if chain.changeable:
+            if chain.changeable and not (backend.DENY_WINS and verdict.defeater is not None):
                 _insert(chain, narrow, verdict, placement)
             else:
                 placement.blocked_by.append(chain.name + _because(verdict.defeater))
@@ -117,6 +137,16 @@ def place_absent(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
     if placement.edits and rule.action == "allow" and rule.stateful and backend.REPLY_RULES:
         _drop_replies(ruleset, rule, placement)
     return _deduplicated(placement)
+
+
+def _passes_at_last(chain: Chain, rule: Rule) -> bool:
+    """Return whether all packets of the rule pass where no entry decides about them at once: by the last weak match, or the default."""
+    action = chain.default
+    for entry in chain.entries:
+        for one in entry.meanings():
+            if entry.weak and not one.reply and (covers(one, rule) or (one.action != "allow" and overlaps(one, rule))):
+                action = one.action
+    return action == "allow"
 
 
 def _within(rule: Rule, chain: Chain) -> Rule:

@@ -47,7 +47,9 @@ class Machine:
 
     def boot(self):
         """Start what starts with the host."""
-        self._changed(self._store())
+        store = self._store()
+        store.save()
+        self._changed(store)
         Scheduler(self._store(), self._runner).boot()
 
     def _store(self):

@@ -158,9 +158,9 @@ def _matches(fields, wanted):
     if "profile" in wanted and values(fields, "Profile") != profiles(wanted["profile"]):
         return False
     number, icmp = protocol(wanted.get("protocol", "any"))
-    if "protocol" in wanted:
-        if values(fields, "Protocol") != ([str(number)] if number is not None else []) or not set(icmp) <= set(fields):
-            return False
+    same = values(fields, "Protocol") == ([str(number)] if number is not None else []) and set(icmp) <= set(fields)
+    if "protocol" in wanted and not same:
+        return False
     for tag, key in (("program", "App"), ("service", "Svc")):
         if tag in wanted and values(fields, key) != ([] if wanted[tag].lower() == "any" else [wanted[tag]]):
             return False

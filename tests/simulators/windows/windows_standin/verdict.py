@@ -17,7 +17,9 @@ class Packet:
     :ivar local: address of this host, with ``local_port``; ``remote`` and ``remote_port`` are the other's.
     """
 
-    def __init__(self, direction, protocol, local, remote, local_port=0, remote_port=0, kind=0, profile="public", program=None, service=None):
+    def __init__(
+        self, direction, protocol, local, remote, local_port=0, remote_port=0, kind=0, profile="public", program=None, service=None
+    ):
         self.direction, self.protocol = direction, protocol
         self.local, self.remote = ipaddress.ip_address(local), ipaddress.ip_address(remote)
         self.local_port, self.remote_port, self.kind = local_port, remote_port, kind

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What makes one state of the firewall another one: one script for ``netsh -f``.
+
+Pure: touches nothing. New blocks come first, then new allows, then the defaults, then old allows go, and old blocks last. So in no moment
+passes what neither the old nor the new rules let pass, and what both let pass is never cut. netsh removes by name: an old rule that has the
+name of a new one is renamed first.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ...policy.errors import HoldfastError
+from ...policy.scope import PROFILES
+from .naming import OLD, is_ours
+from .native_rule import NativeRule
+from .netsh_line import CONTEXT, add_line, protocol_word, quoted
+from .policy_text import in_order
+from .state import Profile, State
+
+
+def change(
+    state: State, gone: t.Sequence[NativeRule], new: t.Sequence[NativeRule], profiles: t.Optional[t.Mapping[str, Profile]] = None
+) -> t.Tuple[t.List[str], State]:
+    """Return the lines of a script and the state that it leads to.
+
+    :param gone: rules that are there and go.
+    :param profiles: the profiles as they should be; None leaves them alone.
+    :raises HoldfastError: when netsh cannot remove a rule without removing another one, or a group policy stands against it.
+    """
+    left = list(state.rules)
+    for one in gone:
+        left.remove(one)
+    stay = {one.name for one in left if one.source == "local"} | {one.name for one in new}
+    renamed = sorted({one.name for one in gone if is_ours(one) and one.name in stay and not any(kept.name == one.name for kept in left)})
+    lines = ["%sset rule name=%s new name=%s" % (CONTEXT, quoted(name), quoted(OLD + name)) for name in renamed]
+    lines += [add_line(one) for one in in_order(new)]
+    after = State(dict(state.profiles), left + list(new))
+    if profiles is not None:
+        lines += _profile_lines(state, profiles)
+        after.profiles = dict(profiles)
+    gone = [replace(one, name=OLD + one.name) if one.name in renamed else one for one in gone]
+    stay -= set(renamed)
+    removals: t.List[str] = []
+    # The last rule of a name decides when the name goes, so that blocks outlive allows.
+    for one in [one for one in gone if one.action == "allow"] + [one for one in gone if one.action != "allow"]:
+        line = _delete_line(one, stay, left)
+        if line in removals:
+            removals.remove(line)
+        removals.append(line)
+    return lines + removals, after
+
+
+def _delete_line(one: NativeRule, stay: t.AbstractSet[str], left: t.Sequence[NativeRule]) -> str:
+    """Return the line that removes a rule.
+
+    :raises HoldfastError: when it would remove another one as well.
+    """
+    if '"' in one.name or not one.name:
+        raise HoldfastError("netsh cannot remove a rule of this name; remove it in Windows: %s" % (one.name or "(no name)"))
+    line = "%sdelete rule name=%s" % (CONTEXT, quoted(one.name))
+    if one.name not in stay and one.name.lower() != "all":
+        return line
+    if one.name.lower() == "all" or any(kept.name == one.name and _filter(kept) == _filter(one) for kept in left):
+        raise HoldfastError("netsh cannot remove this rule without others of its name; remove it in Windows: %s" % one.name)
+    return line + _filter(one)
+
+
+def _filter(one: NativeRule) -> str:
+    """Return the words by which netsh tells rules of one name apart."""
+    words = [" dir=" + one.direction, "profile=" + (",".join(one.profiles) or "any"), "protocol=" + protocol_word(one)]
+    words += ["localip=" + (",".join(one.local.texts()) or "any"), "remoteip=" + (",".join(one.remote.texts()) or "any")]
+    if one.protocol in (6, 17):
+        words.append("localport=" + (",".join(one.local_ports.texts()) or "any"))
+        words.append("remoteport=" + (",".join(one.remote_ports.texts()) or "any"))
+    words += ["program=%s" % quoted(one.program or "any"), "service=%s" % quoted(one.service or "any")]
+    return " ".join(words)
+
+
+def _profile_lines(state: State, wanted: t.Mapping[str, Profile]) -> t.List[str]:
+    """Return the lines that change profiles: defaults before the switch, so that none is on with defaults that are not wanted.
+
+    :raises HoldfastError: when a group policy sets something else.
+    """
+    lines: t.List[str] = []
+    for word, value in (
+        ("firewallpolicy", lambda one: "%s,%s" % (one.inbound, one.outbound)), ("state", lambda one: "on" if one.on else "off")
+    ):  # fmt: skip
+        changed = {
+            name: value(wanted[name]) for name in PROFILES if name in wanted and _differs(state.profiles.get(name), wanted[name], value)
+        }
+        for name in changed:
+            _refuse_fixed(name, state.profiles.get(name), wanted[name])
+        if len(changed) == len(PROFILES) and len(set(changed.values())) == 1:
+            lines.append("advfirewall set allprofiles %s %s" % (word, changed[PROFILES[0]]))
+        else:
+            lines += ["advfirewall set %sprofile %s %s" % (name, word, text) for name, text in changed.items()]
+    return lines
+
+
+def _differs(old: t.Optional[Profile], new: Profile, value: t.Callable[[Profile], str]) -> bool:
+    return old is None or value(old) != value(new)
+
+
+def _refuse_fixed(name: str, old: t.Optional[Profile], new: Profile) -> None:
+    if old is None:
+        return
+    for word, mine, theirs in (("state", old.on, new.on), ("inbound", old.inbound, new.inbound), ("outbound", old.outbound, new.outbound)):
+        if word in old.fixed and mine != theirs:
+            raise HoldfastError(
+                "A group policy sets %s of the profile %s of this host to %s, so it cannot be changed here; change the group policy"
+                % (word, name, mine)
+            )

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An ordered list of which the first match decides, as rules of which a block beats every allow.
+
+Pure: touches nothing. A packet that no rule matches meets the default. Where that is deny:
+
+* an allow stays as it is,
+* a deny becomes blocks of what the allows before it leave of it. Where that takes too many, only what later allows would let through is
+  blocked, and where that takes too many, too, the later allows are cut instead and the deny needs no block.
+
+Where the default is allow, denies become blocks in the same way and allows need nothing. Where that takes many rules, the default of
+Windows is turned to deny, and the document's default becomes a last rule that allows everything.
+
+So for each packet: if an allow is the first match, no block meets it; if a deny is, it is blocked, or no allow meets it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ...policy.rule import Rule
+from .regions import Inexact, Region, count_protocols, less, meets, regions_of, within
+
+#: A deny gets blocks for all of what it stops where they are at most so many; they also beat the allows of others.
+FEW = 8
+#: A deny gets blocks at all rather than that later allows are cut, where they are at most so many.
+SOME = 24
+#: The default of Windows is left alone where that takes at most so many blocks.
+MANY = 64
+#: The most regions that one rule may become.
+MOST = 600
+#: The most rules of Windows for one direction.
+TOTAL = 6000
+
+
+class Unsplittable(Exception):
+    """The place of a rule (its number in the list) whose order cannot be kept, and why."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(reason)
+        self.number = number
+        self.reason = reason
+
+
+@dataclass
+class Compiled:
+    """One direction.
+
+    :ivar default: the default of Windows.
+    :ivar regions: what each rule of the list becomes; of allows what they allow, of denies what they block.
+    :ivar last: the allow that stands for the document's default, or nothing.
+    """
+
+    default: str
+    regions: t.List[t.List[Region]] = field(default_factory=list)
+    last: t.List[Region] = field(default_factory=list)
+
+
+def compile_list(rules: t.Sequence[Rule], direction: str, default: str) -> Compiled:
+    """Return what a list becomes.
+
+    :raises Unsplittable: when its order cannot be kept exactly.
+    """
+    if default == "deny":
+        return _checked(_with_deny(rules))
+    try:
+        found = Compiled("allow", _blocks(rules))
+        if _count(found.regions) - len(rules) <= MANY:
+            return _checked(found)
+    except Unsplittable:
+        pass
+    everything = Rule("allow", direction, protocol=None)
+    compiled = _with_deny([*rules, everything])
+    compiled.last = compiled.regions.pop()
+    return _checked(compiled)
+
+
+def _count(regions: t.Iterable[t.Sequence[Region]]) -> int:
+    return sum(count_protocols(one) for found in regions for one in found)
+
+
+def _checked(compiled: Compiled) -> Compiled:
+    if _count(compiled.regions) > TOTAL:
+        largest = max(range(len(compiled.regions)), key=lambda number: _count([compiled.regions[number]]))
+        raise Unsplittable(largest, "with the rules before it, it takes too many rules of Windows (more than %d in all)" % TOTAL)
+    return compiled
+
+
+def _blocks(rules: t.Sequence[Rule]) -> t.List[t.List[Region]]:
+    """Return the regions where the default is allow."""
+    found: t.List[t.List[Region]] = []
+    allows: t.List[Region] = []
+    for number, rule in enumerate(rules):
+        mine = regions_of(rule)
+        if rule.action == "allow":
+            found.append(mine)
+            allows += mine
+        else:
+            found.append(_cut(mine, allows, MOST, number))
+    return found
+
+
+def _cut(regions: t.Sequence[Region], others: t.Iterable[Region], most: int, number: int) -> t.List[Region]:
+    left = list(regions)
+    try:
+        for other in others:
+            left = less(left, other, most)
+    except Inexact as exc:
+        raise Unsplittable(number, str(exc)) from None
+    return left
+
+
+def _with_deny(rules: t.Sequence[Rule]) -> Compiled:
+    """Return the regions where the default is deny."""
+    regions = [regions_of(rule) for rule in rules]
+    cuts: t.List[t.List[Region]] = [[] for _rule in rules]
+    allows = [number for number, rule in enumerate(rules) if rule.action == "allow"]
+    for number, rule in enumerate(rules):
+        if rule.action == "allow":
+            continue
+        mine = regions[number]
+        before = [one for other in allows if other < number for one in regions[other] if any(meets(one, part) for part in mine)]
+        after = [other for other in allows if other > number and any(meets(one, part) for one in regions[other] for part in mine)]
+        blocks = _attempt(mine, before, FEW)
+        if blocks is None and after:
+            blocks = _attempt_needed(mine, before, [one for other in after for one in regions[other]], SOME)
+            if blocks is None and any(any(one.condition) for one in mine):
+                blocks = _attempt_needed(mine, before, [one for other in after for one in regions[other]], MOST)
+                if blocks is None:
+                    raise Unsplittable(
+                        number, "rules before and behind it overlap it, and Windows cannot say: every program or service but this one. "
+                        "Put it before the allows that it overlaps",
+                    )  # fmt: skip
+            if blocks is None:
+                for other in after:
+                    cuts[other] += mine
+        regions[number] = blocks or []
+    for number in allows:
+        if cuts[number]:
+            regions[number] = _cut(regions[number], cuts[number], MOST, number)
+    return Compiled("deny", regions)
+
+
+def _attempt(mine: t.Sequence[Region], before: t.Sequence[Region], most: int) -> t.Optional[t.List[Region]]:
+    """Return what is left of regions, or None when it cannot be said in so many rules."""
+    left = list(mine)
+    try:
+        for other in before:
+            left = less(left, other, max(most, len(left) + 8))
+    except Inexact:
+        return None
+    return left if _count([left]) <= max(most, len(mine)) else None
+
+
+def _attempt_needed(
+    mine: t.Sequence[Region], before: t.Sequence[Region], after: t.Sequence[Region], most: int
+) -> t.Optional[t.List[Region]]:  # fmt: skip
+    """Return what is left of the part that later allows would let through."""
+    found: t.List[Region] = []
+    try:
+        for one in mine:
+            for other in after:
+                part = within(one, other)
+                pieces = [part] if part is not None else []
+                for known in found:
+                    if not any(known.condition) or any(known.condition == piece.condition for piece in pieces):
+                        pieces = less(pieces, known, most)
+                for earlier in before:
+                    pieces = less(pieces, earlier, most)
+                found += pieces
+                if _count([found]) > most:
+                    return None
+    except Inexact:
+        return None
+    return found

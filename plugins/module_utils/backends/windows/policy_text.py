@@ -1,0 +1,216 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole policy as rules of Windows and back.
+
+Pure: touches nothing. What the rules of Windows do is compiled (see ``compile``); what the document says stands in their descriptions.
+Reading back, the document is compiled again and must give the very rules that are there, so nothing that was changed by hand goes unseen.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ...policy.errors import HoldfastError
+from ...policy.policy import Policy
+from ...policy.rule import DIRECTIONS, Rule
+from ...policy.scope import PROFILES
+from .compile import Compiled, Unsplittable, compile_list
+from .naming import POLICY, Group, groups_of, key_of, named, title_of, words_of
+from .native_rule import NativeRule
+from .natives import natives_of
+from .netsh_line import add_line
+from .rule_words import escaped, parse_rule_words, rule_words, unescaped
+from .state import INBOUND, OUTBOUND, State
+from .supported import is_implied
+
+_HOST_DIRECTIONS = ("in", "out")
+#: The defaults of the profiles from before the policy: name to inbound and outbound.
+Before = t.Dict[str, t.Tuple[str, str]]
+
+
+@dataclass
+class Plan:
+    """What a policy needs on a host.
+
+    :ivar defaults: the default of Windows for each direction that the policy manages, ``allow`` or ``deny``.
+    """
+
+    groups: t.List[Group] = field(default_factory=list)
+    defaults: t.Dict[str, str] = field(default_factory=dict)
+
+    def natives(self) -> t.List[NativeRule]:
+        """Return all rules, those of one rule of the document together."""
+        return [one for group in self.groups for one in group.natives]
+
+
+def compile_policy(policy: Policy) -> t.Dict[str, Compiled]:
+    """Return what each direction becomes.
+
+    :raises Unsplittable: with the number of the rule in ``listed``.
+    """
+    return {
+        direction: compile_list([rule for _number, rule in listed(policy, direction)], direction, policy.defaults[direction])
+        for direction in _HOST_DIRECTIONS if policy.defaults[direction] != "unmanaged"
+    }  # fmt: skip
+
+
+def listed(policy: Policy, direction: str) -> t.List[t.Tuple[int, Rule]]:
+    """Return the rules of a direction that Windows does not do by itself, with their numbers in guard and rules together."""
+    found = [(number, rule) for number, rule in enumerate(policy.guard) if rule.direction == direction and not is_implied(rule)]
+    first = len(policy.guard)
+    return found + [(first + number, rule) for number, rule in enumerate(policy.rules) if rule.direction == direction]
+
+
+def plan_of(policy: Policy, compiled: t.Mapping[str, Compiled], before: t.Optional[Before] = None) -> Plan:
+    """Return the rules of Windows of a policy that was compiled."""
+    plan = Plan()
+    plan.groups.append(named(POLICY, "", _head(policy, before or {}), ()))
+    found: t.Dict[int, Group] = {}
+    last: t.List[Group] = []
+    for direction, one in compiled.items():
+        plan.defaults[direction] = one.default
+        for (number, rule), regions in zip(listed(policy, direction), one.regions):
+            natives = natives_of(regions, direction, "allow" if rule.action == "allow" else "block")
+            found[number] = named(_key(policy, number), title_of(rule), rule_words(rule), natives, direction)
+        if one.last:
+            last.append(named("default-" + direction, "", "default", natives_of(one.last, direction, "allow"), direction))
+    plan.groups += [found[number] for number in sorted(found)] + last
+    return plan
+
+
+def _key(policy: Policy, number: int) -> str:
+    return "g%02d" % number if number < len(policy.guard) else "%04d" % (number - len(policy.guard))
+
+
+def _head(policy: Policy, before: Before) -> str:
+    words = ["policy"] + ["%s %s" % (direction, policy.defaults[direction]) for direction in DIRECTIONS]
+    for number, rule in enumerate(policy.guard):
+        if is_implied(rule):
+            kind = "known" if rule.established else "lo"
+            words.append("implied %d %s %s %s" % (number, rule.direction, kind, escaped(rule.comment or "")))
+    words += ["before %s %s %s" % (name, *before[name]) for name in PROFILES if name in before]
+    return " ".join(words)
+
+
+def parse_head(text: str) -> t.Tuple[t.Dict[str, str], t.Dict[int, Rule], Before]:
+    """Read the description of the policy itself: defaults, implied rules of the guard, and the defaults from before it.
+
+    :raises HoldfastError: when it is something else.
+    """
+    words = text.split(" ")
+    defaults: t.Dict[str, str] = {}
+    implied: t.Dict[int, Rule] = {}
+    before: Before = {}
+    try:
+        if words[0] != "policy":
+            raise ValueError(words[0])
+        place = 1
+        while place < len(words):
+            word = words[place]
+            if word == "implied":
+                number, direction, kind, comment = words[place + 1 : place + 5]
+                interface = "lo" if kind == "lo" else None
+                implied[int(number)] = Rule(
+                    "allow", direction, protocol=None, interface=interface, established=kind == "known", comment=unescaped(comment) or None
+                )
+                place += 5
+            elif word == "before":
+                name, inbound, outbound = words[place + 1 : place + 4]
+                if name not in PROFILES or inbound not in INBOUND or outbound not in OUTBOUND:
+                    raise ValueError(word)
+                before[name] = (inbound, outbound)
+                place += 4
+            elif word in DIRECTIONS and words[place + 1] in ("allow", "deny", "unmanaged"):
+                defaults[word] = words[place + 1]
+                place += 2
+            else:
+                raise ValueError(word)
+        if sorted(defaults) != sorted(DIRECTIONS):
+            raise ValueError("defaults")
+    except (ValueError, IndexError, UnicodeError) as exc:
+        raise HoldfastError("This is not the description of a policy of ours: %s" % text[:200]) from exc
+    return defaults, implied, before
+
+
+def render_text(policy: Policy, plan: Plan) -> str:
+    """Return the script that an administrator would run for a policy on a new host."""
+    lines = ["# Windows Defender Firewall; run with: netsh -f FILE"]
+    lines += [add_line(one) for one in in_order(plan.natives())]
+    if len(plan.defaults) == len(_HOST_DIRECTIONS):
+        lines.append("advfirewall set allprofiles firewallpolicy %s" % policy_word(plan.defaults["in"], plan.defaults["out"]))
+    else:
+        left = [one for one in _HOST_DIRECTIONS if one not in plan.defaults]
+        lines.append("# the defaults of the profiles for %s stay as the host has them" % " and ".join(left))
+    lines.append("advfirewall set allprofiles state on")
+    return "\n".join(lines) + "\n"
+
+
+def policy_word(inward: str, outward: str) -> str:
+    """Return the defaults as netsh writes them."""
+    return "%s,%s" % ("allowinbound" if inward == "allow" else "blockinbound", "allowoutbound" if outward == "allow" else "blockoutbound")
+
+
+def in_order(natives: t.Sequence[NativeRule]) -> t.List[NativeRule]:
+    """Return rules in the order in which they are added: blocks before allows, so that nothing passes in between that should not."""
+    return [one for one in natives if one.action != "allow"] + [one for one in natives if one.action == "allow"]
+
+
+def parse_state(state: State) -> t.Optional[t.Tuple[Policy, Before]]:
+    """Return the policy of ours that a host or a text has, with the defaults from before it; None where there is none.
+
+    :raises HoldfastError: when it was changed by hand.
+    """
+    groups = {name: natives for name, natives in groups_of(state.rules).items() if key_of(natives[0])}
+    if not groups:
+        return None
+    by_key: t.Dict[str, t.List[NativeRule]] = {}
+    for natives in groups.values():
+        key = key_of(natives[0])
+        if key in by_key:
+            raise HoldfastError("There are two rules of the policy with the number %s: %s" % (key, natives[0].name))
+        by_key[key] = natives
+    if POLICY not in by_key:
+        raise HoldfastError(
+            "The rule that describes the policy (hf:policy) is gone, others of it are there: %s" % ", ".join(sorted(groups)[:3])
+        )
+    defaults, implied, before = parse_head(words_of(by_key[POLICY]))
+    guard = dict(implied)
+    rules: t.Dict[int, Rule] = {}
+    for key, natives in by_key.items():
+        if key.startswith("g"):
+            guard[int(key[1:])] = parse_rule_words(words_of(natives))
+        elif key.isdigit():
+            rules[int(key)] = parse_rule_words(words_of(natives))
+    for word, numbers in (("guard", guard), ("policy", rules)):
+        missing = set(range(len(numbers))) - set(numbers)
+        if missing:
+            raise HoldfastError("Rule %d of the %s is gone" % (min(missing), word))
+    policy = Policy(
+        tuple(rules[number] for number in sorted(rules)), defaults, guard=tuple(guard[number] for number in sorted(guard))
+    )  # fmt: skip
+    _refuse_changes(policy, before, state, [one for natives in groups.values() for one in natives])
+    return policy, before
+
+
+def _refuse_changes(policy: Policy, before: Before, state: State, natives: t.Sequence[NativeRule]) -> None:
+    """Compile the policy again and compare.
+
+    :raises HoldfastError: when it would give other rules than those that are there.
+    """
+    try:
+        plan = plan_of(policy, compile_policy(policy), before)
+    except Unsplittable as exc:
+        raise HoldfastError("The rules of the policy were changed by hand: %s" % exc.reason) from exc
+    mine, theirs = sorted(map(add_line, plan.natives())), sorted(map(add_line, natives))
+    if mine != theirs:
+        other = [line for line in theirs if line not in set(mine)] or [line for line in mine if line not in set(theirs)] or theirs
+        raise HoldfastError("The rules of the policy were changed by hand, or written by another release: %s" % other[0][:300])
+    for name, profile in state.profiles.items():
+        for direction, default in plan.defaults.items():
+            word = profile.inbound if direction == "in" else profile.outbound
+            if word and (profile.default(direction) != default or word == "blockinboundalways"):
+                raise HoldfastError("The default of the profile %s was changed by hand to %s" % (name, word))
+        if not profile.on and plan.defaults:
+            raise HoldfastError("The profile %s was switched off by hand" % name)

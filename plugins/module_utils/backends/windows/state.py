@@ -1,0 +1,166 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that Windows Defender Firewall has on a host: profiles and rules, as text of two kinds.
+
+Pure: touches nothing. ``parse_registry`` reads what ``reg query ... /s`` says; ``State.listing`` is the same as lines of netsh, sorted, and
+``parse_listing`` reads those. Settings of a group policy win over those of the host.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ...policy.errors import HoldfastError
+from ...policy.scope import PROFILES
+from .native_rule import NativeRule
+from .netsh_line import add_line, is_add_line, parse_add_line
+from .registry_rule import parse_registry_rule
+
+_KEYS = {"DomainProfile": "domain", "StandardProfile": "private", "PrivateProfile": "private", "PublicProfile": "public"}
+INBOUND = ("blockinbound", "blockinboundalways", "allowinbound")
+OUTBOUND = ("allowoutbound", "blockoutbound")
+_VALUE = re.compile(r"\s{4}(.*?)\s{4}(REG_[A-Z_]+)\s{4}(.*)\Z")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The settings of one network profile.
+
+    :ivar inbound: the default in the words of netsh; empty where a text does not say it.
+    :ivar fixed: words of the settings that a group policy sets, so that they cannot be changed here.
+    :ivar local_rules: whether the rules of the host count; a group policy can say that they do not.
+    """
+
+    on: bool = True
+    inbound: str = "blockinbound"
+    outbound: str = "allowoutbound"
+    fixed: t.FrozenSet[str] = frozenset()
+    local_rules: bool = True
+
+    def default(self, direction: str) -> str:
+        """Return the action for what no rule matches."""
+        return "allow" if (self.inbound if direction == "in" else self.outbound).startswith("allow") else "deny"
+
+
+@dataclass
+class State:
+    """Profiles and rules.
+
+    :ivar profiles: by name; a profile of which the text says nothing is missing.
+    """
+
+    profiles: t.Dict[str, Profile] = field(default_factory=dict)
+    rules: t.List[NativeRule] = field(default_factory=list)
+
+    def listing(self) -> str:
+        """Return it as lines of netsh; equal states give equal text."""
+        return "\n".join(self.profile_lines() + sorted(add_line(one) for one in self.rules)) + "\n"
+
+    def profile_lines(self) -> t.List[str]:
+        """Return the lines of the profiles."""
+        lines = []
+        for name in PROFILES:
+            profile = self.profiles.get(name)
+            if profile is None:
+                continue
+            lines.append("advfirewall set %sprofile state %s" % (name, "on" if profile.on else "off"))
+            if profile.inbound and profile.outbound:
+                lines.append("advfirewall set %sprofile firewallpolicy %s,%s" % (name, profile.inbound, profile.outbound))
+            if profile.fixed or not profile.local_rules:
+                told = sorted(profile.fixed) + ([] if profile.local_rules else ["localfirewallrules"])
+                lines.append("# a group policy sets for %s: %s" % (name, " ".join(told)))
+        return lines
+
+
+def parse_registry(local: str, policies: str = "") -> State:
+    """Read what ``reg query /s`` says of the key of the firewall and of the key of group policies."""
+    state = State()
+    values = {
+        "local": _profile_values(local, "local", state.rules), "gpo": _profile_values(policies, "gpo", state.rules)
+    }  # fmt: skip
+    for name in PROFILES:
+        mine, theirs = values["local"].get(name, {}), values["gpo"].get(name, {})
+        both = {**mine, **theirs}
+        inbound = "allowinbound" if both.get("DefaultInboundAction") == 0 else "blockinbound"
+        if both.get("DoNotAllowExceptions") == 1:
+            inbound = "blockinboundalways"
+        fixed = {
+            word for word, keys in (
+                ("state", ("EnableFirewall",)), ("inbound", ("DefaultInboundAction", "DoNotAllowExceptions")),
+                ("outbound", ("DefaultOutboundAction",)),
+            ) if any(key in theirs for key in keys)
+        }  # fmt: skip
+        state.profiles[name] = Profile(
+            both.get("EnableFirewall", 1) != 0, inbound,
+            "blockoutbound" if both.get("DefaultOutboundAction") == 1 else "allowoutbound",
+            frozenset(fixed), theirs.get("AllowLocalPolicyMerge", 1) != 0,
+        )  # fmt: skip
+    return state
+
+
+def _profile_values(text: str, source: str, rules: t.List[NativeRule]) -> t.Dict[str, t.Dict[str, int]]:
+    """Return the numbers of each profile's key, and put the rules of the key of rules into a list."""
+    found: t.Dict[str, t.Dict[str, int]] = {}
+    key = ""
+    for line in text.splitlines():
+        if line.startswith("HKEY_"):
+            key = line.strip().lower()
+            continue
+        match = _VALUE.match(line.rstrip("\r"))
+        if match is None:
+            continue
+        name, kind, value = match.groups()
+        parts = key.split("\\")
+        if parts[-1] == "firewallrules" and "restrictedservices" not in parts:
+            if kind == "REG_SZ" and value.startswith("v"):
+                rules.append(parse_registry_rule(value, source))
+        elif kind == "REG_DWORD":
+            profile = next((word for one, word in _KEYS.items() if one.lower() == parts[-1]), None)
+            if profile is not None:
+                found.setdefault(profile, {})[name] = int(value, 16)
+    return found
+
+
+def parse_listing(text: str) -> State:
+    """Read lines of netsh: those of a listing, those that render gives, and texts of rules from the registry.
+
+    :raises HoldfastError: at a line that is none of these.
+    """
+    state = State()
+    for line in text.splitlines():
+        line = line.strip()
+        match = re.match(r"(?:netsh\s+)?advfirewall\s+set\s+(all|domain|private|public)profiles?\s+(\w+)\s+(\S+)\Z", line, re.IGNORECASE)
+        if line.startswith("# a group policy sets for "):
+            name, _colon, words = line[len("# a group policy sets for ") :].partition(": ")
+            told = frozenset(words.split())
+            profile = state.profiles.get(name, Profile(True, "", ""))
+            state.profiles[name] = Profile(
+                profile.on, profile.inbound, profile.outbound, told - {"localfirewallrules"}, "localfirewallrules" not in told
+            )
+        elif not line or line.startswith("#"):
+            continue
+        elif re.match(r"v\d+\.\d+\|", line):
+            state.rules.append(parse_registry_rule(line))
+        elif is_add_line(line):
+            state.rules.append(parse_add_line(line))
+        elif match is not None:
+            _set_profile(state, match.group(1).lower(), match.group(2).lower(), match.group(3).lower())
+        else:
+            raise HoldfastError("This is not a line of netsh advfirewall that sets a profile or adds a rule: %s" % line[:200])
+    return state
+
+
+def _set_profile(state: State, which: str, word: str, value: str) -> None:
+    inbound, _comma, outbound = value.partition(",")
+    usable = value in ("on", "off") if word == "state" else word == "firewallpolicy" and inbound in INBOUND and outbound in OUTBOUND
+    if not usable:
+        raise HoldfastError("netsh does not know this setting of a profile: %s %s" % (word, value))
+    for name in PROFILES if which == "all" else (which,):
+        one = state.profiles.get(name, Profile(True, "", ""))
+        if word == "state":
+            state.profiles[name] = Profile(value == "on", one.inbound, one.outbound, one.fixed, one.local_rules)
+        else:
+            state.profiles[name] = Profile(one.on, inbound, outbound, one.fixed, one.local_rules)
