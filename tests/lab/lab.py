@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     create = commands.add_parser("create", help="make hosts, return when a login works")
     create.add_argument("names", nargs="+", metavar="NAME")
     create.add_argument("--kind", choices=KINDS, required=True)
-    create.add_argument("--flavour", help="of a kind that has flavours; bsd: freebsd (default), openbsd, macos")
+    create.add_argument("--flavour", help="of a kind that has flavours; bsd: freebsd (default), openbsd, netbsd, macos")
     create.add_argument("--ssh-port", type=int, default=22, metavar="PORT", help="where sshd listens instead of 22")
 
     commands.add_parser("list", help="show the hosts")

@@ -4,12 +4,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # install.sh DESTDIR [FLAVOUR]: make the tree under DESTDIR answer like a BSD host's firewall commands.
-# FLAVOUR is freebsd (default), openbsd or macos, optionally with a release: freebsd-12.1.
+# FLAVOUR is freebsd (default), openbsd, netbsd or macos, optionally with a release: freebsd-12.1.
 # DESTDIR is the root or the upper layer of a system where /bin and /sbin are links into /usr, so programs go below /usr.
 set -eu
 
 if [ $# -lt 1 ] || [ $# -gt 2 ]; then
-    echo "usage: install.sh DESTDIR [freebsd|openbsd|macos][-RELEASE]" >&2
+    echo "usage: install.sh DESTDIR [freebsd|openbsd|netbsd|macos][-RELEASE]" >&2
     exit 64
 fi
 destdir=${1%/}
@@ -26,13 +26,17 @@ openbsd | openbsd-*)
     sbin="pfctl sysctl rcctl"
     bin="uname"
     ;;
+netbsd | netbsd-*)
+    sbin="npfctl sysctl service"
+    bin="uname"
+    ;;
 macos | macos-*)
     sbin="pfctl sysctl"
     bin="uname launchctl"
     alf="socketfilterfw"
     ;;
 *)
-    echo "install.sh: unknown flavour $flavour: use freebsd, openbsd or macos, with an optional release as in freebsd-12.1" >&2
+    echo "install.sh: unknown flavour $flavour: use freebsd, openbsd, netbsd or macos, with an optional release as in freebsd-12.1" >&2
     exit 64
     ;;
 esac

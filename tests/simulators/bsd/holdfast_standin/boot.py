@@ -37,11 +37,15 @@ def ensure_booted(host: Host) -> None:
         kernel["booted"] = True
         if host.flavour.name == "freebsd":
             _loader(host, kernel)
-        host.show_device(host.flavour.name != "freebsd" or "pf" in kernel["modules"])
+        host.show_device(host.flavour.name not in ("freebsd", "netbsd") or "pf" in kernel["modules"])
     if host.flavour.name == "freebsd":
         _start_freebsd(host)
     elif host.flavour.name == "openbsd":
         _start_openbsd(host)
+    elif host.flavour.name == "netbsd":
+        from .netbsd import start
+
+        _log(host, start(host))
     else:
         _start_macos(host)
 

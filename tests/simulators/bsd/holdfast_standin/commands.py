@@ -15,7 +15,7 @@ from . import boot
 from .store import Host
 
 NAMES = (
-    "daemon", "ipfw", "kenv", "kldload", "kldstat", "kldunload", "launchctl", "pfctl", "rcctl", "service",
+    "daemon", "ipfw", "kenv", "kldload", "kldstat", "kldunload", "launchctl", "npfctl", "pfctl", "rcctl", "service",
     "socketfilterfw", "sysctl", "sysrc", "uname",
 )  # fmt: skip
 
@@ -24,6 +24,8 @@ def _find(name: str) -> Callable[[Host, list[str]], int]:
     """The code of one command; only what it needs is imported, because every command is a process of its own."""
     if name == "pfctl":
         from .pfctl import main as found
+    elif name == "npfctl":
+        from .npfctl import main as found
     elif name == "ipfw":
         from .ipfw import main as found
     elif name in ("kldload", "kldunload", "kldstat", "kenv"):

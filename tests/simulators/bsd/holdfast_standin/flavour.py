@@ -29,7 +29,7 @@ class Flavour:
     @property
     def ostype(self) -> str:
         """What ``uname -s`` prints."""
-        return {"freebsd": "FreeBSD", "openbsd": "OpenBSD", "macos": "Darwin"}[self.name]
+        return {"freebsd": "FreeBSD", "openbsd": "OpenBSD", "netbsd": "NetBSD", "macos": "Darwin"}[self.name]
 
     @property
     def uname_release(self) -> str:
@@ -107,12 +107,12 @@ class Flavour:
         return "Rules must be in order: options, %snormalization, queueing, translation, filtering" % ethernet
 
 
-DEFAULT_RELEASES = {"freebsd": "15.1", "openbsd": "7.6", "macos": "24.1.0"}
+DEFAULT_RELEASES = {"freebsd": "15.1", "openbsd": "7.6", "netbsd": "10.1", "macos": "24.1.0"}
 
 
 def parse_flavour(spec: str) -> Flavour:
     """Turn ``freebsd`` or ``freebsd-12.1`` into a ``Flavour``; ``ValueError`` for any other system."""
     name, _dash, release = spec.strip().partition("-")
     if name not in DEFAULT_RELEASES:
-        raise ValueError("unknown flavour %r: use freebsd, openbsd or macos, with an optional release as in freebsd-12.1" % spec)
+        raise ValueError("unknown flavour %r: use freebsd, openbsd, netbsd or macos, with an optional release as in freebsd-12.1" % spec)
     return Flavour(name, release or DEFAULT_RELEASES[name])

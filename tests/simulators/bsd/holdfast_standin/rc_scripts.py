@@ -49,6 +49,10 @@ def _need_module(host: Host, name: str) -> None:
 
 def service(host: Host, argv: list[str]) -> int:
     """``service NAME ACTION``."""
+    if host.flavour.name == "netbsd":
+        from .netbsd import service as of_netbsd
+
+        return of_netbsd(host, argv)
     out = Outcome()
     words = [word for word in argv if word not in ("-v", "-q")]
     if words == ["-e"]:

@@ -30,7 +30,7 @@ def uname(host: Host, argv: list[str]) -> int:
     if any(not word.startswith("-") for word in argv) or set(letters) - set("amnprsviK"):
         return out.fail("usage: uname [-aimnprsvK]").emit()
     flavour = host.flavour
-    machine = {"freebsd": "amd64", "openbsd": "amd64", "macos": "x86_64"}[flavour.name]
+    machine = {"freebsd": "amd64", "openbsd": "amd64", "netbsd": "amd64", "macos": "x86_64"}[flavour.name]
     values = {
         "s": flavour.ostype,
         "n": os.uname().nodename,

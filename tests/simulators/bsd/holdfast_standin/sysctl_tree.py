@@ -62,7 +62,7 @@ def _table(name: str) -> dict:
 def _computed(host: Host, kernel: dict, name: str) -> str | None:
     """Variables whose value is made up at the moment of reading."""
     flavour = host.flavour
-    machine = {"freebsd": "amd64", "openbsd": "amd64", "macos": "x86_64"}[flavour.name]
+    machine = {"freebsd": "amd64", "openbsd": "amd64", "netbsd": "amd64", "macos": "x86_64"}[flavour.name]
     simple = {
         "kern.ostype": flavour.ostype,
         "kern.osrelease": flavour.uname_release,

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What npf enforces now, and whether that is what its file says.
+
+Reads the host, changes nothing. ``npfctl show`` cannot be loaded again and hides addresses of tables and negations, so the file is what is
+read and edited; it must be the source of the live rules. ``npfctl validate`` prints a file in the words of ``npfctl show``, which tells
+whether it is.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ...host import Host
+from ...policy.errors import HoldfastError
+from .boot import rules_path
+from .tables import FOLDER, table_text, tables_in
+
+#: Where the text of a change lies between its load and its confirmation.
+STAGED = "/etc/holdfast/npf.conf.next"
+_DYNAMIC = re.compile(r'# id="[0-9a-f]+" *$')
+
+
+@dataclass(frozen=True)
+class Live:
+    """What was found.
+
+    :ivar active: whether npf decides about packets.
+    :ivar loaded: whether it has rules.
+    :ivar path: the file they come from.
+    :ivar text: the text of that file, or of the change that waits for its confirmation.
+    :ivar strayed: why the rules in force are not those of the text; empty where they are, or where none are in force.
+    """
+
+    active: bool
+    loaded: bool
+    path: str
+    text: str
+    strayed: str = ""
+
+
+def read_live(host: Host) -> Live:
+    """Read the state of npf and the text that its rules were loaded from.
+
+    :raises HoldfastError: when npfctl is missing or refuses.
+    """
+    if host.which("npfctl") is None:
+        raise HoldfastError("npfctl is not on this host: it has no npf")
+    path = rules_path(host)
+    text = host.read(path) or ""
+    active, loaded, shown = show(host)
+    staged = host.read(STAGED)
+    # The staged text is there only while a change waits for its confirmation.
+    if staged is not None and (not loaded or _expanded(host, staged)[0] == shown):
+        return Live(active, loaded, path, staged, strayed_table(host, staged))
+    if not active or not loaded:
+        return Live(active, loaded, path, text)
+    expected, refused = _expanded(host, text)
+    if refused:
+        return Live(True, True, path, text, "npfctl refuses the file: %s" % refused)
+    if expected != shown:
+        return Live(True, True, path, text, _difference(shown, expected))
+    return Live(True, True, path, text, strayed_table(host, text))
+
+
+def show(host: Host) -> t.Tuple[bool, bool, t.Tuple[str, ...]]:
+    """Return whether npf filters, whether it has rules, and these as it shows them.
+
+    :raises HoldfastError: when npfctl may not say.
+    """
+    answer = host.run(["npfctl", "show"])
+    if not answer.ok:
+        said = (answer.err or answer.out).strip()
+        if "ermission denied" in said or "not permitted" in said:
+            raise HoldfastError("Reading the npf rules needs root; add become: true (or -b): %s" % said)
+        raise HoldfastError("npfctl show failed: %s" % (said or "(it said nothing)"))
+    active = re.search(r"^# filtering:\s*active", answer.out, re.MULTILINE) is not None
+    loaded = re.search(r"^# config:\s*loaded", answer.out, re.MULTILINE) is not None
+    return active, loaded, _lines(answer.out)
+
+
+def strayed_table(host: Host, text: str) -> str:
+    """Return which file of a table of ours holds other addresses than the text says, and empty text where none does."""
+    for name, addresses in tables_in(text).items():
+        if host.read("%s/%s" % (FOLDER, name)) != table_text(addresses):
+            return "the file of the table <%s> holds other addresses than npf.conf says" % name
+    return ""
+
+
+def _expanded(host: Host, text: str) -> t.Tuple[t.Tuple[str, ...], str]:
+    """Return what a text would load, in the words of ``npfctl show``, and why npfctl refuses it."""
+    answer = host.run(["npfctl", "validate", "-"], stdin=text if text.endswith("\n") else text + "\n")
+    return (_lines(answer.out), "") if answer.ok else ((), (answer.err or answer.out).strip()[:2000] or "(it said nothing)")
+
+
+def _lines(text: str) -> t.Tuple[str, ...]:
+    """Return the lines of a listing that say something, without the rules that other programs put into dynamic rulesets."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#") and not _DYNAMIC.search(line))
+
+
+def _difference(live: t.Sequence[str], expected: t.Sequence[str]) -> str:
+    for one, other in zip(live, expected):
+        if one != other:
+            return "the first difference: live is '%s', the file says '%s'" % (one, other)
+    if len(live) > len(expected):
+        return "live is also '%s'" % live[len(expected)]
+    return "the file also says '%s'" % expected[len(live)]
