@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import signal
+import sys
 import time
 import typing as t
 
@@ -126,15 +127,19 @@ class Daemon(Timer):
         return None if host.which("daemon") is not None else "daemon is not installed"
 
     def arm(self, host: Host, change: str, script: str, seconds: int) -> str:
-        done = host.run(["daemon", "-f", "/bin/sh", script, "timer"])
+        done = host.run(self._command(script))
         pid_file = os.path.join(os.path.dirname(script), "timer.pid")
         for _attempt in range(40):
             if (host.read(pid_file) or "").strip().isdigit():
                 break
             time.sleep(0.05)
         if not done.ok or not self.waiting(host, pid_file):
-            raise HoldfastError("daemon did not start the rollback timer: %s" % (done.err.strip() or done.out.strip()), rc=NO_TIMER)
+            said = done.err.strip() or done.out.strip()
+            raise HoldfastError("%s did not start the rollback timer: %s" % (self.NAME, said), rc=NO_TIMER)
         return pid_file
+
+    def _command(self, script: str) -> t.List[str]:
+        return ["daemon", "-f", "/bin/sh", script, "timer"]
 
     def waiting(self, host: Host, ref: str) -> bool:
         pid = (host.read(ref) or "").strip()
@@ -142,6 +147,35 @@ class Daemon(Timer):
 
     def disarm(self, host: Host, ref: str) -> None:
         """The sleeping script is ended by ``end_sleeper``."""
+
+
+class Detached(Daemon):
+    """A process of its own session that holds the sleeping script, for NetBSD and OpenBSD: they have no daemon(8), and their ``at`` looks
+    at its queue only every few minutes."""
+
+    NAME = "detached"
+
+    def available(self, host: Host) -> t.Optional[str]:
+        if host.run(["uname", "-s"]).out.strip() not in ("NetBSD", "OpenBSD"):
+            return "a detached process holds timers on NetBSD and OpenBSD only"
+        return None if sys.executable else "the path of Python is not known"
+
+    def _command(self, script: str) -> t.List[str]:
+        return [sys.executable, "-c", _DETACH, "/bin/sh", script, "timer"]
+
+
+_DETACH = """\
+import os, signal, sys
+if os.fork():
+    os._exit(0)
+os.setsid()
+os.chdir("/")
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+null = os.open(os.devnull, os.O_RDWR)
+for number in (0, 1, 2):
+    os.dup2(null, number)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 class Launchd(Timer):
@@ -214,7 +248,7 @@ def _property_list(label: str, path: str, script: str) -> str:
 
 
 #: In the order in which they are tried.
-TIMERS: t.Tuple[Timer, ...] = (Launchd(), Daemon(), At(), SystemdRun())
+TIMERS: t.Tuple[Timer, ...] = (Launchd(), Daemon(), Detached(), At(), SystemdRun())
 
 
 def choose_timer(host: Host) -> Timer:

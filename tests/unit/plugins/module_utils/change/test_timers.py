@@ -11,6 +11,7 @@ import time
 import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.change import timers
+from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.tests.unit.paper_host import PaperHost
 
@@ -135,3 +136,20 @@ def test_a_job_that_launchd_does_not_list_is_no_timer():
     assert caught.value.details["rc"] == 31
     assert "Bootstrap failed" in caught.value.msg
     assert not host.files
+
+
+def test_netbsd_and_openbsd_hold_timers_in_a_process_of_their_own_session():
+    for system in ("NetBSD\n", "OpenBSD\n"):
+        assert timers.choose_timer(PaperHost({"uname -s": system, "at": AT_SAYS})).NAME == "detached"
+
+
+def test_a_detached_script_outlives_what_started_it_and_has_its_own_session(tmp_path):
+    script = tmp_path / "restore.sh"
+    script.write_text('echo $$ >"%s/timer.pid"\nps -o sid= -p $$ >"%s/sid"\nsleep 30\n' % (tmp_path, tmp_path))
+    timer = timers.Detached()
+    ref = timer.arm(LocalHost(), "change", str(script), 30)
+    try:
+        assert timer.waiting(LocalHost(), ref)
+    finally:
+        timers.end_sleeper(LocalHost(), str(tmp_path))
+    assert (tmp_path / "sid").read_text().strip() == (tmp_path / "timer.pid").read_text().strip()
