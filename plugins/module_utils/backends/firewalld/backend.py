@@ -21,8 +21,11 @@ from . import kernel, loading
 from .names import CHAINS, CONFIG, FIRST, LAST, NAME, PREFIX, ipset_path, policy_path
 from .render import normalise, rich_rules, unsupported
 from .rich import parse_rich
-from .state import NOT_IN_FORCE, State, make_ruleset, make_state
+from .state import NOT_IN_FORCE, STOPPED, State, make_ruleset, make_state
+from .switch import is_running, persist_switch, starts_at_boot
 
+#: The exit code of firewall-cmd where firewalld does not run.
+NOT_RUNNING = 252
 _COMMAND = re.compile(r"firewall-cmd (?:--permanent )?--policy=(?P<policy>\S+) --add-rich-rule='(?P<rule>[^']*)'\s*\Z")
 _TRANSLATION = re.compile(r"\b(?:dnat|redirect) (?:ip6? )?to\b|\bredirect$|xt target \"(?:DNAT|REDIRECT)\"")
 _DIRECTED = re.compile(r"(?:(?P<direction>in|out|forward)\s*:?\s+)?(?P<rule>rule\b.*)\Z")
@@ -104,8 +107,13 @@ class Firewalld(Backend):
         return make_ruleset(self._state())
 
     def _state(self) -> State:
+        from .objects import read_files
         from .probe import ask_daemon
 
+        if self.host.which("firewall-cmd") is not None and self.host.run(["firewall-cmd", "--state"]).rc == NOT_RUNNING:
+            files = self._own_files({})
+            policies, sets = read_files(files)
+            return State({"state": STOPPED}, tuple(policies), sets, (), files)
         facts = ask_daemon(self.host)
         if facts.get("panic"):
             raise HoldfastError("firewalld is in panic mode and drops every packet: end it (firewall-cmd --panic-off) and try again")
@@ -127,8 +135,10 @@ class Firewalld(Backend):
     def status(self) -> t.Dict[str, t.Any]:
         from .probe import ask_daemon
 
+        boots = starts_at_boot(self.host)
+        if self.host.run(["firewall-cmd", "--state"]).rc == NOT_RUNNING:
+            return {"enabled": False, "at_boot": boots, "version": self.host.run(["firewall-offline-cmd", "--version"]).out.strip()}
         facts = ask_daemon(self.host)
-        boots = self.host.run(["systemctl", "is-enabled", "--quiet", "firewalld"]).ok
         return {
             "version": facts["version"], "variant": facts["backend"], "enabled": True, "at_boot": boots, "panic": facts["panic"],
             "default_zone": facts["default zone"], "active_zones": sorted(facts["active"]),
@@ -160,7 +170,7 @@ class Firewalld(Backend):
     def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
         from .edits import Draft
 
-        state = _state_of(ruleset)
+        state = _running(ruleset)
         draft = Draft(state)
         for edit in edits:
             if edit.native is not None:
@@ -169,7 +179,7 @@ class Firewalld(Backend):
         return self._transaction(state, draft.policies(), draft.sets, draft.cut)
 
     def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
-        state = _state_of(ruleset)
+        state = _running(ruleset)
         if not state.beneath:
             return None
         return self._transaction(state, state.own, {name: one for name, one in state.sets.items() if one is not None}, ())
@@ -177,7 +187,7 @@ class Firewalld(Backend):
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         from .edits import emptied
 
-        state = _state_of(ruleset)
+        state = _running(ruleset)
         zones = self._emptied_zones(state)
         denies = any(one.base and one.default == "deny" for one in make_ruleset(replace(state, own=(), beneath=False)).chains)
         draft = emptied(state, keep if denies else {})
@@ -210,7 +220,7 @@ class Firewalld(Backend):
     def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
         from .policy_text import read_policies
 
-        state = _state_of(ruleset)
+        state = _running(ruleset)
         if not state.whole():
             return None
         if state.odd:
@@ -229,7 +239,7 @@ class Firewalld(Backend):
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         from .policy_text import policies_of
 
-        state = _state_of(ruleset)
+        state = _running(ruleset)
         zones = self._emptied_zones(state) if alone and wanted is not None else {}
         if wanted is None:
             return self._transaction(state, (), {}, ()) if state.own or state.files else Transaction((), ruleset.listing)
@@ -259,20 +269,23 @@ class Firewalld(Backend):
     # -- the firewall as a whole ---------------------------------------------------------------------------------------------------
 
     def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
-        raise HoldfastError("firewalld is not switched here: use systemctl, its rules stay on disk")
+        from .differences import runtime_only
+        from .switch import switch_transaction
+
+        found = _state_of(ruleset)
+        return switch_transaction(self.host, ruleset, found, state, keep, [] if found.stopped else runtime_only(found.facts))
 
     def is_enabled(self, ruleset: Ruleset) -> bool:
-        return self.host.run(["firewall-cmd", "--state"]).ok and kernel.has_chains(kernel.table_text(self.host), ())
+        return is_running(self.host) and kernel.has_chains(kernel.table_text(self.host), ())
 
     def install_commands(self) -> t.Tuple[Command, ...]:
-        if self.host.which("firewall-cmd") is not None:
-            return ()
-        for program, words in (("apt-get", ("-y", "--no-install-recommends")), ("dnf", ("-y",)), ("yum", ("-y",)), ("zypper", ("-n",))):
-            if self.host.which(program) is not None:
-                return (
-                    Command((program, "install", *words, "firewalld") if program != "zypper" else ("zypper", "-n", "install", "firewalld")),
-                )
-        raise HoldfastError("firewalld cannot be installed on this host: none of apt-get, dnf, yum and zypper is there")
+        from ..packages import install_package
+
+        return (
+            ()
+            if self.host.which("firewall-cmd") is not None
+            else install_package(self.host, self.NAME, "firewalld", unit="firewalld.service")
+        )
 
     # -- both ------------------------------------------------------------------------------------------------------------------
 
@@ -336,19 +349,23 @@ class Firewalld(Backend):
         return texts
 
     def validate(self, transaction: Transaction) -> None:
-        if transaction.commands:
+        if transaction.commands and transaction.persist["files"]:
             loading.check(self.host, transaction.persist["files"])
 
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
-        return loading.make_snapshot(transaction)
+        from .switch import switch_snapshot
+
+        return switch_snapshot(transaction) if "switch" in transaction.persist else loading.make_snapshot(transaction)
 
     def apply(self, transaction: Transaction) -> None:
         if transaction.commands:
             loading.apply(self.host, transaction)
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
-        if not facts.get("files"):
+        if not facts or "files" not in facts:
             return []
+        if "switch" in facts:
+            return persist_switch(self.host, facts) + loading.write_files(self.host, facts["files"])
         listed = kernel.table_text(self.host)
         chains = [_chain_of(path) for path, text in facts["files"].items() if text is not None and "/policies/" + PREFIX in path]
         if not kernel.has_chains(listed, chains):
@@ -382,6 +399,20 @@ def split_native(line: str) -> t.Tuple[str, str]:
     if found is None:
         raise HoldfastError("This is not a rich rule of firewalld, perhaps after in, out or forward: %s" % line)
     return found.group("direction") or "in", found.group("rule")
+
+
+def _running(ruleset: Ruleset) -> State:
+    """Return the state of a firewalld that runs.
+
+    :raises HoldfastError: where it does not.
+    """
+    state = _state_of(ruleset)
+    if state.stopped:
+        raise HoldfastError(
+            "firewalld is not running on this host, so no rule of it decides: switch it on first (holdfast.firewall.backend with "
+            "backend: firewalld and state: enabled)"
+        )
+    return state
 
 
 def _state_of(ruleset: Ruleset) -> State:

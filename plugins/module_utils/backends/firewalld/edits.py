@@ -25,7 +25,7 @@ from .rich import parse_rich
 from .state import Place, State
 
 #: Kinds of items that end a whole policy: what is put at its end goes before them.
-_TAIL = ("after", "denied")
+_TAIL = ("after", "denied", "default")
 
 
 class Draft:

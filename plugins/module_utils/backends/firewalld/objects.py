@@ -23,8 +23,9 @@ from .rich import RichRule, element_text, parse_rich
 
 _XML = '<?xml version="1.0" encoding="utf-8"?>\n'
 _SECTION = re.compile(r"^# (/\S+)$")
-#: What items of a policy may be: rules, raw lines before and after them, and the line that logs what the default denies.
-KINDS = ("rule", "before", "after", "denied")
+#: What items of a policy may be: rules, raw lines before and after them, the line that logs what the default denies, and a default that
+#: rejects (the target would answer otherwise than a rule does).
+KINDS = ("rule", "before", "after", "denied", "default")
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,8 @@ def _items(policy: Policy, direction: str) -> t.List[Item]:
     items += [Item((parse_rich(text),), None, "after") for text in lines.after.get(direction, ())]
     if policy.log_denied is not None and policy.defaults[direction] in ("deny", "reject"):
         items.append(Item((RichRule(log=rich_log(policy.log_denied)),), None, "denied"))
+    if policy.defaults[direction] == "reject":
+        items.append(Item((RichRule(action="reject"),), None, "default"))
     return items
 
 
@@ -273,6 +275,8 @@ class _Reader:
             side[direction] = (*side.get(direction, ()), *(one.text() for one in item.rules))
         elif item.kind == "denied":
             self._log = _log_of(item)
+        elif item.kind == "default" and item.rules == (RichRule(action="reject"),) and self._defaults[direction] == "reject":
+            return
         else:
             for rule in item_rules(item, direction, self._books):
                 (self._guard if (rule.comment or "").startswith(GUARD_MARK) else self._rules).append(rule)

@@ -27,6 +27,8 @@ Facts = t.Mapping[str, t.Any]
 #: Programs whose zones and policies are never changed, by what their names start with.
 OWNERS = {"docker": "docker", "libvirt": "libvirt", "podman": "podman", "netavark": "podman", "lxd": "lxd", "incus": "incus"}
 _ACTION_OF = {"ACCEPT": "allow", "DROP": "deny", "REJECT": "reject", "%%REJECT%%": "reject"}
+#: The state in the facts of a firewalld that does not run.
+STOPPED = "STOPPED"
 #: The first line of a listing whose rules the kernel does not have.
 NOT_IN_FORCE = "# NOT IN FORCE: nftables does not have the rules below as firewalld made them\n"
 
@@ -60,6 +62,11 @@ class State:
     odd: t.Tuple[str, ...] = ()
     files: t.Mapping[str, str] = field(default_factory=dict)
     beneath: bool = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether firewalld does not run, so that only its files are known."""
+        return self.facts.get("state") == STOPPED
 
     def books(self) -> Books:
         """Return what names stand for."""
@@ -160,7 +167,7 @@ class _Builder:
         else:
             self._policies(True)
             default = self._zones()
-        if self._state.beneath:
+        if self._state.beneath or self._state.stopped:
             default = "allow"
         chain = Chain(
             "firewalld %s" % self._direction, frozenset({self._direction}), BOTH_FAMILIES, "allow" if default == "allow" else "deny",
