@@ -136,8 +136,8 @@ def _plan_rule(
         placement = place_present(backend, ruleset, rule)
         if placement.blocked_by:
             raise HoldfastError(
-                "The rule would have no effect: %s decides otherwise and belongs to another program, so nothing was changed"
-                % "; ".join(placement.blocked_by),
+                "The rule would have no effect: %s decides otherwise and %s, so nothing was changed"
+                % ("; ".join(placement.blocked_by), "beats it wherever it stands" if backend.DENY_WINS else "belongs to another program"),
                 placement=_placement_fields(placement), backend=backend.NAME,
             )  # fmt: skip
         result["placement"] = _placement_fields(placement)

@@ -4,7 +4,8 @@
 """Everything that Windows Defender Firewall has on a host: profiles and rules, as text of two kinds.
 
 Pure: touches nothing. ``parse_registry`` reads what ``reg query ... /s`` says; ``State.listing`` is the same as lines of netsh, sorted, and
-``parse_listing`` reads those. Settings of a group policy win over those of the host.
+``parse_listing`` reads those. Settings of a group policy or of a device management win over those of the host, and count as a group policy
+here. What Windows keeps for its own services and for apps in a box of their own (RestrictedServices, AppIso) is not told.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from .native_rule import NativeRule
 from .netsh_line import add_line, is_add_line, parse_add_line
 from .registry_rule import parse_registry_rule
 
-_KEYS = {"DomainProfile": "domain", "StandardProfile": "private", "PrivateProfile": "private", "PublicProfile": "public"}
+_KEYS = {"domainprofile": "domain", "standardprofile": "private", "privateprofile": "private", "publicprofile": "public"}
+#: The key above those of profiles and rules, and whose they are.
+_SOURCES = {"firewallpolicy": "local", "mdm": "gpo", "windowsfirewall": "gpo"}
 INBOUND = ("blockinbound", "blockinboundalways", "allowinbound")
 OUTBOUND = ("allowoutbound", "blockoutbound")
 _VALUE = re.compile(r"\s{4}(.*?)\s{4}(REG_[A-Z_]+)\s{4}(.*)\Z")
@@ -78,9 +81,9 @@ class State:
 def parse_registry(local: str, policies: str = "") -> State:
     """Read what ``reg query /s`` says of the key of the firewall and of the key of group policies."""
     state = State()
-    values = {
-        "local": _profile_values(local, "local", state.rules), "gpo": _profile_values(policies, "gpo", state.rules)
-    }  # fmt: skip
+    values: t.Dict[str, t.Dict[str, t.Dict[str, int]]] = {"local": {}, "gpo": {}}
+    _read_keys(local, state.rules, values)
+    _read_keys(policies, state.rules, values)
     for name in PROFILES:
         mine, theirs = values["local"].get(name, {}), values["gpo"].get(name, {})
         both = {**mine, **theirs}
@@ -101,27 +104,23 @@ def parse_registry(local: str, policies: str = "") -> State:
     return state
 
 
-def _profile_values(text: str, source: str, rules: t.List[NativeRule]) -> t.Dict[str, t.Dict[str, int]]:
-    """Return the numbers of each profile's key, and put the rules of the key of rules into a list."""
-    found: t.Dict[str, t.Dict[str, int]] = {}
-    key = ""
+def _read_keys(text: str, rules: t.List[NativeRule], values: t.Dict[str, t.Dict[str, t.Dict[str, int]]]) -> None:
+    """Add the rules and the numbers of the profiles that a part of the registry has."""
+    parts: t.List[str] = []
     for line in text.splitlines():
         if line.startswith("HKEY_"):
-            key = line.strip().lower()
+            parts = line.strip().lower().split("\\")
             continue
         match = _VALUE.match(line.rstrip("\r"))
-        if match is None:
+        source = _SOURCES.get(parts[-2]) if len(parts) > 1 else None
+        if match is None or source is None:
             continue
         name, kind, value = match.groups()
-        parts = key.split("\\")
-        if parts[-1] == "firewallrules" and "restrictedservices" not in parts:
+        if parts[-1] == "firewallrules":
             if kind == "REG_SZ" and value.startswith("v"):
                 rules.append(parse_registry_rule(value, source))
-        elif kind == "REG_DWORD":
-            profile = next((word for one, word in _KEYS.items() if one.lower() == parts[-1]), None)
-            if profile is not None:
-                found.setdefault(profile, {})[name] = int(value, 16)
-    return found
+        elif parts[-1] in _KEYS and kind == "REG_DWORD":
+            values[source].setdefault(_KEYS[parts[-1]], {})[name] = int(value, 16)
 
 
 def parse_listing(text: str) -> State:
