@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The grammar of npf.conf: what npfctl takes, with its messages, and what it refuses.
 
-``parse_npf`` raises ``NpfError`` for what npfctl refuses and ``Crash`` for what ends it with an assertion. In strict mode also what it takes
-in silence although it means something else: port 70000, a reversed range, a range beside other ports, a negation, several IPv6 networks in
-a list.
+``parse_npf`` raises ``NpfError`` for what npfctl refuses and ``Crash`` for what ends it with an assertion. In strict mode also what it
+takes in silence although it means something else: port 70000, a reversed range, a range beside other ports, a negation, several IPv6
+networks in a list.
 """
 
 from __future__ import annotations
