@@ -64,6 +64,9 @@ class Host:
         """Return whether commands run as the superuser."""
         raise NotImplementedError
 
+    def forget_programs(self) -> None:
+        """Forget which programs were found, after some were installed."""
+
     def checked(self, argv: t.Sequence[str], stdin: t.Optional[str] = None, timeout: float = 60.0) -> str:
         """Run a program that must succeed and return its output.
 
@@ -143,3 +146,6 @@ class LocalHost(Host):
 
     def is_root(self) -> bool:
         return os.geteuid() == 0
+
+    def forget_programs(self) -> None:
+        self._found.clear()

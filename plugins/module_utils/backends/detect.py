@@ -18,6 +18,7 @@ from ..host import Host
 from ..policy.errors import HoldfastError
 from .base import Backend, Sighting
 from .registry import NAMES, make_backend
+from .switched_off import switched_off
 
 #: The program without which a backend is not on a host.
 PROGRAMS = {
@@ -35,11 +36,15 @@ PROBED = tuple(name for name in NAMES if name not in ("ufw", "firewalld", "windo
 
 @dataclass(frozen=True)
 class Detection:
-    """The chosen backend, what was seen on the way, and the reason."""
+    """The chosen backend, what was seen on the way, and the reason.
+
+    :ivar decides: whether it holds rules or is enabled; else it is only the one that is expected here.
+    """
 
     backend: Backend
     saw: t.Tuple[str, ...]
     reason: str
+    decides: bool = True
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return it for a task's result."""
@@ -52,13 +57,13 @@ def detect(host: Host, wanted: str = "auto") -> Detection:
     :raises HoldfastError: when two front ends are active, when one is active that is not supported, or when there is no firewall.
     """
     if wanted != "auto":
-        fronts = _front_ends(host)
+        fronts = front_ends(host)
         saw = tuple("%s: %s" % pair for pair in fronts)
         reason = "asked for with backend: %s" % wanted
         if fronts:
             reason += ", although %s is active and may overwrite it" % " and ".join(name for name, _sign in fronts)
         return Detection(make_backend(wanted, host), saw, reason)
-    fronts = _front_ends(host)
+    fronts = front_ends(host)
     names = [name for name, _sign in fronts]
     signs = "; ".join("%s: %s" % pair for pair in fronts)
     if len(fronts) > 1:
@@ -76,14 +81,18 @@ def detect(host: Host, wanted: str = "auto") -> Detection:
             reason = "%s is the first in the order %s that holds rules" % (name, ", ".join(PROBED))
             return Detection(make_backend(name, host), _said(sightings), reason)
     saw = _said(sightings)
+    former = switched_off(host)
+    if former in PROGRAMS and host.which(PROGRAMS[former]) is not None:
+        reason = "no firewall holds rules now; %s was switched off by holdfast.firewall.backend" % former
+        return Detection(make_backend(former, host), saw, reason, False)
     expected = _front_end_of_platform(host)
     if expected is not None:
         reason = "no firewall holds rules yet; %s is installed, and it is the front end of this platform" % expected
-        return Detection(make_backend(expected, host), (*saw, "%s: installed, not active" % expected), reason)
+        return Detection(make_backend(expected, host), (*saw, "%s: installed, not active" % expected), reason, False)
     for one in sightings:
         if one.available:
             reason = "no firewall holds rules yet; %s is the first in the order %s that answers" % (one.backend, ", ".join(PROBED))
-            return Detection(make_backend(one.backend, host), saw, reason)
+            return Detection(make_backend(one.backend, host), saw, reason, False)
     raise HoldfastError(
         "No firewall was found on this host (%s). Install nftables, or name a backend with backend: for a dry run" % "; ".join(saw),
         detection={"saw": list(saw)},
@@ -92,13 +101,15 @@ def detect(host: Host, wanted: str = "auto") -> Detection:
 
 def _front_end_of_platform(host: Host) -> t.Optional[str]:
     """Return the installed front end that the distribution expects, or None."""
+    name = expected_front_end(host)
+    return name if name is not None and host.which(PROGRAMS[name]) is not None else None
+
+
+def expected_front_end(host: Host) -> t.Optional[str]:
+    """Return the front end that administrators of this distribution expect, installed or not, or None."""
     text = host.read("/etc/os-release") or ""
     words = [word for line in re.findall(r"^(?:ID|ID_LIKE)=(.*)$", text, re.MULTILINE) for word in line.strip("\"' ").split()]
-    for word in words:
-        name = FRONT_END_OF.get(word)
-        if name is not None and host.which(PROGRAMS[name]) is not None:
-            return name
-    return None
+    return next((FRONT_END_OF[word] for word in words if word in FRONT_END_OF), None)
 
 
 def _sight(host: Host, name: str) -> Sighting:
@@ -112,7 +123,7 @@ def _said(sightings: t.Sequence[Sighting]) -> t.Tuple[str, ...]:
     return tuple("%s: %s" % (one.backend, one.saw) for one in sightings)
 
 
-def _front_ends(host: Host) -> t.List[t.Tuple[str, str]]:
+def front_ends(host: Host) -> t.List[t.Tuple[str, str]]:
     """Return the active front ends with the sign each was known by. Asks no front end's own tool: they take up to a second."""
     found = []
     configured = re.search(r"^\s*ENABLED\s*=\s*[\"']?yes", host.read("/etc/ufw/ufw.conf") or "", re.MULTILINE | re.IGNORECASE)

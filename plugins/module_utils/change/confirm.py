@@ -13,6 +13,7 @@ import typing as t
 
 from ..backends.base import Backend
 from ..backends.registry import make_backend
+from ..backends.switched_off import note_switch
 from ..host import Host
 from ..policy.errors import HoldfastError
 from .begin import disarm, last_rolled_back, restore_now, rollback_account
@@ -67,6 +68,8 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
                 "The change works but could not be made to last, so it was undone: %s" % what, rolled_back=True, change=pending.identity
             ) from exc
         _note_policy(host, backend, (facts.get("persist") or {}).get("policy_record"))
+        if "switch" in (facts.get("persist") or {}):
+            note_switch(host, backend.NAME, facts["persist"]["switch"])
         disarm(host, pending)
         pending.remove()
     return {

@@ -33,6 +33,8 @@ from .restore import as_data, put_back, restore_script
 
 #: The default is read when the module is loaded; afterwards it cannot be changed.
 _LOAD = (Command(("kenv", "-q", boot.ACCEPT + "=1")), Command(("kldload", "ipfw")))
+#: What a change runs of which only the boot settings are new.
+_NOTHING = (Command(("uname", "-s")),)
 _REPLIES = Rule("allow", protocol=None, reply=True)
 SWITCHES = ("net.inet.ip.fw.enable", "net.inet6.ip6.fw.enable")
 
@@ -233,6 +235,44 @@ class Ipfw(Backend):
         after = change.after.text() if change is not None else ruleset.listing
         return Transaction(tuple(commands), after, facts, change.checks if change is not None else ())
 
+    # -- the firewall as a whole -----------------------------------------------------------------------------------------------
+
+    def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
+        """Enabled: the rules in the kernel decide, and are loaded at boot. Disabled: the kernel's switches are off, its rules stay there.
+
+        :raises HoldfastError: for ``restarted``, since nothing but the administrator's script knows what it loads.
+        """
+        from ..placement import place_needed
+
+        live = self._ref(ruleset)
+        if state == "restarted":
+            raise HoldfastError(
+                "The rules of ipfw are loaded by a script that empties the list first, so a failure in its middle leaves the host closed. "
+                "Run service ipfw restart on its console, or use state: disabled and then state: enabled", backend=NAME,
+            )  # fmt: skip
+        at_boot = boot.starts_at_boot(self.host)
+        facts: t.Dict[str, t.Any] = {"before": ruleset.listing, "numbers": [], "tables": []}
+        if state == "disabled":
+            if not at_boot and (not live.loaded or len(live.off) == len(SWITCHES)):
+                return Transaction((), ruleset.listing)
+            on = [name for name in SWITCHES if name not in live.off] if live.loaded else []
+            commands = tuple(Command(("sysctl", "%s=0" % name)) for name in on) or _NOTHING
+            return Transaction(commands, ruleset.listing, dict(facts, on=on))
+        document = self._document(ruleset)
+        for rule in keep:
+            for edit in _with_needed_replies(place_needed(self, ruleset, rule).edits):
+                document.edit(edit)
+        wanted = [*([] if live.loaded else _LOAD), *document.commands(), *(Command(("sysctl", "%s=1" % name)) for name in live.off)]
+        if not wanted and at_boot:
+            return Transaction((), ruleset.listing)
+        facts.update(numbers=document.touched(), tables=document.new_tables)
+        after = document.result().text() if live.loaded else ruleset.listing
+        return Transaction(tuple(wanted) or _NOTHING, after, facts, tuple(document.checks()) if live.loaded else ())
+
+    def is_enabled(self, ruleset: Ruleset) -> bool:
+        live = self._ref(ruleset)
+        return live.loaded and not live.off
+
     # -- one rule ----------------------------------------------------------------------------------------------------------------
 
     def _listing(self, ruleset: Ruleset) -> Listing:
@@ -263,7 +303,7 @@ class Ipfw(Backend):
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         live = self._ref(ruleset)
         before = read_listing(ruleset.listing)
-        switches = dict.fromkeys(live.off, "0")
+        switches = {**dict.fromkeys(live.off, "0"), **dict.fromkeys(transaction.persist.get("on", ()), "1")}
         if live.loaded and transaction.persist.get("policy"):
             return restore_policy(before, transaction.persist["policy"], switches)
         numbers = [int(one) for one in transaction.persist.get("numbers", ())]
@@ -278,6 +318,12 @@ class Ipfw(Backend):
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
         if not facts:
             return []
+        if facts.get("switch") == "disabled":
+            return boot.stop_at_boot(self.host)
+        if facts.get("switch") == "enabled" and not facts.get("numbers"):
+            started = boot.start_at_boot(self.host)
+            if started is not None:
+                return started
         policy = facts.get("policy") or {}
         now = read_listing(self.read().listing)
         kept = replace(now, lines=tuple(line for line in now.lines if line.set not in policy.get("off", ())))

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import replace
 
 from ...host import Host
+from ...policy.errors import HoldfastError
 from ..base import Command
 from .listing import DEFAULT_NUMBER, Line, Listing, read_listing
 from .policy_lines import Contents, file_text, own_lines, own_sets, tables_named
@@ -132,6 +133,38 @@ def persist(host: Host, before: str, now: str) -> t.List[str]:
     if any(line.number == DEFAULT_NUMBER and line.body.startswith("allow") for line in live.lines):
         notes += _accept_by_default(host)
     return notes
+
+
+def start_at_boot(host: Host) -> t.Optional[t.List[str]]:
+    """Start the firewall at boot by the script that is configured; returns what was written, or None where none is.
+
+    Without a script, /etc/rc.firewall would deny everything.
+    """
+    script = setting(host, "firewall_script")
+    if script is None and setting(host, "firewall_type") is None:
+        return None
+    if starts_at_boot(host):
+        return []
+    host.checked(["sysrc", "firewall_enable=YES"])
+    return ["set firewall_enable=YES in rc.conf, where %s loads the rules" % (script or "/etc/rc.firewall")]
+
+
+def stop_at_boot(host: Host) -> t.List[str]:
+    """Make the firewall not start at boot; its scripts stay. Returns what was written.
+
+    :raises HoldfastError: when the loader loads ipfw all the same, which then denies everything.
+    """
+    loader = host.read(LOADER) or ""
+    loads = re.search(r"^\s*ipfw_load\s*=\s*[\"']?YES", loader, re.MULTILINE | re.IGNORECASE)
+    if loads and not re.search(r"^\s*%s\s*=\s*[\"']?1" % re.escape(ACCEPT), loader, re.MULTILINE):
+        raise HoldfastError(
+            "%s loads ipfw at boot, and without its rules it would deny everything: take ipfw_load out of that file first, or set %s=1 "
+            "there" % (LOADER, ACCEPT)
+        )
+    if not starts_at_boot(host):
+        return []
+    host.checked(["sysrc", "firewall_enable=NO"])
+    return ["set firewall_enable=NO in rc.conf; %s stays" % (setting(host, "firewall_script") or "/etc/rc.firewall")]
 
 
 def _without_policies(listing: Listing) -> Listing:

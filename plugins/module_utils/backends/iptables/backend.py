@@ -20,6 +20,7 @@ from ...policy.rule import DIRECTIONS, Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
 from ..collecting import uncollected
 from ..ruleset import Chain, Edit, Entry, Ruleset
+from ..switched_off import refuse_switched_off
 from . import render
 from .draft import Draft, Key, rebuild_input
 from .meaning import Place, build_ruleset, chain_title
@@ -116,6 +117,9 @@ class Iptables(Backend):
         facts: Facts = {"installed": True, "variant": self.tools.variant().name, "version": self.tools.variant().text}
         facts.update(ipv6=self.tools.ipv6(), warnings=list(self.warnings))
         if self.host.is_root():
+            from .switch import loads_at_boot
+
+            facts["at_boot"] = loads_at_boot(self.host)
             facts["policies"] = {
                 chain_title(family, "filter", chain.name): chain.policy
                 for family, tables in self.tools.live().items()
@@ -151,6 +155,7 @@ class Iptables(Backend):
     def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
         from .edits import edit_rule
 
+        refuse_switched_off(self.host, self.NAME)
         saved, sets = split_listing(ruleset.listing)
         draft = Draft(saved)
         changes: t.List[Facts] = []
@@ -160,7 +165,7 @@ class Iptables(Backend):
                 self._edit_native(draft, edit, saved, changes)
             else:
                 changes.extend(edit_rule(draft, edit, self.tools.abilities(), wanted))
-        return self._transaction(draft, parse_sets(sets), wanted, {"changes": changes})
+        return self.transaction_of(draft, parse_sets(sets), wanted, {"changes": changes})
 
     def _edit_native(self, draft: Draft, edit: Edit, saved: t.Mapping[int, Tables], changes: t.List[Facts]) -> None:
         from .edits import remove_entry
@@ -182,6 +187,7 @@ class Iptables(Backend):
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         from .flush import flush
 
+        refuse_switched_off(self.host, self.NAME)
         saved, sets = split_listing(ruleset.listing)
         draft = Draft(saved)
         lines: t.Dict[Key, t.List[str]] = {}
@@ -194,7 +200,7 @@ class Iptables(Backend):
                 wanted.update({name: list_set(one) for name, one in render.rule_sets(rule).items()})
         flush(draft, lines)
         kept = [[list(key), texts] for key, texts in sorted(lines.items())]
-        return self._transaction(draft, parse_sets(sets), wanted, {"flush": True, "keep": kept})
+        return self.transaction_of(draft, parse_sets(sets), wanted, {"flush": True, "keep": kept})
 
     # -- whole policies -----------------------------------------------------------------------------------------------------
 
@@ -254,6 +260,7 @@ class Iptables(Backend):
         from .policy_read import says_the_same
         from .policy_text import as_listed
 
+        refuse_switched_off(self.host, self.NAME)
         saved, sets = split_listing(ruleset.listing)
         names = self.tools.abilities().names
         live = parse_sets(sets, names)
@@ -268,9 +275,30 @@ class Iptables(Backend):
                 own = own._replace(chains=own_chains(saved))
         draft = Draft(saved)
         put_own(draft, own, alone)
-        return self._transaction(draft, live, dict(own.sets), {"policy": True, "alone": alone})
+        return self.transaction_of(draft, live, dict(own.sets), {"policy": True, "alone": alone})
 
-    def _transaction(self, draft: Draft, live: Sets, wanted: Sets, facts: Facts) -> Transaction:
+    # -- the firewall as a whole --------------------------------------------------------------------------------------------
+
+    @uncollected
+    def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
+        from .switch_plan import plan_switch
+
+        return plan_switch(self, ruleset, state, keep)
+
+    def is_enabled(self, ruleset: Ruleset) -> bool:
+        """Return whether there are rules, or policies that deny, which are not another program's."""
+        from .switch import holds_rules
+
+        return holds_rules(split_listing(ruleset.listing)[0])
+
+    def install_commands(self) -> t.Tuple[Command, ...]:
+        from ..packages import install_package
+
+        if self.tools.installed():
+            return ()
+        return install_package(self.host, self.NAME, "iptables", {"pacman": "iptables-nft"})
+
+    def transaction_of(self, draft: Draft, live: Sets, wanted: Sets, facts: Facts) -> Transaction:
         """Turn a finished draft into commands: sets that rules need first, then IPv4, then IPv6."""
         from .policy_trial import trial
 
@@ -326,9 +354,14 @@ class Iptables(Backend):
                     "Chain %s has a rule that was added with nft, and iptables cannot put it back exactly, so nothing was changed: %s. "
                     "Move that rule to a table of its own, or use backend: nftables" % (chain_title(family, table, chain), line)
                 )
-            if touched:
+            policies = transaction.persist.get("policies", {}).get(str(family), {})
+            if touched or policies:
+                from .switch import policies_of, policy_input
+
+                before = policies_of(saved)[family]
+                old = {table: {name: before.get(table, {}).get(name, "ACCEPT") for name in chains} for table, chains in policies.items()}
                 name = "%s.rules" % TOOLS[family]
-                files[name] = rebuild_input(saved[family], touched)
+                files[name] = rebuild_input(saved[family], touched) + policy_input(old)
                 script.append('%s < "$DIR/%s" || rules_status=$?' % (" ".join(self.tools.restore(family)), name))
         swapped = transaction.persist.get("swapped", ())
         if swapped:
@@ -339,14 +372,28 @@ class Iptables(Backend):
         return Snapshot(files, "\n".join(script) + "\n", persistent_paths(self.tools))
 
     def make_ready(self) -> None:
-        from . import persistence, policy_text
+        from . import persistence, policy_text, switch
 
-        del persistence, policy_text
+        del persistence, policy_text, switch
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
         from .persistence import Persistence
 
+        if "switch" in facts:
+            return self._persist_switch(Persistence(self, self.tools), facts)
         return Persistence(self, self.tools).persist(facts) if facts.get("touched") else []
+
+    def _persist_switch(self, persistence: t.Any, facts: t.Mapping[str, t.Any]) -> t.List[str]:
+        from . import switch
+
+        if facts["switch"] == "disabled":
+            return switch.persist_off(self.host, facts.get("kept", ""))
+        notes = switch.persist_on(self.host)
+        if facts.get("touched"):
+            notes += persistence.persist(facts)
+        for path in (switch.KEPT_FILE, switch.KEPT_UNITS):
+            self.host.remove(path)
+        return notes
 
 
 def _stands(saved: t.Mapping[int, Tables], family: int, rule: NativeRule) -> bool:

@@ -47,7 +47,8 @@ HEADER = "# Written by holdfast.firewall, loaded at boot by %s.\n" % LOAD_SCRIPT
 def persistent_paths(tools: Tools) -> t.Tuple[str, ...]:
     """Return every file that may be written."""
     units = [UNIT_FOLDER + RULES_UNIT, UNIT_FOLDER + SETS_UNIT]
-    return tuple(sorted({*loader_files(tools.host).values(), *OWN_FILES.values(), SETS_FILE, LOAD_SCRIPT, *units}))
+    kept = [FOLDER + "/disabled.rules", FOLDER + "/disabled.units"]
+    return tuple(sorted({*loader_files(tools.host).values(), *OWN_FILES.values(), SETS_FILE, LOAD_SCRIPT, *units, *kept}))
 
 
 class Persistence:

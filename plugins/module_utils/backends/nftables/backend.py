@@ -16,13 +16,14 @@ from ...host import Result
 from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ...policy.rule import Rule
-from ..base import Backend, Sighting, Snapshot, Transaction, Unsupported
+from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
 from ..collecting import uncollected
 from ..ruleset import Chain, Edit, Entry, Ruleset
+from ..switched_off import refuse_switched_off
 from .listing import Table, TableKey, parse_listing
 from .names import DIRECTION_OF, FAMILIES_OF, HOOK_OF, OWN_TABLE, chain_name
 from .owners import owner_by_names
-from .persist import PATHS, loader_facts, persist
+from .persist import PATHS, loader_facts, persist, persist_switch
 from .policy_order import in_order
 from .ruleset import NftRuleset
 
@@ -128,6 +129,7 @@ class Nftables(Backend):
         from .namespace import listed_forms
         from .transaction import plan
 
+        refuse_switched_off(self.host, self.NAME)
         read = _ours(ruleset)
         return plan(read, edits, lambda lines, sets: listed_forms(self.host, read.tables, lines, sets))
 
@@ -135,6 +137,7 @@ class Nftables(Backend):
         from .flush import plan_flush
         from .namespace import listed_forms
 
+        refuse_switched_off(self.host, self.NAME)
         read = _ours(ruleset)
         return plan_flush(read, keep, lambda lines, sets: listed_forms(self.host, read.tables, lines, sets))
 
@@ -179,7 +182,25 @@ class Nftables(Backend):
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         from .policy_plan import plan_policy
 
+        refuse_switched_off(self.host, self.NAME)
         return plan_policy(self.host, _ours(ruleset), wanted, layout, alone)
+
+    # -- the firewall as a whole --------------------------------------------------------------------------------------------
+
+    @uncollected
+    def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
+        from .switch import plan_switch
+
+        return plan_switch(self, _ours(ruleset), state, keep)
+
+    def is_enabled(self, ruleset: Ruleset) -> bool:
+        """Return whether a filter chain of ours or of the administrator's is in the kernel."""
+        return any(chain.base and not chain.missing and chain.changeable for chain in ruleset.chains)
+
+    def install_commands(self) -> t.Tuple[Command, ...]:
+        from ..packages import install_package
+
+        return install_package(self.host, self.NAME, "nftables", unit="nftables.service") if self.host.which("nft") is None else ()
 
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         from .restore import restore_files, restore_script
@@ -188,6 +209,8 @@ class Nftables(Backend):
         return Snapshot(files=files, script=restore_script(files), paths=PATHS)
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
+        if "switch" in facts:
+            return persist_switch(self.host, parse_listing(self._list("-s")), facts)
         return persist(self.host, parse_listing(self._list("-s")), facts)
 
     def _list(self, *options: str) -> str:

@@ -30,7 +30,7 @@ def persist(host: Host, tables: Listing, facts: t.Mapping[str, t.Any]) -> t.List
     own = own_file(tables)
     records = foreign_records(tables, read_records(host.read(FOREIGN_FILE) or ""), facts)
     foreign = write_records(records) if records else None
-    systemd = host.exists("/run/systemd/system") and host.which("systemctl") is not None
+    systemd = has_systemd(host)
     if own is None and foreign is None:
         if systemd and host.exists(UNIT_FILE):
             host.run(["systemctl", "disable", "--quiet", UNIT])
@@ -50,6 +50,32 @@ def persist(host: Host, tables: Listing, facts: t.Mapping[str, t.Any]) -> t.List
         _enable(host, known, notes)
     else:
         _include(host, own, foreign, notes)
+    return notes
+
+
+def persist_switch(host: Host, tables: Listing, facts: t.Mapping[str, t.Any]) -> t.List[str]:
+    """Make the switch last; returns what was done, for people."""
+    notes: t.List[str] = []
+    if facts["switch"] != "disabled":
+        if not facts.get("left_out"):
+            return persist(host, tables, {}) or ["%s is loaded at boot" % OWN_FILE]
+        notes += ["warning: left out, since its chain is not there: %s" % one for one in facts["left_out"]]
+        if has_systemd(host):
+            host.checked(["systemctl", "enable", "--quiet", UNIT])
+        return notes
+    if facts.get("own"):
+        host.write(OWN_FILE, facts["own"])
+        notes.append("wrote %s" % OWN_FILE)
+    if has_systemd(host):
+        # Stopped too, else it would load the rules with the next reload of nftables.service.
+        host.run(["systemctl", "disable", "--quiet", UNIT])
+        host.run(["systemctl", "stop", UNIT])
+        notes.append("disabled %s; the rules stay in %s" % (UNIT, OWN_FILE))
+    if host.exists(INCLUDED_FILE):
+        host.remove(INCLUDED_FILE)
+        notes.append("removed %s; the rules stay in %s" % (INCLUDED_FILE, OWN_FILE))
+    if any(one.what in ("del", "policy") for one in read_records(host.read(FOREIGN_FILE) or "")):
+        notes.append("warning: rules and policies of your own tables that tasks changed are as your own files say after the next boot")
     return notes
 
 
@@ -175,10 +201,7 @@ def _enable(host: Host, known: bool, notes: t.List[str]) -> None:
 
 def _include(host: Host, own: t.Optional[str], foreign: t.Optional[str], notes: t.List[str]) -> None:
     """Without systemd: use the folder that the host's own nftables file includes, if it does."""
-    included = host.exists(INCLUDED_FOLDER) and any(
-        re.search(r'^\s*include\s+"%s/\*(\.nft)?"' % re.escape(INCLUDED_FOLDER), host.read(path) or "", re.MULTILINE) for path in MAIN_FILES
-    )
-    if included:
+    if _includes(host):
         _write(host, INCLUDED_FILE, own, notes, 0o644)
         if foreign is not None:
             notes.append("warning: rules in tables of others are live; they need sh %s when the host starts, after its own rules" % LOADER)
@@ -190,5 +213,24 @@ def loader_facts(host: Host) -> t.Dict[str, t.Any]:
     """Return how the rules come back at boot, for people."""
     for path, word in ((UNIT_FILE, UNIT), (INCLUDED_FILE, INCLUDED_FILE)):
         if host.exists(path):
-            return {"boot_loader": word}
-    return {"boot_loader": None}
+            return {"boot_loader": word, "at_boot": bool(loads_at_boot(host))}
+    return {"boot_loader": None, "at_boot": False}
+
+
+def has_systemd(host: Host) -> bool:
+    """Return whether systemd runs the host."""
+    return host.exists("/run/systemd/system") and host.which("systemctl") is not None
+
+
+def loads_at_boot(host: Host) -> t.Optional[bool]:
+    """Return whether something that is enabled loads our rules at boot; None where this host has nothing that could."""
+    if has_systemd(host):
+        return host.exists(UNIT_FILE) and host.run(["systemctl", "is-enabled", "--quiet", UNIT]).ok
+    return host.exists(INCLUDED_FILE) or (False if _includes(host) else None)
+
+
+def _includes(host: Host) -> bool:
+    """Return whether the host's own nftables file includes the files of a folder."""
+    return host.exists(INCLUDED_FOLDER) and any(
+        re.search(r'^\s*include\s+"%s/\*(\.nft)?"' % re.escape(INCLUDED_FOLDER), host.read(path) or "", re.MULTILINE) for path in MAIN_FILES
+    )

@@ -225,6 +225,45 @@ class Pf(Backend):
         text = wanted_text(without_status(ruleset.listing), wanted, self.dialect, layout, alone)
         return self._transaction(ruleset, text, enable=wanted is not None)
 
+    # -- the firewall as a whole -----------------------------------------------------------------------------------------------
+
+    def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
+        """Enabled: pf decides, by its file, now and after every boot. Disabled: it passes everything; the file stays as it is."""
+        from ..placement import place_needed
+
+        live = self._live(ruleset)
+        if live.strayed and not has_parts(without_status(ruleset.listing)):
+            raise _strayed(live)
+        at_boot = boot.starts_at_boot(self.host, self.dialect)
+        if state == "disabled":
+            return self._switch_off(ruleset, live, at_boot)
+        document = Document(without_status(ruleset.listing))
+        for rule in keep:
+            for edit in place_needed(self, ruleset, rule).edits:
+                document.edit(edit)
+        text = document.text()
+        if state == "enabled" and live.enabled and at_boot and not live.strayed and text == without_status(ruleset.listing):
+            return Transaction((), ruleset.listing)
+        commands = [] if live.loaded else [Command(("kldload", "pf"))]
+        commands.append(Command(("pfctl", "-f", STAGED)))
+        if not live.enabled:
+            commands.append(Command(("pfctl", self.dialect.enable)))
+        facts = {"text": text, "path": live.path, "dialect": self.dialect.name, "enable": True}
+        return Transaction(tuple(commands), text, facts, (Command(("pfctl", "-nf", "-"), text),))
+
+    def _switch_off(self, ruleset: Ruleset, live: Live, at_boot: bool) -> Transaction:
+        if not live.enabled and not at_boot:
+            return Transaction((), ruleset.listing)
+        text = without_status(ruleset.listing)
+        token = (self.host.read(TOKEN) or "").strip() if self.dialect.name == "macos" else ""
+        command = Command(("pfctl", "-X", token)) if token else Command(("pfctl", "-d"))
+        facts = {"text": text, "path": live.path, "dialect": self.dialect.name, "disable": True}
+        # Where it only starts at boot, that alone ends, and there is nothing to run now.
+        return Transaction((command if live.enabled else Command(("uname", "-s")),), DISABLED + text, facts)
+
+    def is_enabled(self, ruleset: Ruleset) -> bool:
+        return self._live(ruleset).enabled
+
     # -- both ------------------------------------------------------------------------------------------------------------------
 
     def _live(self, ruleset: Ruleset) -> Live:
@@ -243,6 +282,8 @@ class Pf(Backend):
             lines.append("if [ -e /dev/pf ]; then pfctl -F rules || status=$?; fi")
             if self.dialect.old_translation:
                 lines.append("if [ -e /dev/pf ]; then pfctl -F nat || status=$?; fi")
+        if live.enabled and transaction.persist.get("disable"):
+            lines.append("pfctl -si 2>/dev/null | grep -q '^Status: Enabled' || pfctl %s || status=$?" % self.dialect.enable)
         if not live.enabled and self.dialect.name == "macos":
             lines.append('if [ -s %s ]; then pfctl -X "$(cat %s)" && rm -f %s; fi' % (TOKEN, TOKEN, TOKEN))
         elif not live.enabled:
@@ -275,6 +316,8 @@ class Pf(Backend):
             notes.append("wrote %s" % path)
         if facts.get("enable"):
             notes += boot.start_at_boot(self.host, dialect)
+        elif facts.get("disable"):
+            notes += boot.stop_at_boot(self.host, dialect)
         self.host.remove(STAGED)
         return notes
 

@@ -66,3 +66,22 @@ def start_at_boot(host: Host, dialect: Dialect) -> t.List[str]:
     text = re.sub(r"^\s*pf=.*\n?", "", host.read(path) or "", flags=re.MULTILINE)
     host.write(path, "%s%spf=YES\n" % (text, "" if text.endswith("\n") or not text else "\n"), 0o644)
     return ["set pf=YES in %s" % path]
+
+
+def stop_at_boot(host: Host, dialect: Dialect) -> t.List[str]:
+    """Make pf not start at boot; returns what was written, nothing when it does not."""
+    if not starts_at_boot(host, dialect):
+        return []
+    if dialect.name == "freebsd":
+        host.checked(["sysrc", "pf_enable=NO"])
+        return ["set pf_enable=NO in rc.conf"]
+    if dialect.name == "openbsd":
+        host.checked(["rcctl", "disable", "pf"])
+        return ["disabled pf with rcctl"]
+    path = dialect.boot_files[0]
+    if dialect.name == "macos":
+        host.remove(path)
+        return ["removed %s, which enabled pf at boot" % path]
+    text = re.sub(r"^\s*pf=.*\n?", "", host.read(path) or "", flags=re.MULTILINE)
+    host.write(path, "%s%spf=NO\n" % (text, "" if text.endswith("\n") or not text else "\n"), 0o644)
+    return ["set pf=NO in %s" % path]

@@ -116,3 +116,11 @@ def test_a_named_backend_overrides_and_the_reason_warns(sightings):
     found = detect_module.detect(PaperHost({"ufw": ""}, UFW), "nftables")
     assert found.backend.NAME == "nftables"
     assert "although ufw is active" in found.reason
+
+
+def test_a_firewall_that_a_task_switched_off_is_found_again(sightings):
+    sightings.update(nftables=(True, False), iptables=(True, False))
+    files = {"/etc/os-release": "ID=debian\n", "/etc/holdfast/switched-off": "iptables\n"}
+    found = detect_module.detect(PaperHost({"ufw": "", "iptables": ""}, files))
+    assert (found.backend.NAME, found.decides) == ("iptables", False)
+    assert "switched off" in found.reason

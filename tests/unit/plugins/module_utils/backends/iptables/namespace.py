@@ -79,6 +79,8 @@ class NamespaceHost(LocalHost):
     def _systemctl(self, words):
         if words[0] == "enable":
             self.enabled.add(words[-1])
+        elif words[0] == "disable":
+            self.enabled.discard(words[-1])
         return Result(0 if words[0] != "is-enabled" or words[-1] in self.enabled else 1, "", "")
 
     def which(self, program):
