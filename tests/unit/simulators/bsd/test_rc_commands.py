@@ -142,4 +142,4 @@ def test_the_installer_refuses_an_unknown_flavour(tmp_path):
     answer = subprocess.run(["sh", str(SIMULATORS / "install.sh"), str(tmp_path), "plan9"], capture_output=True, text=True, check=False)
 
     assert answer.returncode == 64
-    assert "use freebsd, openbsd or macos" in answer.stderr
+    assert "use freebsd, openbsd, netbsd or macos" in answer.stderr
