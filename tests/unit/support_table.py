@@ -17,6 +17,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.ba
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.backend import Iptables
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.nftables.backend import Nftables
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.backend import Pf
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.backend import Windows
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import with_guard
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
@@ -35,6 +36,7 @@ def columns() -> Dict[str, Tuple[Backend, ...]]:
         "pf of FreeBSD and OpenBSD": (Pf(PaperHost(), "freebsd"), Pf(PaperHost(), "openbsd")),
         "pf of NetBSD and macOS": (Pf(PaperHost(), "netbsd"), Pf(PaperHost(), "macos")),
         "ipfw": (Ipfw(PaperHost()),),
+        "windows": (Windows(PaperHost()),),
     }
 
 
@@ -60,6 +62,7 @@ NATIVE: Document = {
     "iptables": {"in": ["-m conntrack --ctstate INVALID -j DROP"]},
     "pf": ["block in quick proto 99"],
     "ipfw": ["deny ip from any to any frag"],
+    "windows": ["add rule name=frag dir=in action=block protocol=44"],
 }
 MANY_PORTS = [2 * number for number in range(1, 41)]
 #: Field, what of it, and a policy that has it. A row without a field belongs to the one above.
@@ -90,7 +93,8 @@ CASES: Tuple[Tuple[str, str, Document], ...] = (
     ("interface", "", _rule(port=1, interface="eth0")),
     ("out_interface", "", _forward(port=1, out_interface="eth1")),
     ("", "of all IPv4 that passes", _forward(protocol="any", family="ipv4", out_interface="eth1")),
-    ("program", "of macOS, of Windows", _rule(program="/Applications/Some App.app", protocol="any")),
+    ("program", "of macOS", _rule(program="/Applications/Some App.app", protocol="any")),
+    ("", "of Windows", _rule(program="C:\\Program Files\\app.exe", protocol="any")),
     ("system_service, profile", "of Windows", _rule(system_service="TermService", profile="domain", protocol="any")),
     ("stateful", "", _rule({"action": "deny", "port": 1, "stateful": True}, port=2, stateful=True)),
     ("limit", "per rule", _rule(port=1, limit="6/minute")),
@@ -104,7 +108,8 @@ CASES: Tuple[Tuple[str, str, Document], ...] = (
     ("", "double quotes", _rule(port=1, comment='the "web"')),
     ("", "100 letters", _rule(port=1, comment="x" * 100)),
     ("", "250 letters", _rule(port=1, comment="x" * 250)),
-    ("defaults", "``in``, ``out``: ``allow``, ``deny``, ``reject``", {"defaults": {"in": "reject", "out": "allow"}}),
+    ("defaults", "``in``, ``out``: ``allow``, ``deny``", {"defaults": {"in": "deny", "out": "allow"}}),
+    ("", "``in``, ``out``: ``reject``", {"defaults": {"in": "reject", "out": "allow"}}),
     ("", "``in``, ``out``: ``unmanaged``", {"defaults": {"in": "deny", "out": "unmanaged"}}),
     ("", "``forward: deny``", _default("forward", "deny")),
     ("", "``forward: reject``", _default("forward", "reject")),
