@@ -55,13 +55,8 @@ class FirewalldTrial(Trial):
         self.base, self.tasks, self.results = base, [], []
         loopback = Entry(Condition("in", BOTH, interface="lo"), "allow", "firewalld: lo", told=False)
         services = [
-            Entry(
-                Condition("in", BOTH, protocol=number, port_spans=tuple((port, port) for port in ports)),
-                "allow",
-                "zone public",
-                order=order,
-            )
-            for order, (number, ports) in enumerate(((6, (22, SERVICE)), (17, (SERVICE,))), 2)
+            Entry(Condition("in", BOTH, protocol=number, port_spans=((port, port),)), "allow", "zone public", order=order)
+            for order, (number, port) in enumerate(((6, 22), (6, SERVICE), (17, SERVICE)), 2)
         ]
         self.firewall = Firewall(
             [

@@ -10,6 +10,7 @@ confirmed. So a host that restarts before that comes up with its old rules.
 
 from __future__ import annotations
 
+import json
 import shlex
 import typing as t
 
@@ -17,6 +18,8 @@ from ...host import Host
 from ...policy.errors import HoldfastError
 from ..base import Command, Snapshot, Transaction
 from .names import CONFIG, NAME
+from .objects import read_files
+from .probe import python_of
 
 STAGING = "/run/holdfast-firewalld-check"
 #: Where the hash is kept of what nftables listed of ours when the last change was confirmed.
@@ -26,6 +29,18 @@ RESTART = ("systemctl", "restart", "firewalld")
 #: Seconds for a reload of many rules.
 PATIENCE = 300.0
 _MODE = 0o644
+
+#: Asks firewalld's own parser about each rule of a list: what it refuses, it would leave out of the file with no more than a warning.
+_ASK = """\
+import json, sys
+from firewall.core.rich import Rich_Rule
+for text in json.load(sys.stdin):
+    try:
+        rule = Rich_Rule(rule_str=text)
+        rule.check()
+    except Exception as exc:
+        print("%s: %s" % (text, exc))
+"""
 
 Changes = t.Mapping[str, t.Optional[str]]
 
@@ -64,9 +79,19 @@ def check(host: Host, changes: Changes) -> None:
         said = (answer.err + answer.out).strip()
         # An invalid rule is only a warning to it, and the file is then loaded without the rule.
         if not answer.ok or any(line.startswith(("WARNING", "ERROR")) and "holdfast-" in line for line in said.splitlines()):
-            raise HoldfastError("The %s rules were refused by its own checker, nothing was changed: %s" % (NAME, said[:2000]))
+            raise _refused(said)
     finally:
         host.run(["rm", "-rf", STAGING])
+    policies, _sets = read_files({path: text for path, text in changes.items() if text is not None and "/policies/" in path})
+    rules = [rule.text() for policy in policies for rule in policy.rules]
+    if rules:
+        answer = host.run([python_of(host), "-E", "-s", "-c", _ASK], stdin=json.dumps(rules), timeout=PATIENCE)
+        if not answer.ok or answer.out.strip():
+            raise _refused(answer.out.strip() or answer.err.strip())
+
+
+def _refused(said: str) -> HoldfastError:
+    return HoldfastError("The %s rules were refused by its own checker, nothing was changed: %s" % (NAME, said[:2000]))
 
 
 def apply(host: Host, transaction: Transaction) -> None:
