@@ -16,6 +16,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base im
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.backend import Ipfw
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.backend import Iptables
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.nftables.backend import Nftables
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.backend import Npf
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.backend import Pf
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.backend import Windows
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
@@ -36,6 +37,7 @@ def columns() -> Dict[str, Tuple[Backend, ...]]:
         "pf of FreeBSD and OpenBSD": (Pf(PaperHost(), "freebsd"), Pf(PaperHost(), "openbsd")),
         "pf of NetBSD and macOS": (Pf(PaperHost(), "netbsd"), Pf(PaperHost(), "macos")),
         "ipfw": (Ipfw(PaperHost()),),
+        "npf": (Npf(PaperHost()),),
         "windows": (Windows(PaperHost()),),
     }
 
@@ -62,6 +64,7 @@ NATIVE: Document = {
     "iptables": {"in": ["-m conntrack --ctstate INVALID -j DROP"]},
     "pf": ["block in quick proto 99"],
     "ipfw": ["deny ip from any to any frag"],
+    "npf": ["block in final proto 99 all"],
     "windows": ["add rule name=frag dir=in action=block protocol=44"],
 }
 MANY_PORTS = [2 * number for number in range(1, 41)]
