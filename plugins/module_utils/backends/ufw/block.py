@@ -1,0 +1,62 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our marked block in ``before.rules`` and ``before6.rules``.
+
+Pure: touches nothing. The block stands in the filter part, behind the lines that declare (and so empty) ufw's chains, and before all of
+ufw's own rules. It declares what it fills, so that ``ufw reload`` gives the same rules however often it runs. No chain of ours leads to one
+of ufw's: ufw could not delete such a chain when it stops, and would then not start again ("Firewall already started").
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...policy.errors import HoldfastError
+from .files import CHAINS, PREFIX
+
+BEGIN = "# BEGIN holdfast.firewall: the policy of this host, do not edit"
+END = "# END holdfast.firewall"
+
+
+def cut_block(text: str, path: str) -> t.Tuple[str, t.Tuple[str, ...]]:
+    """Return a file without our block, and the lines of the block.
+
+    :raises HoldfastError: when the block has lost its end.
+    """
+    lines = text.split("\n")
+    if BEGIN not in lines:
+        return text, ()
+    first = lines.index(BEGIN)
+    if END not in lines[first:]:
+        raise HoldfastError("%s has %r but no %r: put that line back behind the block, or delete the block" % (path, BEGIN, END))
+    last = lines.index(END, first)
+    return "\n".join(lines[:first] + lines[last + 1 :]), tuple(lines[first + 1 : last])
+
+
+def put_block(text: str, block: t.Sequence[str], path: str) -> str:
+    """Return a file (that has none) with a block; an empty one is not written.
+
+    :raises HoldfastError: when the file has no filter part.
+    """
+    if not block:
+        return text
+    lines = text.split("\n")
+    start = next((number for number, line in enumerate(lines) if line.strip() == "*filter"), None)
+    if start is None:
+        raise HoldfastError("%s has no part *filter, so ufw would not load it; put the file of the package back" % path)
+    end = next((number for number in range(start, len(lines)) if lines[number].strip() == "COMMIT"), len(lines))
+    at = max(number for number in range(start, end) if number == start or lines[number].startswith(":")) + 1
+    if any(line.startswith("-") for line in lines[start:at]):
+        raise HoldfastError("%s declares a chain behind its first rule, so there is no place for a policy; move that line up" % path)
+    return "\n".join(lines[:at] + [BEGIN, *block, END] + lines[at:])
+
+
+def user_chains(family: int) -> t.List[str]:
+    """Return the chains of ufw's own rules; ufw makes them after it has loaded ``before.rules``."""
+    start = PREFIX[family] + "-user-"
+    return (
+        [start + one for one in CHAINS.values()]
+        + [start + "logging-" + one for one in CHAINS.values()]
+        + [start + "limit", start + "limit-accept"]
+    )

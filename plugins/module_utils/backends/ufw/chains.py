@@ -1,0 +1,118 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The chains in which rules of ufw stand, in the common language, and what ufw decides before them.
+
+Pure: touches nothing.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ...analysis.relation import covers, overlaps
+from ...policy.errors import HoldfastError
+from ...policy.rule import DIRECTIONS, Rule
+from ..iptables.meaning import build_ruleset, chain_title
+from ..iptables.protocols import ProtocolNames
+from ..placement import LOOPBACK
+from ..ruleset import RETURN, Chain, Entry, Ruleset
+from .files import CHAINS, PREFIX
+from .loading import BUILTIN
+from .state import State
+from .tuple_rules import rules_of
+from .words import words_of
+
+Place = t.Tuple[int, str]
+
+
+def user_chain(family: int, direction: str) -> str:
+    """Return the name of the chain that takes rules."""
+    return chain_title(family, "filter", "%s-user-%s" % (PREFIX[family], CHAINS[direction]))
+
+
+def ruleset_of(state: State, names: ProtocolNames) -> Ruleset:
+    """Return the chains of ufw's own rules, then all others: those are seen, and take no rules."""
+    chains = [_user(state, family, direction) for family in state.families for direction in DIRECTIONS]
+    known = {chain.name for chain in chains}
+    for chain in build_ruleset(state.live, "", names, {}).chains:
+        if chain.name not in known and not chain.missing:
+            chains.append(replace(chain, base=False, owner=None if chain.owner == "ufw" else chain.owner))
+    return Ruleset(tuple(chains), state.listing())
+
+
+def _user(state: State, family: int, direction: str) -> Chain:
+    entries = []
+    for number, item in enumerate(state.user_file(family).items):
+        one = item.tuple
+        if one is None or one.direction != direction:
+            continue
+        rules = rules_of(one, family)
+        # What ufw logs has no words in the language, so that its rule is known by what it decides only.
+        whole = rules[0] if len(rules) == 1 and not one.log else None
+        native = (words_of(one, family),)
+        entries.append(Entry(native, whole, () if whole is not None else rules, number))
+    default = "allow" if state.files.default(direction) == "ACCEPT" else "deny"
+    return Chain(
+        user_chain(family, direction), frozenset({direction}), frozenset({family}), default, tuple(entries), ref=(family, direction)
+    )  # fmt: skip
+
+
+def decided_before(ruleset: Ruleset, rule: Rule, family: int) -> t.Tuple[t.List[str], t.List[str]]:
+    """Return the lines that decide all, and those that decide a part of a rule's packets otherwise before ufw comes to its own rules."""
+    whole: t.List[str] = []
+    part: t.List[str] = []
+    start = chain_title(family, "filter", BUILTIN[rule.direction])
+    _walk(ruleset, start, rule, user_chain(family, rule.direction), whole, part, set())
+    return whole, part
+
+
+def _walk(ruleset: Ruleset, name: str, rule: Rule, end: str, whole: t.List[str], part: t.List[str], seen: t.Set[str]) -> bool:
+    """Go through a chain as a packet of the rule does; returns whether the end was met."""
+    chain = ruleset.chain(name)
+    if chain is None or name in seen or (chain.owner not in (None, "holdfast")):
+        return False
+    for entry in chain.entries:
+        if entry.jump == end:
+            return True
+        if entry.jump == RETURN:
+            return False  # what follows is for a part of the packets only
+        if entry.jump is not None:
+            if entry.match is None or not covers(entry.match, rule):
+                continue
+            if _walk(ruleset, entry.jump, rule, end, whole, part, seen | {name}):
+                return True
+            continue
+        for one in entry.meanings():
+            if one.action == rule.action or one.established or entry.established or one.interface in LOOPBACK or one.condition is not None:
+                continue
+            if covers(one, rule):
+                whole += entry.native
+            elif overlaps(one, rule):
+                part += entry.native
+    return False
+
+
+def refuse_defeated(ruleset: Ruleset, rule: Rule, family: int) -> t.List[str]:
+    """Return what a person should know of a rule that is put among ufw's own.
+
+    :raises HoldfastError: when ufw decides all of its packets otherwise before.
+    """
+    whole, part = decided_before(ruleset, rule, family)
+    if whole:
+        why = "the policy of this host decides that: change its document" if "holdfast" in whole[0] else "change it there"
+        raise HoldfastError(
+            "The rule would have no effect, so nothing was changed: ufw comes to its own rules only after /etc/ufw/before%s.rules, "
+            "which has %s; %s" % ("6" if family == 6 else "", whole[0], why)
+        )
+    return ["%s: decided before by %s" % (rule.describe(), line) for line in part[:5]]
+
+
+def passes(chain: Chain, need: Rule) -> bool:
+    """Return whether a chain lets all packets of a rule through."""
+    for entry in chain.entries:
+        for one in entry.meanings():
+            if covers(one, need):
+                return one.action == "allow"
+    return chain.default == "allow"

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ufw loads into the kernel from its files, in the words in which iptables lists it.
+
+Builds the text as ``ufw-init`` does (0.36), in one piece, and lets the host's own tools list it in a network namespace that is thrown away.
+Changes nothing.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...host import Host
+from ...policy.errors import HoldfastError
+from ..iptables.saved import SavedChain, parse_saved
+from ..iptables.tools import TOOLS
+from .files import AFTER, BEFORE, CHAINS, PREFIX, USER, Files
+
+BUILTIN = {"in": "INPUT", "out": "OUTPUT", "forward": "FORWARD"}
+#: The chains that a built-in chain leads to, in order; ufw keeps them when it stops.
+PRIMARY = ("before-logging", "before", "after", "after-logging", "reject", "track")
+_NOISY = "-p %s -m conntrack --ctstate NEW -j ACCEPT"
+
+Chains = t.Dict[str, SavedChain]
+
+
+def filter_part(text: str) -> t.List[str]:
+    """Return the lines of a file that ufw loads into the filter table."""
+    found: t.List[str] = []
+    table = ""
+    for line in text.splitlines():
+        word = line.strip()
+        if word.startswith("*"):
+            table = word
+        elif word and not word.startswith("#") and word != "COMMIT" and table == "*filter":
+            found.append(word)
+    return found
+
+
+def loaded_text(files: Files, family: int) -> str:
+    """Return the input of iptables-restore by which an enabled ufw fills an empty filter table."""
+    start = PREFIX[family] + "-"
+    declared: t.List[str] = []
+    rules: t.List[str] = []
+    for direction in ("in", "out", "forward"):
+        builtin, word = BUILTIN[direction], CHAINS[direction]
+        declared += ["%s%s-%s" % (start, name, word) for name in PRIMARY]
+        rules += ["-A %s -j %s%s-%s" % (builtin, start, name, word) for name in PRIMARY]
+        default = files.default(direction)
+        if default == "REJECT":
+            rules.append("-A %sreject-%s -j REJECT" % (start, word))
+        elif default == "ACCEPT":
+            rules += ["-A %strack-%s %s" % (start, word, _NOISY % protocol) for protocol in ("tcp", "udp")]
+        declared.append("%sskip-to-policy-%s" % (start, word))
+        rules.append("-A %sskip-to-policy-%s -j %s" % (start, word, default))
+        declared += ["%suser-%s" % (start, word), "%suser-logging-%s" % (start, word)]
+    declared += [start + name for name in ("logging-deny", "logging-allow", "user-limit", "user-limit-accept")]
+    for path in (BEFORE[family], AFTER[family], USER[family]):
+        for line in filter_part(files.text(path)):
+            if line.startswith(":"):
+                declared.append(line[1:].split()[0])
+            else:
+                rules.append(line)
+    rules += ["-A %sbefore-%s -j %suser-%s" % (start, word, start, word) for word in CHAINS.values()]
+    policies = [":%s %s [0:0]" % (BUILTIN[one], policy(files, one)) for one in BUILTIN]
+    chains = [":%s - [0:0]" % name for name in dict.fromkeys(declared) if name not in BUILTIN.values()]
+    return "\n".join(["*filter", *policies, *chains, *rules, "COMMIT"]) + "\n"
+
+
+def policy(files: Files, direction: str) -> str:
+    """Return the policy that ufw gives the built-in chain of a direction."""
+    return "ACCEPT" if files.default(direction) == "ACCEPT" else "DROP"
+
+
+def loaded(host: Host, files: Files, family: int) -> Chains:
+    """Return the filter table as an enabled ufw makes it of its files.
+
+    :raises HoldfastError: when iptables refuses a line of them, or no namespace can be made.
+    """
+    tool = TOOLS[family]
+    answer = host.run(["unshare", "--net", "sh", "-c", "%s-restore -w 5 && %s-save" % (tool, tool)], loaded_text(files, family))
+    if not answer.ok:
+        said = " ".join((answer.err or answer.out).split())[:1000]
+        if answer.rc == 127 or answer.err.startswith("unshare:"):
+            raise HoldfastError("ufw's files are checked in a network namespace, and none can be made on this host: %s" % said)
+        raise HoldfastError("iptables refuses a line of ufw's files, so nothing was changed: %s" % said)
+    return parse_saved(answer.out).tables.get("filter", {})

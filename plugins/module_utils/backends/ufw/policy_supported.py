@@ -1,0 +1,67 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a policy ufw cannot carry exactly.
+
+Pure: touches nothing.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ...policy.policy import Policy
+from ...policy.rule import DIRECTIONS, Rule
+from ..base import GUARD_MARK, Unsupported
+from ..iptables import render
+from ..iptables.policy_lines import numbered
+from .policy_split import lines_apart
+from .policy_text import placed
+
+_NAT = (
+    "ufw adds the translations of its files again with every reload and never takes them away, so they could not be kept exact; "
+    "leave nat out, and write them into a chain of your own in /etc/ufw/before.rules (ufw-framework(8))"
+)
+
+
+def policy_unsupported(policy: Policy, can: render.Abilities, ipv6: bool) -> t.Tuple[Unsupported, ...]:
+    """Return everything with its place in the document.
+
+    :param ipv6: whether ufw filters IPv6 by rules, or the host has none.
+    """
+    found: t.List[Unsupported] = []
+    if not ipv6:
+        reason = "IPV6=no in /etc/default/ufw makes ufw drop all of IPv6, whatever a policy says; set IPV6=yes there"
+        found.append(Unsupported("family", "ipv6", reason))
+    for direction in DIRECTIONS:
+        for number, rule, blocked in placed(policy, direction):
+            place = "rules[%d]" % number
+            if policy.defaults[direction] == "unmanaged":
+                reason = "defaults.%s is unmanaged, so there is no list for this rule" % direction
+                found.append(Unsupported(place + ".direction", direction, reason))
+            if blocked:
+                parts = lines_apart(rule)
+                wrong = [one for part in parts[:1] + parts[-1:] for one in render.unsupported(part, can, True)]
+                found += _placed(place, list(dict.fromkeys(wrong)))
+            if numbered(rule, number) is None:
+                found.append(
+                    Unsupported(place + ".comment", str(rule.comment), "there is room for 245 bytes beside the number of the rule")
+                )
+            if rule.comment is not None and rule.comment.startswith(GUARD_MARK):
+                reason = "comments that start with %r are those of the rules that keep the host reachable" % GUARD_MARK
+                found.append(Unsupported(place + ".comment", rule.comment, reason))
+    for number, rule in enumerate(policy.guard):
+        found += _placed("guard[%d]" % number, [one for part in lines_apart(rule)[:1] for one in render.unsupported(part, can)])
+    if policy.log_denied is not None:
+        found += _placed("logging", render.unsupported(Rule("deny", protocol=None, log=policy.log_denied), can))
+    found += [Unsupported("nat[%d]" % number, one.describe(), _NAT) for number, one in enumerate(policy.nat)]
+    natives = policy.native.get("ufw")
+    if natives is not None and any((*natives.before.values(), *natives.after.values())):
+        reason = "a policy on ufw has no raw lines; write them as rules, or run the module rule with native: ufw beside it"
+        found.append(Unsupported("native.ufw", "lines", reason))
+    return tuple(found)
+
+
+def _placed(place: str, found: t.Iterable[Unsupported]) -> t.List[Unsupported]:
+    return [replace(one, field="%s.%s" % (place, one.field)) for one in found]

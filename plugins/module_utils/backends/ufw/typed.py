@@ -1,0 +1,93 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text that did not come from a host's files: a listing, the text of a policy, and raw rules that somebody typed.
+
+Pure but for raw rules, which ask ufw.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...host import Host
+from ...policy.errors import HoldfastError
+from ..iptables.saved import Tables
+from ..ruleset import Chain, Entry, Ruleset
+from .block import put_block
+from .chains import user_chain
+from .edit import complete_user_files
+from .files import BEFORE, CONF, DEFAULTS, USER, Files
+from .native import asked
+from .state import State
+from .tuples import MARK, Tuple, parse_tuple
+from .user_file import BEGIN, Item
+from .words import parse_words
+
+_WORDS = {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT"}
+_NAMES = {"in": "INPUT", "out": "OUTPUT", "forward": "FORWARD"}
+
+
+def state_of_text(found: t.Mapping[str, t.Sequence[str]], live: t.Mapping[int, Tables], text: str) -> State:
+    """Return the state that a listing says, or the lines that ``render`` writes.
+
+    :raises HoldfastError: when a line is neither.
+    """
+    items: t.Dict[int, t.List[str]] = {4: [], 6: []}
+    texts: t.Dict[str, str] = {CONF: "ENABLED=yes\n", DEFAULTS: "IPV6=yes\n"}
+    if not found:
+        for line in filter(None, (one.strip() for one in text.splitlines())):
+            typed = parse_words(line)
+            if typed is None:
+                raise HoldfastError("This is no rule of ufw in its long form (allow in proto tcp from any to any port 22): %s" % line)
+            for family in typed[1]:
+                items[family].append(typed[0].line(family))
+    for family in (4, 6):
+        items[family] += [line for line in found.get(USER[family], ()) if line.startswith(MARK)]
+        block = [line for line in found.get(BEFORE[family], ()) if line and not line.startswith("#")]
+        texts[BEFORE[family]] = put_block("*filter\nCOMMIT\n", block, BEFORE[family])
+        texts[USER[family]] = "*filter\n" + BEGIN + "".join("\n%s\n" % line for line in items[family]) + "COMMIT\n"
+    head = next((lines[0] for name, lines in found.items() if name in ("enabled", "disabled")), "")
+    if head:
+        texts[CONF] = "ENABLED=%s\n" % ("yes" if head.startswith("# enabled") else "no")
+        for part in head.partition("defaults ")[2].split(", "):
+            action, _blank, direction = part.partition(" ")
+            texts[DEFAULTS] += 'DEFAULT_%s_POLICY="%s"\n' % (_NAMES[direction.strip("()")], _WORDS[action])
+    return State(complete_user_files(Files(texts), (4, 6)), live or {4: {}, 6: {}})
+
+
+def parts_of_text(found: t.Mapping[str, t.Sequence[str]]) -> t.Dict[int, t.Tuple[t.List[str], t.List[t.Optional[Tuple]]]]:
+    """Return the block and the tuples of each family in the text of a policy, or in a listing."""
+    parts: t.Dict[int, t.Tuple[t.List[str], t.List[t.Optional[Tuple]]]] = {}
+    for family in (4, 6):
+        if BEFORE[family] in found or USER[family] in found:
+            block = [line for line in found.get(BEFORE[family], ()) if line and not line.startswith("#")]
+            parts[family] = (block, [parse_tuple(line) for line in found.get(USER[family], ()) if line.startswith(MARK)])
+    return parts
+
+
+def match_lines(host: Host, state: State, ruleset: Ruleset, text: str, wanted: bool) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+    """Return, for each raw rule, its chain and the entry that it is already; one in a part of its families counts as ``wanted`` asks.
+
+    :raises HoldfastError: when ufw refuses a line.
+    """
+    files: t.Dict[int, t.Sequence[Item]] = {family: state.user_file(family).items for family in state.families}
+    result: t.List[t.Tuple[Chain, t.Optional[Entry]]] = []
+    for line in text.splitlines():
+        if not line.strip() or line.strip().startswith("#"):
+            continue
+        added, there = asked(host, line.strip(), files)
+        if added and there and not wanted:
+            there = {family: lines for family, lines in there.items() if family not in {one[0] for one in added}}
+        lines = [item.line for _family, _number, item in added] + [one for lines in there.values() for one in lines]
+        tuples = [one for one in map(parse_tuple, lines) if one is not None]
+        family = min([one[0] for one in added] + list(there), default=4)
+        chain = ruleset.chain(user_chain(family, tuples[0].direction if tuples else "in"))
+        if chain is None:
+            raise HoldfastError("native rule %r: ufw has no rules for IPv%d on this host" % (line.strip(), family))
+        if not there or (added and wanted):
+            result.append((chain, None))
+            continue
+        ref = {version: [number for number, item in enumerate(files[version]) if item.line in lines] for version, lines in there.items()}
+        result.append((chain, Entry(tuple(one for lines in there.values() for one in lines), ref=ref)))
+    return result
