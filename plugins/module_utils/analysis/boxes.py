@@ -143,8 +143,33 @@ def whole_box(interfaces: Interfaces) -> Box:
     return tuple((0, end) for end in ends)
 
 
-def sides_of(rule: Rule, interfaces: Interfaces) -> t.Optional[Sides]:
+class AddressSides:
+    """Remembers the intervals of addresses that several rules share: one object for all of them."""
+
+    #: So many are remembered; more would cost more memory than they spare.
+    KEPT = 4096
+
+    def __init__(self) -> None:
+        self._known: t.Dict[int, t.Tuple[Addresses, t.Tuple[Interval, ...]]] = {}
+
+    def __call__(self, addresses: Addresses) -> t.Tuple[Interval, ...]:
+        """Return the intervals of ``address_intervals``."""
+        if not addresses.networks:
+            return _ALL_ADDRESSES
+        known = self._known.get(id(addresses))
+        if known is None:
+            known = (addresses, address_intervals(addresses))  # with the addresses, so that their id stays theirs
+            if len(self._known) < self.KEPT:
+                self._known[id(addresses)] = known
+        return known[1]
+
+
+def sides_of(
+    rule: Rule, interfaces: Interfaces, intervals_of: t.Optional[t.Callable[[Addresses], t.Tuple[Interval, ...]]] = None
+) -> t.Optional[Sides]:
     """Return what a rule matches in each dimension, or None when no packet fulfils all its conditions.
+
+    ``intervals_of`` gives the intervals of addresses, from memory where there are many rules.
 
     In a reply rule both kinds of ports are turned round: ``ports`` are source ports. ``reply`` and ``established`` say which states
     match, whatever ``stateful`` says.
@@ -180,8 +205,8 @@ def sides_of(rule: Rule, interfaces: Interfaces) -> t.Optional[Sides]:
         leaving,
         _FAMILY[rule.family if rule.family is not None else rule.source.family or rule.destination.family],
         protocols,
-        address_intervals(rule.source),
-        address_intervals(rule.destination),
+        (intervals_of or address_intervals)(rule.source),
+        (intervals_of or address_intervals)(rule.destination),
         source_ports,
         ports,
         states_of(rule),

@@ -28,15 +28,21 @@ _PLAIN_IPV4 = re.compile(r"(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\
 _PLAIN_IPV6 = re.compile(r"([0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})(?:/(0|[1-9]\d{0,2}))?\Z", re.ASCII | re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Addresses:
     """The addresses that a rule's source or destination matches.
 
     ``networks`` is collapsed and sorted and of one family; empty means any address. ``negated`` turns it round.
     """
 
-    networks: t.Tuple[Network, ...] = ()
-    negated: bool = False
+    __slots__ = ("negated", "networks")  # there may be hundreds of thousands
+
+    networks: t.Tuple[Network, ...]
+    negated: bool
+
+    def __init__(self, networks: t.Tuple[Network, ...] = (), negated: bool = False) -> None:
+        object.__setattr__(self, "networks", networks)
+        object.__setattr__(self, "negated", negated)
 
     def __hash__(self) -> int:
         """Return a hash in constant time, for sets of a hundred thousand networks too."""

@@ -23,6 +23,8 @@ ONE_RANGE = "FIRST-LAST with 1 <= FIRST <= LAST <= 65535 (for example 8000-8080)
 class PortRange:
     """The ports ``first`` to ``last``, both included."""
 
+    __slots__ = ("first", "last")  # there may be hundreds of thousands
+
     first: int
     last: int
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 from bisect import bisect_right
 
-from ...analysis.boxes import Interfaces, Sides, sides_of, whole_box
+from ...analysis.boxes import AddressSides, Interfaces, Sides, sides_of, whole_box
 from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
 from .axes import ENDS, FAMILY, Region, cell_region, covers, footprint, fork_region, narrowed, within
@@ -64,6 +64,7 @@ class _Flat:
         self._names = interfaces.names
         self._interfaces = interfaces
         self._tops = [high for _low, high in whole_box(interfaces)]
+        self._addresses = AddressSides()
         self._sides: t.Dict[int, t.Tuple[Rule, t.Optional[Sides]]] = {}
         self._asked: t.Dict[str, Asked] = {}
         self._open: t.List[str] = []
@@ -87,8 +88,7 @@ class _Flat:
             elif isinstance(item, Call):
                 found = self._called(item, found, region)
             elif isinstance(item, Elements):
-                pieces = join_pieces(item.rules)
-                entries = [one for one in (self._entry(hint, rule) for rule, hint in pieces) if one is not None]
+                entries = [one for one in map(self._element, join_pieces(item.rules)) if one is not None]
                 found = merge(sorted(entries, key=_key_of), found, region, self._tops)
             else:
                 found = merge(
@@ -102,6 +102,8 @@ class _Flat:
 
     def put_back(self, entries: t.List[Entry], covered: t.Sequence[t.Tuple[Rule, Hint]]) -> t.List[Entry]:
         """Return the entries with those covered rules that change nothing at the place that their number gives them."""
+        if not covered:
+            return entries
         there = Settled(entries, self._tops)
         whole: t.List[Entry] = []
         parts: t.Set[int] = set()
@@ -139,12 +141,17 @@ class _Flat:
         self._open.pop()
         return found
 
+    def _element(self, piece: t.Tuple[Rule, Hint]) -> t.Optional[Entry]:
+        """Return the entry of an element; a map may have very many, and is read once."""
+        sides = sides_of(piece[0], self._interfaces, self._addresses)
+        return Entry((piece[1] or 0, 0), piece[1], piece[0], sides) if sides is not None else None
+
     def _entry(
         self, hint: Hint, rule: Rule, asked: t.Tuple[Asked, ...] = (), key: t.Optional[Key] = None, origin: t.Hashable = None
     ) -> t.Optional[Entry]:
         known = self._sides.get(id(rule))
         if known is None:
-            known = self._sides[id(rule)] = (rule, sides_of(rule, self._interfaces))  # with the rule, so that its id stays its own
+            known = self._sides[id(rule)] = (rule, sides_of(rule, self._interfaces, self._addresses))  # with the rule, so that its id stays its own
         if known[1] is None:
             return None  # no packet fulfils its conditions
         return Entry(key or (hint or 0, 0), hint, rule, known[1], asked, origin)

@@ -21,19 +21,22 @@ _SIDES = ("source", "destination", "source_ports", "ports")
 
 def join_pieces(rules: t.Sequence[t.Tuple[Rule, Hint]]) -> t.List[t.Tuple[Rule, Hint]]:
     """Join the rules that carry the same number where one rule says all of them exactly; the rules exclude each other."""
-    groups: t.Dict[int, t.List[Rule]] = {}
+    first: t.Dict[int, t.Tuple[Rule, Hint]] = {}
+    more: t.Dict[int, t.List[Rule]] = {}  # most rules are of one piece, and may be many
     found: t.List[t.Tuple[Rule, Hint]] = []
-    for rule, hint in rules:
+    for one in rules:
+        rule, hint = one
         if hint is None:
-            found.append((rule, None))
-        else:
-            groups.setdefault(hint, []).append(rule)
-    for hint, pieces in groups.items():
-        if len(pieces) == 1:
-            found.append((pieces[0], hint))
+            found.append(one)
+        elif first.setdefault(hint, one) is not one:
+            more.setdefault(hint, [first[hint][0]]).append(rule)
+    for hint, one in first.items():
+        pieces = more.get(hint)
+        if pieces is None:
+            found.append(one)
         else:
             joined = _joined(pieces)
-            found += [(joined, hint)] if joined is not None else [(one, hint) for one in pieces]
+            found += [(joined, hint)] if joined is not None else [(piece, hint) for piece in pieces]
     return found
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ...analysis.boxes import DESTINATION, DIMENSIONS, PORT, SOURCE, Interfaces, Sides, sides_of, whole_box
+from ...analysis.boxes import DESTINATION, DIMENSIONS, PORT, SOURCE, AddressSides, Interfaces, Sides, sides_of, whole_box
 from ...analysis.index import Index
 from ...policy.rule import Rule
 from . import axes, cells
@@ -302,7 +302,8 @@ def compile_rules(rules: t.Sequence[Rule], interfaces: Interfaces) -> t.Tuple[St
 
     :param interfaces: every interface that a rule names.
     """
-    sides = [sides_of(rule, interfaces) for rule in rules]
+    addresses = AddressSides()
+    sides = [sides_of(rule, interfaces, addresses) for rule in rules]
     nothing: Sides = ((),) * DIMENSIONS
     planner = Planner(rules, [one or nothing for one in sides], [high for _low, high in whole_box(interfaces)])
     notes: t.List[str] = []
@@ -317,7 +318,9 @@ def compile_rules(rules: t.Sequence[Rule], interfaces: Interfaces) -> t.Tuple[St
         middle = len(numbers) // 2
         return half(numbers[:middle], halvings - 1) + half(numbers[middle:], halvings - 1)
 
-    return half([number for number, one in enumerate(sides) if one is not None], 3), notes
+    steps = half([number for number, one in enumerate(sides) if one is not None], 3)
+    del half  # it holds itself, and with it everything here, until garbage is looked for
+    return steps, notes
 
 
 def _joined(shapes: t.List[t.Optional[Shape]]) -> t.List[t.Optional[Shape]]:

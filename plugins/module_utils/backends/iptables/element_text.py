@@ -67,8 +67,14 @@ def elements_of(fields: t.Tuple[str, ...], key: Key, family: int, protocol: t.Op
     return map(",".join, itertools.product(*parts))
 
 
-def fields_of(kind: str, sides: str, value: str, family: int) -> t.Optional[t.Dict[str, t.Any]]:
-    """Return what an element says as fields of a rule, or None when it is none that a policy writes."""
+def fields_of(
+    kind: str, sides: str, value: str, family: int, known: t.Optional[t.Dict[str, Addresses]] = None
+) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return what an element says as fields of a rule, or None when it is none that a policy writes.
+
+    :param known: addresses by their text; elements of one set that name the same share one object, which takes half a kilobyte.
+    """
+    known = {} if known is None else known
     names = _FIELDS_OF.get((kind, sides))
     parts = value.split(",")
     if names is None or len(parts) != len(names):
@@ -78,11 +84,13 @@ def fields_of(kind: str, sides: str, value: str, family: int) -> t.Optional[t.Di
     found: t.Dict[str, t.Any] = {}
     for name, part in zip(names, parts):
         if name in (SOURCE, DESTINATION):
-            interval = network_interval(part, family)
-            network = network_of(interval, family) if interval is not None else None
-            if network is None:
-                return None
-            found[name] = Addresses((network,))
+            if part not in known:
+                interval = network_interval(part, family)
+                network = network_of(interval, family) if interval is not None else None
+                if network is None:
+                    return None
+                known[part] = Addresses((network,))
+            found[name] = known[part]
             found["family"] = family
             continue
         word, colon, port = part.rpartition(":")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...analysis.boxes import DIMENSIONS, Interfaces, Sides, sides_of, whole_box
+from ...analysis.boxes import DIMENSIONS, AddressSides, Interfaces, Sides, sides_of, whole_box
 from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
 from ..compile.flat import flat_list
@@ -76,7 +76,8 @@ def unproved(rules: t.Sequence[Rule], family: int, can: Abilities, laid: Laid) -
 
 def _compiled(rules: t.Sequence[Rule], interfaces: Interfaces, can: Abilities) -> Steps:
     """Return the steps for a first-match list, with tables of such rules only as a set of the host can hold."""
-    sides = [sides_of(rule, interfaces) for rule in rules]
+    addresses = AddressSides()
+    sides = [sides_of(rule, interfaces, addresses) for rule in rules]
     nothing: Sides = ((),) * DIMENSIONS
     planner = Planner(rules, [one or nothing for one in sides], [high for _low, high in whole_box(interfaces)])
     kinds = can.kinds if can.sets else frozenset()
@@ -94,7 +95,9 @@ def _compiled(rules: t.Sequence[Rule], interfaces: Interfaces, can: Abilities) -
         middle = len(numbers) // 2
         return half(numbers[:middle], halvings - 1) + half(numbers[middle:], halvings - 1)
 
-    return half([number for number, one in enumerate(sides) if one is not None], 3)
+    steps = half([number for number, one in enumerate(sides) if one is not None], 3)
+    del half  # it holds itself, and with it everything here, until garbage is looked for
+    return steps
 
 
 def _is_element(rule: Rule, number: int, shape: Shape, sides: Sides, kinds: t.FrozenSet[str]) -> bool:

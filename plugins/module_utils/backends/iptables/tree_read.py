@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import replace
 
 from ...analysis.boxes import Interfaces
-from ...policy.addresses import ANY
+from ...policy.addresses import ANY, Addresses
 from ...policy.errors import HoldfastError
 from ...policy.rule import Log, Rule
 from ..compile import axes
@@ -168,8 +168,9 @@ class ChainReader:
         name, sides = conditions.blocks[0]
         block = self._sets[name]
         found: _RULES = []
+        known: t.Dict[str, Addresses] = {}
         for value, said in block.elements:
-            fields = fields_of(block.kind, sides, value, self._family)
+            fields = fields_of(block.kind, sides, value, self._family, known)
             if fields is None or any(getattr(rule, field) not in _FREE and getattr(rule, field) != one for field, one in fields.items()):
                 raise self.odd("add %s %s" % (name, value))
             number, comment = number_of(said)

@@ -286,9 +286,14 @@ class _AddressReader:
 
     def __init__(self, family: int) -> None:
         self._family = family
+        self._known: t.Dict[str, Addresses] = {}
 
     def __call__(self, text: str) -> Addresses:
-        return range_of(self._family, *read_addresses(self._family, text))
+        # Many rules name the same addresses, and each object of its own takes half a kilobyte.
+        known = self._known.get(text)
+        if known is None:
+            known = self._known[text] = range_of(self._family, *read_addresses(self._family, text))
+        return known
 
 
 def _read_port_range(text: str) -> t.Tuple[PortRange, ...]:
