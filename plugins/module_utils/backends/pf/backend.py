@@ -28,11 +28,9 @@ from .policy_parts import cut, has_parts, own_parts
 from .policy_plan import refuse_forwarding, refuse_unsupported, wanted_text
 from .policy_render import render_parts
 from .policy_supported import policy_unsupported
+from .reference import GIVE, TAKE, TOKEN, note_reference, own_reference, release_command
 from .render import normalise, render, unsupported
 from .statements import Statement, join, split
-
-#: The token by which macOS counts our enabling of pf.
-TOKEN = "/etc/holdfast/pf.token"
 
 
 class Pf(Backend):
@@ -184,7 +182,7 @@ class Pf(Backend):
         if enable and not live.loaded:
             commands.append(Command(("kldload", "pf")))
         commands.append(Command(("pfctl", "-f" if enable or live.loaded else "-nf", STAGED)))
-        if enable and not live.enabled:
+        if enable and (not live.enabled or self._lacks_reference()):
             commands.append(Command(("pfctl", self.dialect.enable)))
         return Transaction(
             tuple(commands),
@@ -246,17 +244,20 @@ class Pf(Backend):
             return Transaction((), ruleset.listing)
         commands = [] if live.loaded else [Command(("kldload", "pf"))]
         commands.append(Command(("pfctl", "-f", STAGED)))
-        if not live.enabled:
+        if not live.enabled or self._lacks_reference():
             commands.append(Command(("pfctl", self.dialect.enable)))
         facts = {"text": text, "path": live.path, "dialect": self.dialect.name, "enable": True}
         return Transaction(tuple(commands), text, facts, (Command(("pfctl", "-nf", "-"), text),))
+
+    def _lacks_reference(self) -> bool:
+        """Return whether pf would go off when other programs no longer need it."""
+        return self.dialect.by_reference and not own_reference(self.host)
 
     def _switch_off(self, ruleset: Ruleset, live: Live, at_boot: bool) -> Transaction:
         if not live.enabled and not at_boot:
             return Transaction((), ruleset.listing)
         text = without_status(ruleset.listing)
-        token = (self.host.read(TOKEN) or "").strip() if self.dialect.name == "macos" else ""
-        command = Command(("pfctl", "-X", token)) if token else Command(("pfctl", "-d"))
+        command = Command(release_command(self.host) if self.dialect.by_reference and live.enabled else ("pfctl", "-d"))
         facts = {"text": text, "path": live.path, "dialect": self.dialect.name, "disable": True}
         # Where it only starts at boot, that alone ends, and there is nothing to run now.
         return Transaction((command if live.enabled else Command(("uname", "-s")),), DISABLED + text, facts)
@@ -282,11 +283,14 @@ class Pf(Backend):
             lines.append("if [ -e /dev/pf ]; then pfctl -F rules || status=$?; fi")
             if self.dialect.old_translation:
                 lines.append("if [ -e /dev/pf ]; then pfctl -F nat || status=$?; fi")
-        if live.enabled and transaction.persist.get("disable"):
-            lines.append("pfctl -si 2>/dev/null | grep -q '^Status: Enabled' || pfctl %s || status=$?" % self.dialect.enable)
-        if not live.enabled and self.dialect.name == "macos":
-            lines.append('if [ -s %s ]; then pfctl -X "$(cat %s)" && rm -f %s; fi' % (TOKEN, TOKEN, TOKEN))
-        elif not live.enabled:
+        called = [command.argv[:2] for command in transaction.commands]
+        if ("pfctl", "-X") in called:
+            lines.append(TAKE)
+        elif ("pfctl", "-E") in called:
+            lines.append(GIVE)
+        if live.enabled and (self.dialect.by_reference or transaction.persist.get("disable")):
+            lines.append("pfctl -si 2>/dev/null | grep -q '^Status: Enabled' || pfctl -e || status=$?")
+        elif not live.enabled and not self.dialect.by_reference:
             lines.append("if pfctl -si 2>/dev/null | grep -q '^Status: Enabled'; then pfctl -d || status=$?; fi")
         lines.append('[ "$status" -eq 0 ]')
         paths = (live.path, STAGED) + self.dialect.boot_files
@@ -301,9 +305,10 @@ class Pf(Backend):
             if not answer.ok:
                 said = (answer.err or answer.out).strip()
                 raise HoldfastError("%s failed with code %d: %s" % (" ".join(command.argv), answer.rc, said[:2000] or "(it said nothing)"))
-            token = re.search(r"Token\s*:\s*(\d+)", answer.err + answer.out) if command.argv[-1] == "-E" else None
-            if token is not None:
-                self.host.write(TOKEN, token.group(1) + "\n", 0o600)
+            if command.argv[1] == "-E":
+                note_reference(self.host, answer.err + answer.out)
+            elif command.argv[1] == "-X":
+                self.host.remove(TOKEN)
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
         if not facts:

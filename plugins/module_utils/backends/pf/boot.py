@@ -17,6 +17,7 @@ from .live import boot_setting
 
 _YES = frozenset({"YES", "TRUE", "ON", "1"})
 
+#: Takes a reference of ours and notes it (``reference``).
 _PLIST = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -26,10 +27,10 @@ _PLIST = """\
     <string>com.holdfast.firewall.pf</string>
     <key>ProgramArguments</key>
     <array>
-        <string>/sbin/pfctl</string>
-        <string>-e</string>
-        <string>-f</string>
-        <string>/etc/pf.conf</string>
+        <string>/bin/sh</string>
+        <string>-c</string>
+        <string>umask 077; /bin/mkdir -p /etc/holdfast; \
+/sbin/pfctl -E -f /etc/pf.conf 2&gt;&amp;1 | /usr/bin/sed -n 's/^Token *: *//p' &gt; /etc/holdfast/pf.token</string>
     </array>
     <key>RunAtLoad</key>
     <true/>

@@ -34,6 +34,11 @@ class Dialect:
     boot_files: t.Tuple[str, ...]
     tells_forwarding: bool
 
+    @property
+    def by_reference(self) -> bool:
+        """Whether pf counts who needs it (``reference``)."""
+        return self.enable == "-E"
+
 
 FREEBSD = Dialect("freebsd", True, True, "-e", ("/etc/rc.conf", "/etc/rc.conf.local"), True)
 OPENBSD = Dialect("openbsd", False, False, "-e", ("/etc/rc.conf.local",), True)
