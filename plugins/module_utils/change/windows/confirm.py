@@ -130,7 +130,7 @@ def _await_restored(host: WindowsHost, identity: str) -> Seen:
     until = time.monotonic() + RESTORES
     while True:
         seen = look(host)
-        if (seen.restored[:1] == (identity,) and not seen.folder) or time.monotonic() > until:
+        if (seen.restored[:1] == (identity,) and seen.identity is None) or time.monotonic() > until:
             return seen
         time.sleep(0.3)
 

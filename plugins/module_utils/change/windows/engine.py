@@ -49,6 +49,8 @@ SETTLES_IN = 1.5
 OVERDUE = 30
 #: Seconds that another task may take from the folder of its change to its rollback.
 ARMING = 20.0
+#: Seconds that it may take to the first file in there.
+CLAIMING = 3.0
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,8 @@ class WindowsEngine(Engine):
         return found.pop() if len(found) == 1 else None
 
     def settle_leftovers(self) -> None:
-        until = time.monotonic() + ARMING
         seen = look(self._windows)
+        until = time.monotonic() + (ARMING if seen.names else CLAIMING)
         while seen.folder and seen.identity is None and time.monotonic() < until:
             time.sleep(1.0)  # another task is about to arm its change, or died on the way there
             seen = look(self._windows)

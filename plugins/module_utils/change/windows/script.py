@@ -47,14 +47,15 @@ if not exist "%DIR%\\change.json" exit /b 0
 set TRIES=0
 
 rem One rename decides who acts: the confirmation or this script. A confirmation that does not end within 20 seconds has died.
+rem A task runs once at a time, so a restore that is there already has died with the power of the host, and is done again.
 :claim
-ren "%DIR%\\armed" restoring 2>nul && goto claimed
-rem A task runs once at a time, so a restore that is there already has died with the power of the host.
+ren "%DIR%\\armed" restoring 2>nul
 if exist "%DIR%\\restoring" goto claimed
 if not exist "%DIR%\\confirming" exit /b 0
 set /a TRIES+=1
 if %TRIES% lss 20 goto wait
-ren "%DIR%\\confirming" restoring 2>nul && goto claimed
+ren "%DIR%\\confirming" restoring 2>nul
+if exist "%DIR%\\restoring" goto claimed
 exit /b 0
 :wait
 ping -n 2 127.0.0.1 >nul
@@ -68,7 +69,8 @@ set TRIES=0
 rem Early after a boot the firewall's service may not answer yet.
 :import
 set STATUS=0
-call "%DIR%\\rules.cmd" >>"%DIR%\\log" 2>&1 || set STATUS=1
+call "%DIR%\\rules.cmd" >>"%DIR%\\log" 2>&1
+if errorlevel 1 set STATUS=1
 if "%STATUS%"=="0" goto restored
 set /a TRIES+=1
 if %TRIES% geq 10 goto restored
@@ -130,7 +132,7 @@ def apply_script(identity: str, commands: t.Iterable[t.Sequence[str]]) -> str:
 
     :raises HoldfastError: for a command that cannot be written so that cmd.exe runs just that.
     """
-    lines = ['%s <nul >>"%%DIR%%\\log" 2>&1 || goto refused' % batch_line(argv) for argv in commands]
+    lines = ['%s <nul >>"%%DIR%%\\log" 2>&1\nif errorlevel 1 goto refused' % batch_line(argv) for argv in commands]
     return _filled(_APPLY, identity, {"@COMMANDS@": "\n".join(lines)})
 
 
