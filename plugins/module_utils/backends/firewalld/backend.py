@@ -169,6 +169,7 @@ class Firewalld(Backend):
 
     def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
         from .edits import Draft
+        from .planning import make_plan
 
         state = _running(ruleset)
         draft = Draft(state)
@@ -176,24 +177,27 @@ class Firewalld(Backend):
             if edit.native is not None:
                 edit = replace(edit, native=split_native(edit.native)[1])
             draft.edit(edit)
-        return self._transaction(state, draft.policies(), draft.sets, draft.cut)
+        return make_plan(self.host, state, draft.policies(), draft.sets, draft.cut)
 
     def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
+        from .planning import make_plan
+
         state = _running(ruleset)
         if not state.beneath:
             return None
-        return self._transaction(state, state.own, {name: one for name, one in state.sets.items() if one is not None}, ())
+        return make_plan(self.host, state, state.own, {name: one for name, one in state.sets.items() if one is not None}, ())
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         from .edits import emptied
+        from .planning import emptied_zones, make_plan
 
         state = _running(ruleset)
-        zones = self._emptied_zones(state)
+        zones = emptied_zones(self.host, state)
         denies = any(one.base and one.default == "deny" for one in make_ruleset(replace(state, own=(), beneath=False)).chains)
         draft = emptied(state, keep if denies else {})
         if not zones and not state.own:
             return Transaction((), ruleset.listing)
-        return self._transaction(state, draft.policies(), draft.sets, (), zones)
+        return make_plan(self.host, state, draft.policies(), draft.sets, (), zones)
 
     # -- whole policies --------------------------------------------------------------------------------------------------------
 
@@ -237,19 +241,20 @@ class Firewalld(Backend):
         return "".join(texts) + (listed if whole else kernel.own_part(listed))
 
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
+        from .planning import emptied_zones, make_plan, wanted_files
         from .policy_text import policies_of
 
         state = _running(ruleset)
-        zones = self._emptied_zones(state) if alone and wanted is not None else {}
+        zones = emptied_zones(self.host, state) if alone and wanted is not None else {}
         if wanted is None:
-            return self._transaction(state, (), {}, ()) if state.own or state.files else Transaction((), ruleset.listing)
+            return make_plan(self.host, state, (), {}, ()) if state.own or state.files else Transaction((), ruleset.listing)
         self._refuse_translations(wanted)
         policies, sets = policies_of(wanted)
         if not zones and not state.odd and not state.beneath:
-            files = self._wanted_files(policies, sets)
+            files = wanted_files(policies, sets)
             if files == state.live_files() and files == dict(state.files):
                 return Transaction((), ruleset.listing)
-        return self._transaction(state, policies, sets, (), zones)
+        return make_plan(self.host, state, policies, sets, (), zones)
 
     def _refuse_translations(self, wanted: Policy) -> None:
         """Refuse to decide about packets that firewalld passes before it asks any policy.
@@ -288,65 +293,6 @@ class Firewalld(Backend):
         )
 
     # -- both ------------------------------------------------------------------------------------------------------------------
-
-    def _wanted_files(self, policies: t.Iterable[t.Any], sets: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
-        from .objects import own_files
-
-        return own_files(policies, {name: one for name, one in sets.items() if name.startswith(PREFIX)})
-
-    def _transaction(
-        self, state: State, policies: t.Iterable[t.Any], sets: t.Mapping[str, t.Any], cut: t.Iterable[t.Tuple[str, str, t.Any]],
-        zones: t.Optional[t.Mapping[str, str]] = None,
-    ) -> Transaction:  # fmt: skip
-        """Return what makes these our policies, and takes settings out of zones."""
-        from .differences import runtime_only
-        from .objects import files_text
-
-        wanted = self._wanted_files(policies, sets)
-        changes: t.Dict[str, t.Optional[str]] = {path: None for path in state.files if path not in wanted}
-        changes.update(wanted)
-        changes.update(zones or {})
-        changes.update(self._cut_zones(cut))
-        before = {path: self.host.read(path) for path in changes}
-        changes = {path: text for path, text in changes.items() if before[path] != text}
-        if not changes and not state.beneath and not state.odd and wanted == state.live_files():
-            return Transaction((), state.text())
-        after = files_text(wanted) + state.text()[len(state.own_text()) :]
-        return loading.make_transaction(
-            changes, {path: before[path] for path in changes}, runtime_only(state.facts), state.beneath, after, bool(wanted)
-        )
-
-    def _cut_zones(self, cut: t.Iterable[t.Tuple[str, str, t.Any]]) -> t.Dict[str, t.Optional[str]]:
-        from .zone_files import without_setting, zone_paths
-
-        texts: t.Dict[str, t.Optional[str]] = {}
-        for zone, setting, value in cut:
-            path, packaged = zone_paths(zone)
-            text = texts.get(path) or self.host.read(path) or self.host.read(packaged)
-            left = without_setting(path, text, setting, value) if text is not None else None
-            if left is None:
-                raise HoldfastError(
-                    "The %s %s of zone %s is in force but not in its file, so it cannot be removed for good; remove it with firewall-cmd"
-                    % (setting, value, zone)
-                )
-            texts[path] = left
-        return texts
-
-    def _emptied_zones(self, state: State) -> t.Dict[str, str]:
-        """Return the files of the zones in use without anything that decides, for those that have such settings."""
-        from .state import OWNERS, zones_in_use
-        from .zone_files import without_deciding, zone_paths
-
-        texts = {}
-        for zone in zones_in_use(state.facts):
-            path, packaged = zone_paths(zone)
-            text = self.host.read(path) or self.host.read(packaged)
-            if text is None or zone.startswith(tuple(OWNERS)):
-                continue
-            left = without_deciding(path, text)
-            if left != text:
-                texts[path] = left
-        return texts
 
     def validate(self, transaction: Transaction) -> None:
         if transaction.commands and transaction.persist["files"]:

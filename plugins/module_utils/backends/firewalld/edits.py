@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Edits of single rules: where each goes in our policies of firewalld, and what goes out of a zone.
 
-Pure: touches nothing. What has to decide before the rules of zones goes to the end of our first policy, what comes behind them into our last
-one. An entry of a zone that would have to stay in front of a new rule is refused to be passed over in silence.
+Pure: touches nothing. What has to decide before the rules of zones goes to the end of our first policy, what comes behind them into our
+last one. Where an entry of a zone would have to stay in front of a rule that goes before it, the rule is refused.
 """
 
 from __future__ import annotations

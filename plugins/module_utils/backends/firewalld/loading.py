@@ -147,8 +147,7 @@ def make_snapshot(transaction: Transaction) -> Snapshot:
         if command.argv[0] == "firewall-cmd" and command.argv != RELOAD:
             lines.append(" ".join(map(shlex.quote, command.argv)) + " || :")
     # A reload that nftables refuses leaves the old rules or none.
-    lines.append(
-        "firewall-cmd --state >/dev/null && nft list chain inet firewalld filter_INPUT >/dev/null || systemctl restart firewalld || status=$?"
-    )
+    table = "nft list chain inet firewalld filter_INPUT"
+    lines.append("firewall-cmd --state >/dev/null && %s >/dev/null || systemctl restart firewalld || status=$?" % table)
     lines.append('[ "$status" -eq 0 ]')
     return Snapshot(files, "\n".join(lines) + "\n", (*sorted(transaction.persist["before"]), SEEN), True)

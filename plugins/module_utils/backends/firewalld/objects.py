@@ -14,7 +14,7 @@ import json
 import re
 import typing as t
 from dataclasses import dataclass, replace
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from ...policy.addresses import Addresses, make_addresses, network_text
 from ...policy.errors import HoldfastError
@@ -221,16 +221,16 @@ def _policy_of_xml(name: str, path: str, text: str) -> t.Optional[OwnPolicy]:
     return own_policy(name, tree.get("target", CONTINUE), tree.findtext("description") or "", rules)
 
 
-def _tree(path: str, text: str) -> ElementTree.Element:
+def _tree(path: str, text: str) -> ET.Element:
     if "<!" in text:
         raise HoldfastError("%s is not a file as firewalld writes it: it has a document type or comments" % path)
     try:
-        return ElementTree.fromstring(text.encode("utf-8"))
-    except ElementTree.ParseError as exc:
+        return ET.fromstring(text.encode("utf-8"))
+    except ET.ParseError as exc:
         raise HoldfastError("%s is not XML: %s" % (path, exc)) from None
 
 
-def rich_text(rule: ElementTree.Element, path: str) -> str:
+def rich_text(rule: ET.Element, path: str) -> str:
     """Return a rule of a file as text: the XML has the same words in another dress."""
     parts = ["rule", *_attributes(rule, ("priority", "family"))]
     order = {"source": 0, "destination": 1, "log": 3, "accept": 4, "drop": 4, "reject": 4}
@@ -250,5 +250,5 @@ def rich_text(rule: ElementTree.Element, path: str) -> str:
 _ELEMENT_TAGS = ("service", "port", "source-port", "protocol", "icmp-type", "icmp-block", "masquerade", "forward-port")
 
 
-def _attributes(node: ElementTree.Element, names: t.Sequence[str]) -> t.List[str]:
+def _attributes(node: ET.Element, names: t.Sequence[str]) -> t.List[str]:
     return ['%s="%s"' % (name, node.get(name)) for name in names if node.get(name) is not None]

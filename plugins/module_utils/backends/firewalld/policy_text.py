@@ -22,7 +22,7 @@ from ...policy.protocols import ICMPV6
 from ...policy.rule import DIRECTIONS, Log, Rule
 from ..base import GUARD_MARK, Unsupported
 from .meaning import Books, merged, rules_of_rich
-from .names import CONTINUE, FIRST, ICMP_NAMES, LAST, NAME, TARGETS
+from .names import CONTINUE, FIRST, LAST, NAME, TARGETS
 from .objects import Item, OwnPolicy
 from .render import normalise, rich_log, rich_rules, sets_of, unsupported, unsupported_log
 from .rich import RichRule, parse_rich
@@ -123,7 +123,7 @@ def _unsupported_connections(policy: Policy) -> t.List[Unsupported]:
     for direction in DIRECTIONS:
         if policy.defaults[direction] == "unmanaged":
             continue
-        guard = [rule for rule in policy.list_for(direction)]
+        guard = list(policy.list_for(direction))
         first = [rule for rule in guard if _by_itself(rule)]
         before = guard[: max((guard.index(one) for one in first), default=0)]
         wanted = 1 if direction == "forward" else 2
@@ -308,8 +308,3 @@ def _log_of(item: Item) -> Log:
     if log is None:
         raise HoldfastError("This rich rule does not log as a policy does: %s" % rule.text())
     return log
-
-
-def known_types(protocol: int) -> t.Tuple[int, ...]:
-    """Return the ICMP types that can be named."""
-    return tuple(ICMP_NAMES[protocol])

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a rule to rich rules, and what they cannot carry.
 
-Pure: touches nothing. A rich rule has one port and one ICMP type, so a rule with several becomes several rich rules; several networks become
-a set.
+Pure: touches nothing. A rich rule has one port and one ICMP type, so a rule with several becomes several rich rules; several networks
+become a set.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FAMILIES = {None: None, 4: "ipv4", 6: "ipv6"}
 #: Rich rules that one rule may become.
 MAX_PARTS = 4096
 #: Networks in one set: firewalld hands them to the kernel one by one.
-MAX_NETWORKS = 50_000
+MAX_NETWORKS = 20_000
 _PREFIX = re.compile(r"[A-Za-z0-9_.:/#@+,()\[\]<>!?*-][A-Za-z0-9 _.:/#@+,()\[\]<>!?*-]{0,126}\Z")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from ...policy.errors import HoldfastError
 from .names import CONFIG
@@ -42,7 +42,7 @@ def without_setting(path: str, text: str, setting: str, value: t.Any) -> t.Optio
 
 
 def _value(tag: str, part: str, path: str) -> t.Any:
-    node = ElementTree.fromstring(part)
+    node = ET.fromstring(part)
     if tag == "rule":
         try:
             return parse_rich(rich_text(node, path))
@@ -56,8 +56,8 @@ def _value(tag: str, part: str, path: str) -> t.Any:
 def _cut(path: str, text: str, unwanted: t.Callable[[str, str], bool]) -> str:
     """Return the text without the children of its root that are unwanted, each with the blank before it and the end of its line."""
     try:
-        ElementTree.fromstring(text.encode("utf-8"))
-    except ElementTree.ParseError as exc:
+        ET.fromstring(text.encode("utf-8"))
+    except ET.ParseError as exc:
         raise HoldfastError("%s is not XML: %s" % (path, exc)) from None
     kept: t.List[str] = []
     done = depth = start = 0
