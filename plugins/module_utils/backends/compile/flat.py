@@ -151,7 +151,8 @@ class _Flat:
     ) -> t.Optional[Entry]:
         known = self._sides.get(id(rule))
         if known is None:
-            known = self._sides[id(rule)] = (rule, sides_of(rule, self._interfaces, self._addresses))  # with the rule, so that its id stays its own
+            # With the rule, so that its id stays its own.
+            known = self._sides[id(rule)] = (rule, sides_of(rule, self._interfaces, self._addresses))
         if known[1] is None:
             return None  # no packet fulfils its conditions
         return Entry(key or (hint or 0, 0), hint, rule, known[1], asked, origin)

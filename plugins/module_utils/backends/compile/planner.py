@@ -307,20 +307,19 @@ def compile_rules(rules: t.Sequence[Rule], interfaces: Interfaces) -> t.Tuple[St
     nothing: Sides = ((),) * DIMENSIONS
     planner = Planner(rules, [one or nothing for one in sides], [high for _low, high in whole_box(interfaces)])
     notes: t.List[str] = []
+    return halved(planner, [number for number, one in enumerate(sides) if one is not None], notes), notes
 
-    def half(numbers: t.Sequence[int], halvings: int) -> Steps:
-        try:
-            return planner.compiled(numbers)
-        except TooLarge:
-            if not halvings:
-                notes.append("%d rules stay one line each: their overlaps leave no shorter way" % len(numbers))
-                return planner.linear(numbers)
-        middle = len(numbers) // 2
-        return half(numbers[:middle], halvings - 1) + half(numbers[middle:], halvings - 1)
 
-    steps = half([number for number, one in enumerate(sides) if one is not None], 3)
-    del half  # it holds itself, and with it everything here, until garbage is looked for
-    return steps, notes
+def halved(planner: Planner, numbers: t.Sequence[int], notes: t.List[str], halvings: int = 3) -> Steps:
+    """Return the steps for some rules of a list, halved where they have no form within the bounds; ``notes`` is told what stays dear."""
+    try:
+        return planner.compiled(numbers)
+    except TooLarge:
+        if not halvings:
+            notes.append("%d rules stay one line each: their overlaps leave no shorter way" % len(numbers))
+            return planner.linear(numbers)
+    middle = len(numbers) // 2
+    return halved(planner, numbers[:middle], notes, halvings - 1) + halved(planner, numbers[middle:], notes, halvings - 1)
 
 
 def _joined(shapes: t.List[t.Optional[Shape]]) -> t.List[t.Optional[Shape]]:

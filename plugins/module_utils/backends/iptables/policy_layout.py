@@ -14,7 +14,7 @@ from ...analysis.boxes import DIMENSIONS, AddressSides, Interfaces, Sides, sides
 from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
 from ..compile.flat import flat_list
-from ..compile.planner import Planner, TooLarge
+from ..compile.planner import Planner, halved
 from ..compile.proof import difference
 from ..compile.steps import Line, Shared, Split, Steps, Table
 from ..compile.tables import Shape
@@ -85,19 +85,7 @@ def _compiled(rules: t.Sequence[Rule], interfaces: Interfaces, can: Abilities) -
         shape if shape is not None and one is not None and _is_element(rule, number, shape, one, kinds) else None
         for number, (rule, shape, one) in enumerate(zip(rules, planner.shapes, sides))
     ]
-
-    def half(numbers: t.Sequence[int], halvings: int) -> Steps:
-        try:
-            return planner.compiled(numbers)
-        except TooLarge:
-            if not halvings:
-                return planner.linear(numbers)
-        middle = len(numbers) // 2
-        return half(numbers[:middle], halvings - 1) + half(numbers[middle:], halvings - 1)
-
-    steps = half([number for number, one in enumerate(sides) if one is not None], 3)
-    del half  # it holds itself, and with it everything here, until garbage is looked for
-    return steps
+    return halved(planner, [number for number, one in enumerate(sides) if one is not None], [])
 
 
 def _is_element(rule: Rule, number: int, shape: Shape, sides: Sides, kinds: t.FrozenSet[str]) -> bool:
