@@ -7,20 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from xml.etree import ElementTree
 
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.equivalence import differ
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.firewalld.backend import Firewalld
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.firewalld.objects import split_files
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.firewalld.policy_text import as_kept
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.firewalld.rich import parse_rich
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy import NativeLines, Policy
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import DIRECTIONS, Rule
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import DIRECTIONS
 from ansible_collections.holdfast.firewall.tests.unit.paper_host import PaperHost
 from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policies, standard_guard
 

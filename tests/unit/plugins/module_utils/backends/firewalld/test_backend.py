@@ -1,0 +1,256 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Policies and rules on a host with firewalld: beside its zones, after hand edits, and when it does not run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.firewalld.backend import Firewalld
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import with_guard
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.firewalld.standin_host import (
+    FirewalldHost,
+    add,
+    carry_out,
+    drop,
+    put,
+)
+
+ODD = 'it\'s "q" <b> & $(id) `ls` \\ größer ]]>'
+BAN = 'rule family="ipv4" source address="203.0.113.9" reject'
+ZONE = "/etc/firewalld/zones/public.xml"
+WITH_RULES = """<?xml version="1.0" encoding="utf-8"?>
+<zone>
+  <!-- <service name="ssh"/> stays a comment -->
+  <service name="ssh"/>
+  <port port="8080" protocol="tcp"/>
+  <rule family="ipv4">
+    <source address="203.0.113.0/24"/>
+    <port port="443" protocol="tcp"/>
+    <drop/>
+  </rule>
+  <forward/>
+</zone>
+"""
+
+
+def policy(*rules, **words):
+    """A guarded policy of these rules."""
+    return with_guard(parse_policy({"rules": list(rules), **words}), Management((22,)))
+
+
+def rule(**words):
+    return parse_rule(words)
+
+
+@pytest.fixture(name="host")
+def _host():
+    return FirewalldHost()
+
+
+WEB = policy({"action": "allow", "port": [80, 443], "comment": ODD}, {"action": "deny", "source": ["192.0.2.1", "198.51.100.0/24"]})
+
+
+def test_a_second_run_changes_nothing_and_all_is_gathered(host):
+    assert put(host, WEB)
+    assert not put(host, WEB)
+    backend = Firewalld(host)
+    live = backend.read_policy(backend.read())
+    assert live.rules == WEB.rules
+    assert live.rules[0].comment == ODD
+    assert live.defaults == WEB.defaults
+
+
+def test_removing_a_policy_leaves_the_files_as_they_were(host):
+    before = host.etc()
+    put(host, WEB)
+    assert put(host, None)
+    assert host.etc() == before
+    assert not put(host, None)
+
+
+def test_the_old_files_are_on_disk_until_the_change_is_confirmed(host):
+    before = host.etc()
+    backend = Firewalld(host)
+    change = backend.plan_policy(backend.read(), WEB)
+    backend.apply(change)
+    assert host.etc() == before
+    assert "policy_holdfast-in" in host.daemon.kernel
+    assert backend.persist(change.persist)
+    assert "/etc/firewalld/policies/holdfast-in.xml" in host.etc()
+
+
+def test_a_reload_by_somebody_else_before_the_confirmation_is_noticed(host):
+    backend = Firewalld(host)
+    change = backend.plan_policy(backend.read(), WEB)
+    backend.apply(change)
+    host.daemon.load()
+    with pytest.raises(HoldfastError, match="somebody else"):
+        backend.persist(change.persist)
+
+
+@pytest.mark.parametrize("by_hand", ["rule", "removed", "kernel flushed", "kernel edited", "file removed", "file edited"])
+def test_what_is_changed_by_hand_is_repaired(host, by_hand):
+    put(host, WEB)
+    path = "/etc/firewalld/policies/holdfast-in.xml"
+    wanted, text = host.daemon.kernel, host.read(path)
+    settings = host.daemon.live["policies"]["holdfast-in"]
+    if by_hand == "rule":
+        host.run(["firewall-cmd", "--policy=holdfast-in", '--add-rich-rule=rule port port="4444" protocol="tcp" accept'])
+    elif by_hand == "removed":
+        host.run(["firewall-cmd", "--policy=holdfast-in", "--remove-rich-rule=" + settings["rich_rules"][5]])
+    elif by_hand == "kernel flushed":
+        host.daemon.kernel = None
+    elif by_hand == "kernel edited":
+        host.daemon.kernel = host.daemon.kernel.replace("drop", "accept")
+    elif by_hand == "file removed":
+        host.remove(path)
+    else:
+        host.write(path, text.replace("443", "444"))
+    assert put(host, WEB)
+    assert host.daemon.kernel == wanted
+    assert host.read(path) == text
+    assert not put(host, WEB)
+
+
+def test_what_is_in_force_only_survives_our_reload(host):
+    host.run(["firewall-cmd", "--zone=public", "--add-rich-rule=" + BAN])
+    put(host, WEB)
+    assert BAN in host.daemon.live["zones"]["public"]["rules_str"]
+    assert ZONE not in host.etc()
+
+
+def test_an_open_port_of_the_zone_is_seen(host):
+    assert not add(host, rule(action="allow", port=22))
+    assert host.daemon.reloads == 1
+
+
+def test_an_allow_stands_behind_the_denials_of_the_zone_and_a_deny_before_what_it_stops():
+    host = FirewalldHost({ZONE: WITH_RULES})
+    add(host, rule(action="allow", port=443))
+    add(host, rule(action="deny", port=8080))
+    assert 'port="443"' in host.read("/etc/firewalld/policies/holdfast-in-end.xml")
+    assert 'port="8080"' in host.read("/etc/firewalld/policies/holdfast-in.xml")
+    assert host.read(ZONE) == WITH_RULES
+    assert not add(host, rule(action="allow", port=443))
+    assert not add(host, rule(action="deny", port=8080))
+
+
+def test_removing_what_the_administrator_has_in_a_zone_takes_only_that():
+    host = FirewalldHost({ZONE: WITH_RULES})
+    assert drop(host, rule(action="deny", port=443, source="203.0.113.0/24"))
+    assert drop(host, rule(action="allow", port=8080))
+    kept = '<?xml version="1.0" encoding="utf-8"?>\n<zone>\n  <!-- <service name="ssh"/> stays a comment -->\n  <service name="ssh"/>\n'
+    assert host.read(ZONE) == kept + "  <forward/>\n</zone>\n"
+
+
+def test_a_rule_goes_into_the_policy_that_is_in_force(host):
+    put(host, WEB)
+    assert add(host, rule(action="allow", port=9000, comment="later"))
+    assert not add(host, rule(action="allow", port=9000))
+    backend = Firewalld(host)
+    live = backend.read_policy(backend.read())
+    assert [one.comment for one in live.rules] == [ODD, None, "later"]
+    assert drop(host, rule(action="allow", port=9000))
+    assert not put(host, WEB)
+
+
+def test_an_overriding_policy_empties_the_zone():
+    host = FirewalldHost({ZONE: WITH_RULES})
+    put(host, WEB, alone=True)
+    assert 'port="8080"' not in host.read(ZONE)
+    assert "<forward/>" in host.read(ZONE)
+    assert not put(host, WEB, alone=True)
+
+
+def test_a_flush_keeps_the_way_in(host):
+    put(host, WEB)
+    backend = Firewalld(host)
+    ruleset = backend.read()
+    carry_out(host, backend.plan_flush(ruleset, {"firewalld in": Management((2222,)).guard("in")}))
+    assert 'port="2222"' in host.read("/etc/firewalld/policies/holdfast-in-end.xml")
+    assert "ssh" not in host.read(ZONE)
+
+
+def test_forwarding_is_not_decided_where_translations_pass_before_it(host):
+    host.daemon.kernel += "\t\tip daddr 192.0.2.1 tcp dport 80 dnat to 10.0.0.1:80\n"
+    with pytest.raises(HoldfastError, match="unmanaged"):
+        put(host, WEB)
+    assert put(host, with_guard(replace(WEB, defaults=dict(WEB.defaults, forward="unmanaged"), guard=()), Management((22,))))
+
+
+def test_a_firewalld_that_does_not_run_says_so_and_can_be_switched_on(host):
+    host.run(["systemctl", "stop", "firewalld.service"])
+    host.daemon.boots = False
+    backend = Firewalld(host)
+    ruleset = backend.read()
+    with pytest.raises(HoldfastError, match="not running"):
+        backend.plan_policy(ruleset, WEB)
+    assert not backend.is_enabled(ruleset)
+    carry_out(host, backend.plan_switch(ruleset, "enabled", [rule(action="allow", port=2222, comment="holdfast: management")]))
+    assert host.daemon.running
+    assert host.daemon.boots
+    assert 'port="2222"' in host.read("/etc/firewalld/policies/holdfast-in-end.xml")
+    ruleset = backend.read()
+    assert backend.plan_switch(ruleset, "enabled", []).commands == ()
+    carry_out(host, backend.plan_switch(ruleset, "disabled", []))
+    assert (host.daemon.running, host.daemon.boots) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ({"port": 22, "interface": "x" * 15}, "interface"),
+        ({"port": 22, "direction": "forward", "out_interface": "eth1"}, "out_interface"),
+        ({"port": 22, "limit": "6/minute", "limit_per": "source"}, "limit_per"),
+        ({"port": [22, 80], "limit": "6/minute"}, "limit"),
+        ({"port": 22, "limit": "6/minute", "limit_burst": 9}, "limit_burst"),
+        ({"port": 22, "limit": "1/day"}, "limit"),
+        ({"port": 22, "log": True, "log_prefix": "a=b"}, "log_prefix"),
+        ({"port": 22, "log": True, "log_prefix": "a$b"}, "log_prefix"),
+        ({"port": 22, "log": True, "limit": "6/minute"}, "log"),
+        ({"port": 80, "source_port": 1024}, "source_port"),
+        ({"port": list(range(1, 65535, 2))}, "port"),
+        ({"protocol": "icmpv6", "icmp_type": 143}, "icmp_type"),
+        ({"port": 80, "direction": "out", "stateful": True}, "stateful"),
+        ({"port": 80, "program": "/bin/true"}, "program"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else None,
+)
+def test_what_cannot_be_carried_is_refused(host, words, field):
+    found = Firewalld(host).unsupported(rule(action="allow", **words))
+    assert field in [one.field for one in found]
+    assert all(len(one.reason) > 20 for one in found)
+
+
+LINES = (
+    "rule accept extra",
+    "accept",
+    "rule priority=5 drop",
+    'rule log prefix="a<b" drop',
+    "rule masquerade",
+    "rule 'drop",
+    "rule source drop",
+)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_raw_lines_that_are_no_rich_rules_are_refused(host, line):
+    document = policy({"action": "allow", "port": 1}, native={"firewalld": {"before": {"in": [line]}}})
+    assert [one.field for one in Firewalld(host).policy_unsupported(document)] == ["native.firewalld.before.in[0]"]
+
+
+def test_the_checker_of_firewalld_is_asked_about_every_rule(host):
+    backend = Firewalld(host)
+    native = {"firewalld": {"after": {"in": ['rule port port="99999" protocol="tcp" accept']}}}
+    change = backend.plan_policy(backend.read(), policy({"action": "allow", "port": 1}, native=native))
+    with pytest.raises(HoldfastError, match="its own checker"):
+        backend.validate(change)
+    assert not [path for path in host.daemon.files if path.startswith("/run/")]
