@@ -11,6 +11,7 @@ and how to make the new one last. It never decides where a rule goes (``placemen
 from __future__ import annotations
 
 import hashlib
+import shlex
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -73,7 +74,7 @@ class Command:
 
     def shown(self) -> str:
         """Return the call as a person would type it, its input as a here-document."""
-        line = " ".join(self.argv)
+        line = " ".join(shlex.quote(word) if " " in word or not word else word for word in self.argv)
         return line if self.stdin is None else "%s <<EOF\n%s\nEOF" % (line, self.stdin.rstrip("\n"))
 
 

@@ -76,7 +76,7 @@ class Macos(Backend):
     def status(self) -> t.Dict[str, t.Any]:
         state = read_state(self.host)
         return {
-            "version": self.host.run(["sw_vers", "-productVersion"]).out.strip(), "enabled": state.on("enabled"),
+            "version": self.host.run(["sw_vers", "-productVersion"]).out.strip(), "enabled": state.on("enabled"), "at_boot": state.on("enabled"),
             "settings": dict(state.settings), "managed": self.host.exists(PROFILE),
         }  # fmt: skip
 

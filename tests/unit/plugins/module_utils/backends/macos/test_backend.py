@@ -268,3 +268,8 @@ def test_it_is_seen_on_a_mac_only(host, backend, tmp_path):
     assert backend.sight().active
     host.fw("--setglobalstate", "off")
     assert (backend.sight().available, backend.sight().active) == (True, False)
+
+
+def test_the_commands_of_a_result_can_be_typed(host, backend):
+    _before, transaction, _snapshot = present(backend, rule())
+    assert transaction.commands[0].shown().endswith(" --add '/Applications/My App (2).app'")
