@@ -11,7 +11,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import check_keys
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import check_keys, parse_choice
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.confirmed_change import CONFIRM_MODULE
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.fresh_connection import (
     default_connect_timeout,
@@ -25,6 +25,7 @@ from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host impo
 #: How often a connection is opened before a change that does not come into force is given up.
 ATTEMPTS = 20
 
+STATES = ("confirmed", "restored", "status")
 #: What is said then.
 NOT_IN_FORCE = "The change is pending but did not come into force, so there is nothing to confirm; the host undoes it by itself"
 
@@ -60,7 +61,12 @@ class ActionModule(ActionBase):
         from ansible_collections.holdfast.firewall.plugins.plugin_utils.windows_task import WindowsTask
 
         task = WindowsTask(self._connection, self._task.check_mode, self._task.diff)
-        confirms = str(args.get("state", "confirmed")).strip().lower() == "confirmed" and not self._task.check_mode
+        state = str(args.get("state", "confirmed")).strip().lower()
+        try:
+            parse_choice(state, STATES, "confirm.state")
+        except HoldfastError as exc:
+            return dict(exc.as_failure(), failed=True, changed=False)
+        confirms = state == "confirmed" and not self._task.check_mode
         for _attempt in range(ATTEMPTS):
             if not confirms:
                 break

@@ -171,10 +171,9 @@ class ConfirmedChangeAction(ActionBase):
         self, args: Result, task_vars: Result, timeout: int, ask: t.Optional[str] = None
     ) -> t.Tuple[t.Optional[Result], str]:
         """Ask the process that applied the change, or run ``confirm``, over a new connection; returns the result, or None and why not."""
+        if self._windows is not None:
+            return self._windows_over_new_connection(self._windows, args, timeout)
         try:
-            if self._windows is not None:
-                with fresh(self._connection, timeout, watched=True):
-                    return self._windows.prove(args), ""
             with fresh(self._connection, timeout), kept_payload("confirm"):
                 answer = self._ask(ask, args["waited"]) if ask is not None else None
                 if answer is not None:
@@ -191,6 +190,15 @@ class ConfirmedChangeAction(ActionBase):
         if outcome.get("unreachable") or ("msg" in outcome and outcome.get("failed") and "MODULE FAILURE" in str(outcome["msg"])):
             return None, _one_line(outcome.get("module_stderr") or outcome["msg"])
         return outcome, ""
+
+    def _windows_over_new_connection(
+        self, windows: WindowsTask, args: Result, timeout: int
+    ) -> t.Tuple[t.Optional[Result], str]:  # fmt: skip
+        try:
+            with fresh(self._connection, timeout, watched=True):
+                return windows.prove(args), ""
+        except Exception as exc:  # connection plugins for Windows let what their libraries raise through
+            return None, _one_line(exc) or type(exc).__name__
 
     def _ask(self, script: str, waited: float) -> t.Optional[Result]:
         """Return the answer of the process that applied the change; None when it is not there to answer: ``confirm`` does the same."""

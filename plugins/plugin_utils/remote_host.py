@@ -50,7 +50,6 @@ class RemoteHost(WindowsHost):
     def __init__(self, connection: t.Any) -> None:
         self._connection = connection
         self._elevated: t.Optional[bool] = None
-        self._owned = False
 
     def run(self, argv: t.Sequence[str], stdin: t.Optional[str] = None, timeout: float = 60.0) -> Result:
         """Run a program. Its exit code is exact with cmd.exe; PowerShell may say 1 for any code but 0.
@@ -78,9 +77,7 @@ class RemoteHost(WindowsHost):
 
     def write(self, path: str, text: str, mode: int = 0o600) -> None:
         """Write a file whole, into a folder that is there; who may read it follows from the folder."""
-        if not self._owned:
-            own_root(self)
-            self._owned = True
+        own_root(self)
         self.place(path + ".new", text.replace("\n", "\r\n").encode("utf-8", "surrogateescape"))
         done = self.shell("move /y %s.new %s" % (path, path))
         if not done.ok:
@@ -99,6 +96,8 @@ class RemoteHost(WindowsHost):
         self.shell("del /f /q %s 2>nul" % path)
 
     def exists(self, path: str) -> bool:
+        if path.startswith("/"):
+            return False  # a file of other systems
         return self.shell("if not exist %s exit 1" % path).ok
 
     def which(self, program: str) -> t.Optional[str]:

@@ -14,21 +14,23 @@ import typing as t
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_request import parse_analyze_request
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_task import run_analyze
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.backend_task import run_backend
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_task import run_policy
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.role_task import run_roles
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.rule_task import run_rule
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.windows import confirm as changes
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.windows.engine import Reached, WindowsEngine
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.backend_request import parse_backend_request
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_choice
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy_request import parse_policy_request
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import parse_request
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.role_request import parse_role_request
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host import RemoteHost
 
 Result = t.Dict[str, t.Any]
 
 #: The states of ``policy`` that need no host.
 PLANNED = ("rendered", "parsed")
-CONFIRM_STATES = ("confirmed", "restored", "status")
 
 
 class WindowsTask:
@@ -42,8 +44,9 @@ class WindowsTask:
         self._seen_applied: t.Optional[str] = None
 
     def change(self, module: str, args: t.Mapping[str, t.Any]) -> Result:
-        """Run ``rule`` or ``policy``, by the name of its module."""
-        return _told(lambda: self._rule(args) if module.endswith(".rule") else self._policy(args))
+        """Run the task of a module that changes rules, by its full name."""
+        tasks = {"rule": self._rule, "policy": self._policy, "role_ports": self._role_ports, "backend": self._backend}
+        return _told(lambda: tasks[module.rpartition(".")[2]](args))
 
     def analyze(self, args: t.Mapping[str, t.Any]) -> Result:
         """Run ``analyze``."""
@@ -78,8 +81,13 @@ class WindowsTask:
         request = parse_policy_request(args)
         return run_policy(self._host, request, self._check_mode, self._diff_mode, self._engine(request.state in PLANNED))
 
+    def _role_ports(self, args: t.Mapping[str, t.Any]) -> Result:
+        return run_roles(self._host, parse_role_request(args), self._check_mode, self._engine(False))
+
+    def _backend(self, args: t.Mapping[str, t.Any]) -> Result:
+        return run_backend(self._host, parse_backend_request(args), self._check_mode, self._engine(False))
+
     def _confirm(self, identity: t.Optional[str], state: str) -> Result:
-        parse_choice(state, CONFIRM_STATES, "confirm.state")
         if state == "status" or self._check_mode:
             return changes.inquire(self._host, identity)
         if not self._host.is_root():

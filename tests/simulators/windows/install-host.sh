@@ -15,7 +15,7 @@ cat >"$destdir$program/cmd" <<SHELL
 #!/bin/sh
 [ "\$(id -u)" = 0 ] || export HOLDFAST_STANDIN_ELEVATED=0
 export HOLDFAST_STANDIN_LANGUAGE=$2
-exec /usr/bin/python3 -I $program/launcher.py cmd "\$@"
+exec /usr/bin/python3 -I -S $program/launcher.py cmd "\$@"
 SHELL
 chmod 755 "$destdir$program/cmd"
 echo "$program/cmd" >>"$destdir/etc/shells"

@@ -75,6 +75,7 @@ class WindowsEngine(Engine):
         self._windows = host
         self._reached = reached
         self._planned = planned
+        self._nothing_waits = False
 
     def detect(self, wanted: str, asked: t.Callable[[], Asked] = Asked) -> Detection:
         if wanted in ("auto", "windows"):
@@ -116,14 +117,18 @@ class WindowsEngine(Engine):
         if seen.identity is not None:
             if seconds_left(self._windows, seen.facts) < -OVERDUE:
                 undo(self._windows, seen.identity)
-        elif seen.folder:
+            return
+        if seen.folder:
             forget(self._windows, str(seen.facts.get("change") or "none"))
+        self._nothing_waits = True
 
     def waiting(self) -> t.List[str]:
         identity = look(self._windows).identity
         return [identity] if identity is not None else []
 
     def refuse_beside_pending(self) -> None:
+        if self._nothing_waits:
+            return  # that was seen a moment ago, and making the folder of the next change is what claims it
         seen = look(self._windows)
         if seen.identity is not None:
             raise HoldfastError(
@@ -170,7 +175,7 @@ class WindowsEngine(Engine):
         for command in transaction.commands:
             if command.stdin is not None:
                 # Programs of Windows read scripts from files; the last word names it.
-                self.host.write(command.argv[-1], command.stdin)
+                self._windows.place(command.argv[-1], _text(command.stdin))
         self._place("rules.cmd", rules_script(snapshot.script))
         self._place("restore.cmd", restore_script(identity))
         self._place("apply.cmd", apply_script(identity, [command.argv for command in transaction.commands]))
@@ -190,7 +195,7 @@ class WindowsEngine(Engine):
         self._run(line.format(rollback, PENDING, ARMED), refused, rc=NO_TIMER)
 
     def _place(self, name: str, text: str) -> None:
-        self._windows.place("%s\\%s" % (PENDING, name), text.replace("\n", "\r\n").encode("utf-8", "surrogateescape"))
+        self._windows.place("%s\\%s" % (PENDING, name), _text(text))
 
     def _define(self, name: str, text: str) -> None:
         self._windows.place("%s\\%s" % (PENDING, name), ("\ufeff" + text.replace("\n", "\r\n")).encode("utf-16-le"))
@@ -199,3 +204,8 @@ class WindowsEngine(Engine):
         done = self._windows.shell(line)
         if not done.ok:
             raise HoldfastError("%s: %s" % (refused, (done.err or done.out).strip()[:1000] or "it said nothing"), **details)
+
+
+def _text(text: str) -> bytes:
+    """Return a text as Windows reads it."""
+    return text.replace("\n", "\r\n").encode("utf-8", "surrogateescape")

@@ -35,6 +35,9 @@ _OWN = (
 class WindowsHost(Host):
     """A Windows machine that is reached from the control node."""
 
+    #: Whether the folder of everything of ours is known to be there, and to be the administrators'.
+    owned = False
+
     def place(self, path: str, data: bytes) -> None:
         """Write a file that nobody reads yet, in one transfer."""
         raise NotImplementedError
@@ -98,10 +101,13 @@ def own_root(host: WindowsHost) -> None:
 
     :raises HoldfastError: when that cannot be done.
     """
+    if host.owned:
+        return
     done = host.shell(_OWN)
     if not done.ok:
         said = (done.err or done.out).strip()[:500]
         raise HoldfastError("The folder %s cannot be made, or not be kept to administrators, so nothing was changed: %s" % (ROOT, said))
+    host.owned = True
 
 
 def claim_folder(host: WindowsHost) -> bool:
