@@ -33,6 +33,8 @@ from .tables import FOLDER, is_own, table_text, tables_in
 # ``file "..."`` of our tables: npfctl reads it while it checks, and it is only there once the change is applied.
 _TABLE_FILE = re.compile(r'^([ \t]*table <(?:hf|hfp)_[0-9a-f]{12}> type lpm) file "[^"\n]*"[ \t]*$', re.MULTILINE)
 
+_DEFAULT = re.compile(r"(?:^|[;}])[ \t]*group[ \t]+default\b", re.MULTILINE)
+
 
 class Npf(Backend):
     """npf of NetBSD.
@@ -183,7 +185,7 @@ class Npf(Backend):
 
     def _loading(self, ruleset: Ruleset, text: str, active: bool) -> Transaction:
         """Return what loads a text, and starts npf unless it is."""
-        if text.strip() and not any(group.default for group in Conf(text).groups):
+        if text.strip() and not _DEFAULT.search(text):
             text += "group default {\n}\n"
         commands = [Command(("npfctl", "reload", STAGED)) if text.strip() else Command(("npfctl", "flush"))]
         if not active:

@@ -67,20 +67,20 @@ def blocks_of(conf: Conf, group: Group) -> t.List[t.Union[Block, str]]:
         (found.start(1), found.group(1).rstrip()) for found in _COMMENT.finditer(conf.text, group.opened, group.closed)
     ]  # fmt: skip
     found: t.List[t.Union[Block, str]] = []
-    waiting = list(group.statements)
+    statements, at = group.statements, 0
     for number, (start, comment) in enumerate(comments):
-        while waiting and waiting[0].start < start:
-            one = waiting.pop(0)
-            found.append(Block(None, [one], one.start))
+        while at < len(statements) and statements[at].start < start:
+            found.append(Block(None, [statements[at]], statements[at].start))
+            at += 1
         mark = read_mark(comment)
         following = comments[number + 1][0] if number + 1 < len(comments) else group.closed
-        own = [one for one in waiting[: mark.lines] if one.end <= following and one.kind == "rule"] if mark is not None else []
-        if mark is None or len(own) < mark.lines:
+        own = statements[at : at + mark.lines] if mark is not None else []
+        if mark is None or len(own) < mark.lines or own[-1].end > following or any(one.kind != "rule" for one in own):
             found.append(comment)
             continue
-        del waiting[: mark.lines]
+        at += mark.lines
         found.append(Block(mark, own, start))
-    return found + [Block(None, [one], one.start) for one in waiting]
+    return found + [Block(None, [one], one.start) for one in statements[at:]]
 
 
 def single_rule(context: Context, block: Block) -> t.Optional[Rule]:

@@ -24,6 +24,7 @@ _TOKEN = re.compile(
     |(?P<word>(?:no-ports|ip-hash|round-robin|pcap-filter|stateful-all|stateful-ends|ipv6-icmp|return-rst|return-icmp|icmp-type)(?![\w-])
         |[a-zA-Z_][\w.]*)
     |(?P<sign><->|<-|->|[-/{}(),=!:])
+    |(?P<bad>.)
     """,
     re.VERBOSE | re.ASCII,
 )
@@ -33,8 +34,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(t.NamedTuple):
     """One token; ``kind`` is a name of the scanner's groups, ``bad`` for a character that it refuses."""
 
     kind: str
@@ -209,16 +209,8 @@ class Conf:
 
 def tokens_of(text: str) -> t.List[Token]:
     """Return the tokens of a text, without blanks and comments."""
-    found: t.List[Token] = []
-    at = 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            found.append(Token("bad", text[at], at, at + 1))
-            at += 1
-            continue
-        kind = str(match.lastgroup)
-        if kind != "skip":
-            found.append(Token(kind, match.group(kind), at, match.end()))
-        at = match.end()
-    return found
+    return [
+        Token(str(one.lastgroup), one.group(one.lastgroup or 0), one.start(), one.end())
+        for one in _TOKEN.finditer(text)
+        if one.lastgroup != "skip"
+    ]

@@ -10,6 +10,7 @@ asked first, in their order, and then the others from the last one to the first.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,9 @@ NAME = "npf"
 #: The first line of a listing when npf is off, and when other rules than those of the file are in force.
 DISABLED = "# npf is switched off: these rules decide nothing.\n"
 STRAYED = "# npf enforces other rules than these.\n"
+_GROUP = re.compile(r"(?:^|[;}])[ \t]*group[ \t]", re.MULTILINE)
+# Lines of ``render``, which stand in no group.
+_BARE = re.compile(r"(?:.*\n)*?[ \t]*(?:pass|block)\b")
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,16 @@ class Entries(t.Sequence[Entry]):
 def parse(text: str, ref: t.Any = None) -> Ruleset:
     """Read an npf.conf, or the lines of ``render``. Entries that are not in force decide nothing for certain, so they are weak."""
     plain = without_status(text)
-    if not Conf(plain).groups and any(one.kind == "rule" for one in Conf(plain).statements):
+    if not has_groups(plain) and _BARE.match(plain):
         entries: t.Any = entries_of(Conf(bare_lines(plain)))
     else:
         entries = Entries(plain, text.startswith(STRAYED))
     return Ruleset((Chain(NAME, ALL_DIRECTIONS, BOTH_FAMILIES, "allow", entries, ref=ref),), text)
+
+
+def has_groups(text: str) -> bool:
+    """Return whether a text has a group, as every file with rules has."""
+    return _GROUP.search(text) is not None
 
 
 def without_status(text: str) -> str:
