@@ -41,11 +41,11 @@ from .entries import is_of_windows, normalise, ruleset_of, single
 from .naming import POLICY, groups_of, is_ours, key_of, words_of
 from .native_rule import NativeRule
 from .netsh_line import add_line, parse_add_line
-from .policy_text import Before, parse_head, parse_state, plan_of, render_text
+from .policy_text import UNKNOWN, Before, parse_head, parse_state, plan_of, render_text
 from .regions import regions_of
 from .state import Profile, State, parse_listing, parse_registry
 from .supported import is_implied, unsupported
-from .whole_policy import compiled_policy, policy_unsupported, wanted_profiles
+from .whole_policy import compiled_policy, managed_lines, policy_unsupported, wanted_profiles
 
 #: The script that netsh runs.
 SCRIPT = "C:\\ProgramData\\holdfast\\rules.netsh"
@@ -171,6 +171,8 @@ class Windows(Backend):
         new: t.List[NativeRule] = []
         for edit in edits:
             if edit.remove is not None:
+                if edit.rule is not None and edit.remove.ref and not is_ours(edit.remove.ref[0]):
+                    continue  # an administrator's rule that says the same keeps its name
                 if not edit.remove.ref:
                     raise HoldfastError(
                         "This rule belongs to Windows, an app, a group policy or the policy of this host, so it is not removed here: %s"
@@ -235,9 +237,10 @@ class Windows(Backend):
         return found[0] if found is not None else None
 
     def own_listing(self, ruleset: Ruleset) -> str:
+        """Return our rules of a policy, and of the profiles what it manages."""
         state = _state_of(ruleset)
-        ours = [one for one in state.rules if is_ours(one) and key_of(one)]
-        return State(state.profiles, ours).listing() if ours else ""
+        ours = sorted(add_line(one) for one in state.rules if is_ours(one) and key_of(one))
+        return "\n".join(managed_lines(state) + ours) + "\n" if ours else ""
 
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         state = _state_of(ruleset)
@@ -347,16 +350,19 @@ def _is_removable(native: NativeRule) -> bool:
 
 
 def _before(state: State) -> Before:
-    """Return the defaults of the profiles from before our policy; where none are noted, those of now."""
+    """Return the defaults of the profiles from before our policy; where it notes none, or leaves a direction alone, those of now."""
+    noted: Before = {}
     for natives in groups_of(state.rules).values():
         if key_of(natives[0]) == POLICY:
             try:
                 noted = parse_head(words_of(natives))[2]
             except HoldfastError:
                 continue
-            if noted:
-                return noted
-    return {name: (one.inbound, one.outbound) for name, one in state.profiles.items()}
+    found: Before = {}
+    for name, one in state.profiles.items():
+        inbound, outbound = noted.get(name, (UNKNOWN, UNKNOWN))
+        found[name] = (one.inbound if inbound == UNKNOWN else inbound, one.outbound if outbound == UNKNOWN else outbound)
+    return found
 
 
 def _refuse_idle(state: State) -> None:

@@ -59,8 +59,8 @@ def _delete_line(one: NativeRule, stay: t.AbstractSet[str], left: t.Sequence[Nat
 
     :raises HoldfastError: when it would remove another one as well.
     """
-    if '"' in one.name or not one.name:
-        raise HoldfastError("netsh cannot remove a rule of this name; remove it in Windows: %s" % (one.name or "(no name)"))
+    if '"' in one.name or not one.name or not one.name.isascii() or not one.name.isprintable():
+        raise HoldfastError("A script for netsh cannot name this rule for certain; remove it in Windows: %s" % (one.name or "(no name)"))
     line = "%sdelete rule name=%s" % (CONTEXT, quoted(one.name))
     if one.name not in stay and one.name.lower() != "all":
         return line

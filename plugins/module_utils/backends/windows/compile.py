@@ -6,11 +6,12 @@
 Pure: touches nothing. A packet that no rule matches meets the default. Where that is deny:
 
 * an allow stays as it is,
-* a deny becomes blocks of what the allows before it leave of it. Where that takes too many, only what later allows would let through is
-  blocked, and where that takes too many, too, the later allows are cut instead and the deny needs no block.
+* a deny becomes blocks of what the allows before it leave of it. Where that takes too many (all protocols but three are 253 rules), of rare
+  protocols only what later allows would let through is blocked. Where even that takes too many, the later allows are cut instead. What is
+  not blocked meets the default; a block would only have kept allows of others from it.
 
-Where the default is allow, denies become blocks in the same way and allows need nothing. Where that takes many rules, the default of
-Windows is turned to deny, and the document's default becomes a last rule that allows everything.
+Where the default is allow, denies become blocks in the same way, all of them, and allows need nothing. Where that takes many rules, the
+default of Windows is turned to deny, and the document's default becomes a last rule that allows everything.
 
 So for each packet: if an allow is the first match, no block meets it; if a deny is, it is blocked, or no allow meets it.
 """
@@ -18,14 +19,20 @@ So for each packet: if an allow is the first match, no block meets it; if a deny
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ...policy.addresses import common
 from ...policy.rule import Rule
-from .regions import Inexact, Region, count_protocols, less, meets, regions_of, within
+from .regions import ANY_TYPE, PROTOCOL, TYPE, Inexact, Region, count_protocols, less, meets, regions_of, within
 
 #: A deny gets blocks for all of what it stops where they are at most so many; they also beat the allows of others.
 FEW = 8
-#: A deny gets blocks at all rather than that later allows are cut, where they are at most so many.
+#: The protocols that a deny blocks in any case, where all together are too many: ICMP, TCP, UDP, ICMPv6.
+USUAL = ((1, 1), (6, 6), (17, 17), (58, 58))
+#: The most blocks of usual protocols for one deny, and the most regions that are looked at for them.
+MOST_USUAL = 16
+MOST_PARTS = 64
+#: A deny gets blocks for rare protocols rather than that later allows are cut, where they are at most so many.
 SOME = 24
 #: The default of Windows is left alone where that takes at most so many blocks.
 MANY = 64
@@ -123,55 +130,79 @@ def _with_deny(rules: t.Sequence[Rule]) -> Compiled:
         mine = regions[number]
         before = [one for other in allows if other < number for one in regions[other] if any(meets(one, part) for part in mine)]
         after = [other for other in allows if other > number and any(meets(one, part) for one in regions[other] for part in mine)]
-        blocks = _attempt(mine, before, FEW)
-        if blocks is None and after:
-            blocks = _attempt_needed(mine, before, [one for other in after for one in regions[other]], SOME)
+        left = _left(mine, before)
+        blocks = left if left is not None and _count([left]) <= max(FEW, len(mine)) else None
+        if blocks is None:
+            usual = _usual_part(left or ())
+            later = [one for other in after for one in regions[other]]
+            blocks = _attempt_needed(mine, before, later, SOME, usual)
             if blocks is None and any(any(one.condition) for one in mine):
-                blocks = _attempt_needed(mine, before, [one for other in after for one in regions[other]], MOST)
+                blocks = _attempt_needed(mine, before, later, MOST, usual)
                 if blocks is None:
                     raise Unsplittable(
                         number, "rules before and behind it overlap it, and Windows cannot say: every program or service but this one. "
                         "Put it before the allows that it overlaps",
                     )  # fmt: skip
             if blocks is None:
+                blocks = usual
                 for other in after:
                     cuts[other] += mine
-        regions[number] = blocks or []
+        regions[number] = blocks
     for number in allows:
         if cuts[number]:
             regions[number] = _cut(regions[number], cuts[number], MOST, number)
     return Compiled("deny", regions)
 
 
-def _attempt(mine: t.Sequence[Region], before: t.Sequence[Region], most: int) -> t.Optional[t.List[Region]]:
-    """Return what is left of regions, or None when it cannot be said in so many rules."""
+def _left(mine: t.Sequence[Region], before: t.Sequence[Region]) -> t.Optional[t.List[Region]]:
+    """Return what is left of regions, or None when Windows cannot say it, or it is in too many parts."""
     left = list(mine)
     try:
         for other in before:
-            left = less(left, other, max(most, len(left) + 8))
+            left = less(left, other, max(MOST_PARTS, len(mine)))
     except Inexact:
         return None
-    return left if _count([left]) <= max(most, len(mine)) else None
+    return left
+
+
+def _usual_part(left: t.Sequence[Region]) -> t.List[Region]:
+    """Return the usual protocols of regions, or nothing where that is too much."""
+    found = []
+    for one in left:
+        if count_protocols(one) > 1 and one.sides[TYPE] == ANY_TYPE:
+            kept = tuple(common(one.sides[PROTOCOL], USUAL))
+            if not kept:
+                continue
+            one = replace(one, sides=(*one.sides[:PROTOCOL], kept, *one.sides[PROTOCOL + 1 :]))
+        found.append(one)
+    return found if _count([found]) <= MOST_USUAL else []
 
 
 def _attempt_needed(
-    mine: t.Sequence[Region], before: t.Sequence[Region], after: t.Sequence[Region], most: int
-) -> t.Optional[t.List[Region]]:  # fmt: skip
-    """Return what is left of the part that later allows would let through."""
-    found: t.List[Region] = []
+    mine: t.Sequence[Region], before: t.Sequence[Region], after: t.Sequence[Region], most: int, known: t.Sequence[Region]
+) -> t.Optional[t.List[Region]]:
+    """Return ``known`` blocks with what later allows would let through besides, or None when that cannot be said in so many rules."""
+    found = list(known)
     try:
         for one in mine:
             for other in after:
                 part = within(one, other)
                 pieces = [part] if part is not None else []
-                for known in found:
-                    if not any(known.condition) or any(known.condition == piece.condition for piece in pieces):
-                        pieces = less(pieces, known, most)
                 for earlier in before:
                     pieces = less(pieces, earlier, most)
+                for block in found:
+                    pieces = _without(pieces, block, most)
                 found += pieces
-                if _count([found]) > most:
+                if _count([found]) - _count([known]) > most:
                     return None
     except Inexact:
         return None
     return found
+
+
+def _without(pieces: t.List[Region], block: Region, most: int) -> t.List[Region]:
+    """Leave out what is blocked already, where that can be said; a packet that is blocked twice is blocked."""
+    try:
+        return less(pieces, block, most)
+    except Inexact:
+        return pieces

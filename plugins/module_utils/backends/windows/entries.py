@@ -21,7 +21,7 @@ from .natives import natives_of, rules_of
 from .netsh_line import add_line
 from .regions import regions_of
 from .rule_words import parse_rule_words, rule_words
-from .state import State
+from .state import State, is_of_app
 
 DIRECTIONS = ("in", "out")
 
@@ -45,7 +45,7 @@ def single(rule: Rule) -> Group:
 
 def is_of_windows(native: NativeRule) -> bool:
     """Return whether a rule belongs to Windows or to an app from its store: its name or group is a resource, or it names a package."""
-    return native.name.startswith("@") or native.group.startswith("@") or any(key in ("AppPkgId", "LUOwn") for key, _value in native.extra)
+    return native.name.startswith("@") or native.group.startswith("@") or is_of_app(native)
 
 
 def ruleset_of(state: State) -> Ruleset:

@@ -26,8 +26,9 @@ from .state import INBOUND, OUTBOUND, State
 from .supported import is_implied
 
 _HOST_DIRECTIONS = ("in", "out")
-#: The defaults of the profiles from before the policy: name to inbound and outbound.
+#: The defaults of the profiles from before the policy: name to inbound and outbound; UNKNOWN for a direction that it leaves alone.
 Before = t.Dict[str, t.Tuple[str, str]]
+UNKNOWN = "-"
 
 
 @dataclass
@@ -90,7 +91,10 @@ def _head(policy: Policy, before: Before) -> str:
         if is_implied(rule):
             kind = "known" if rule.established else "lo"
             words.append("implied %d %s %s %s" % (number, rule.direction, kind, escaped(rule.comment or "")))
-    words += ["before %s %s %s" % (name, *before[name]) for name in PROFILES if name in before]
+    managed = [policy.defaults[direction] != "unmanaged" for direction in _HOST_DIRECTIONS]
+    for name in PROFILES:
+        if name in before:
+            words.append("before %s %s" % (name, " ".join(word if own else UNKNOWN for word, own in zip(before[name], managed))))
     return " ".join(words)
 
 
@@ -118,7 +122,7 @@ def parse_head(text: str) -> t.Tuple[t.Dict[str, str], t.Dict[int, Rule], Before
                 place += 5
             elif word == "before":
                 name, inbound, outbound = words[place + 1 : place + 4]
-                if name not in PROFILES or inbound not in INBOUND or outbound not in OUTBOUND:
+                if name not in PROFILES or inbound not in (*INBOUND, UNKNOWN) or outbound not in (*OUTBOUND, UNKNOWN):
                     raise ValueError(word)
                 before[name] = (inbound, outbound)
                 place += 4

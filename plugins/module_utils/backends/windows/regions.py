@@ -22,6 +22,8 @@ from .native_rule import PORT_TOP, TOPS
 
 Side = t.Tuple[Interval, ...]
 REMOTE, LOCAL, PROFILE, PROTOCOL, LOCAL_PORT, REMOTE_PORT, TYPE = range(7)
+#: The dimensions in the order in which two rules mostly differ.
+_TELLING = (PROTOCOL, LOCAL_PORT, REMOTE, LOCAL, REMOTE_PORT, TYPE, PROFILE)
 ANY_PROTOCOL: Side = ((0, 255),)
 ANY_PORT: Side = ((0, PORT_TOP),)
 ANY_TYPE: Side = ((0, 255),)
@@ -84,17 +86,20 @@ def _ports(ports: t.Sequence[PortRange]) -> Side:
 
 def meets(one: Region, other: Region) -> bool:
     """Return whether some packet may lie in both."""
-    if one.family != other.family or apart(one.condition, other.condition):
+    if one.family != other.family:
         return False
-    return all(_touch(mine, theirs) for mine, theirs in zip(one.sides, other.sides))
+    mine, theirs = one.sides, other.sides
+    for place in _TELLING:
+        left, right = mine[place], theirs[place]
+        if left is not right and not _touch(left, right):
+            return False
+    return not apart(one.condition, other.condition)
 
 
 def _touch(mine: Side, theirs: Side) -> bool:
-    if mine == theirs:
-        return bool(mine)
-    if len(mine) == 1 and len(theirs) == 1:
-        return mine[0][0] <= theirs[0][1] and theirs[0][0] <= mine[0][1]
-    return bool(common(mine, theirs))
+    if mine[0][0] > theirs[-1][1] or theirs[0][0] > mine[-1][1]:
+        return False
+    return (len(mine) == 1 and len(theirs) == 1) or bool(common(mine, theirs))
 
 
 def apart(one: Condition, other: Condition) -> bool:
@@ -136,6 +141,8 @@ def less(regions: t.Sequence[Region], other: Region, most: int) -> t.List[Region
                 raise Inexact("Windows cannot say: every program or service but %s" % theirs)
         sides = list(one.sides)
         for place, (mine_side, their_side) in enumerate(zip(one.sides, other.sides)):
+            if len(their_side) == 1 and their_side[0][0] <= mine_side[0][0] and mine_side[-1][1] <= their_side[0][1]:
+                continue  # all of it is in the other one
             rest = tuple(without(mine_side, their_side))
             if rest:
                 found.append(replace(one, sides=(*sides[:place], rest, *sides[place + 1 :])))

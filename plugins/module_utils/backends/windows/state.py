@@ -59,8 +59,11 @@ class State:
     rules: t.List[NativeRule] = field(default_factory=list)
 
     def listing(self) -> str:
-        """Return it as lines of netsh; equal states give equal text."""
-        return "\n".join(self.profile_lines() + sorted(add_line(one) for one in self.rules)) + "\n"
+        """Return it as lines of netsh; equal states give equal text.
+
+        Rules of apps are left out: Windows adds and removes them by itself, whenever somebody logs in for the first time.
+        """
+        return "\n".join(self.profile_lines() + sorted(add_line(one) for one in self.rules if not is_of_app(one))) + "\n"
 
     def profile_lines(self) -> t.List[str]:
         """Return the lines of the profiles."""
@@ -76,6 +79,11 @@ class State:
                 told = sorted(profile.fixed) + ([] if profile.local_rules else ["localfirewallrules"])
                 lines.append("# a group policy sets for %s: %s" % (name, " ".join(told)))
         return lines
+
+
+def is_of_app(native: NativeRule) -> bool:
+    """Return whether a rule is for an app from the store of Windows, or one user's."""
+    return any(key in ("AppPkgId", "LUOwn", "PFN") for key, _value in native.extra)
 
 
 def parse_registry(local: str, policies: str = "") -> State:

@@ -16,7 +16,8 @@ from ...policy.policy import Policy
 from ...policy.rule import DIRECTIONS, Rule
 from ..base import GUARD_MARK, Unsupported
 from .compile import Compiled, Unsplittable, compile_list
-from .policy_text import Before, listed, policy_word
+from .naming import POLICY, groups_of, key_of, words_of
+from .policy_text import UNKNOWN, Before, listed, parse_head, policy_word
 from .state import Profile, State
 from .supported import is_implied, unsupported, unsupported_comment
 
@@ -103,6 +104,23 @@ def _unsupported_connections(policy: Policy) -> t.List[Unsupported]:
                 reason = "Windows passes %s before it asks any rule, so a policy has to begin with that" % kind
                 found.append(Unsupported("guard", direction, reason))
     return found
+
+
+def managed_lines(state: State) -> t.List[str]:
+    """Return the lines about the profiles that belong to our policy: the switch, and the defaults that it sets."""
+    managed = dict.fromkeys(("in", "out"), True)
+    for natives in groups_of(state.rules).values():
+        if key_of(natives[0]) == POLICY:
+            try:
+                defaults = parse_head(words_of(natives))[0]
+            except HoldfastError:
+                continue
+            managed = {direction: defaults[direction] != "unmanaged" for direction in managed}
+    return [
+        "# %s: %s %s %s" % (
+            name, "on" if one.on else "off", one.inbound if managed["in"] else UNKNOWN, one.outbound if managed["out"] else UNKNOWN,
+        ) for name, one in sorted(state.profiles.items())
+    ]  # fmt: skip
 
 
 def wanted_profiles(state: State, defaults: t.Mapping[str, str], before: Before) -> t.Dict[str, Profile]:

@@ -100,6 +100,67 @@ def test_a_direction_that_is_left_alone_keeps_its_default(backend):
     assert profiles["public"]["DefaultOutboundAction"] == 0
 
 
+def test_a_default_that_is_changed_later_in_a_direction_that_is_left_alone_stays(backend):
+    wanted = policy([WEB])
+    put(backend, wanted)
+    own = backend.live_text()
+    backend.host.must("netsh", "advfirewall", "set", "allprofiles", "firewallpolicy", "blockinbound,blockoutbound")
+    assert backend.live_text() == own
+    assert not put(backend, wanted)
+    put(backend, None)
+    assert {one.outbound for one in backend.read().chains[0].ref.profiles.values()} == {"blockoutbound"}
+
+
+def test_a_default_that_is_changed_by_hand_is_seen_and_undone(backend):
+    wanted = policy([WEB])
+    put(backend, wanted)
+    own = backend.live_text()
+    backend.host.must("netsh", "advfirewall", "set", "publicprofile", "firewallpolicy", "allowinbound,allowoutbound")
+    assert backend.live_text() != own
+    with pytest.raises(HoldfastError, match="public"):
+        backend.read_policy(backend.read())
+    assert put(backend, wanted)
+    assert backend.live_text() == own
+
+
+def test_rules_that_windows_gives_to_apps_by_itself_are_no_change(backend):
+    put(backend, policy([WEB]))
+    whole = backend.live_text(whole=True)
+    store = backend.host.store
+    store.add("v2.30|Action=Allow|Active=TRUE|Dir=Out|Name=App|LUOwn=S-1-5-21-9|AppPkgId=S-1-15-2-9|EmbedCtxt=App|")
+    store.save()
+    assert backend.live_text(whole=True) == whole
+    assert any("S-1-15-2-9" in entry.native[0] for entry in backend.read().chains[1].entries)
+
+
+def test_a_rule_of_the_policy_is_not_removed_by_itself(backend):
+    put(backend, policy([WEB]))
+    assert not absent(backend, action="allow", port=[80, 443]).edits
+    assert [rule.comment for rule in backend.read_policy(backend.read()).rules] == ["web"]
+
+
+def test_a_single_allow_beside_a_policy_decides_unless_the_policy_blocks_it(backend):
+    put(backend, policy([BAD]))
+    present(backend, action="allow", port=99)
+    assert (backend.host.verdict(incoming(99)), backend.host.verdict(incoming(99, "203.0.113.9"))) == ("allow", "block")
+    assert place_present(backend, backend.read(), parse_rule({"action": "allow", "port": 98, "source": "203.0.113.9"})).blocked_by
+
+
+def test_an_equal_rule_of_an_administrator_keeps_its_name_beside_another_comment(backend):
+    backend.host.must(
+        "netsh", "advfirewall", "firewall", "add", "rule", "name=mine", "dir=in", "action=allow", "protocol=tcp", "localport=99"
+    )
+    before = backend.read().listing
+    present(backend, action="allow", port=99, comment="ours")
+    assert backend.read().listing == before
+
+
+def test_a_rule_whose_name_a_script_cannot_say_is_not_removed_by_guessing(backend):
+    backend.host.must("netsh", "advfirewall", "firewall", "add", "rule", "name=B\u00fcro", "dir=in", "action=allow", "protocol=udp")
+    with pytest.raises(HoldfastError, match="B\u00fcro"):
+        backend.plan_policy(backend.read(), policy([WEB]), alone=True)
+
+
 def test_a_firewall_that_is_off_is_switched_on_by_a_policy(backend):
     backend.host.must("netsh", "advfirewall", "set", "allprofiles", "state", "off")
     script = backend.plan_policy(backend.read(), policy([WEB])).commands[0].stdin.splitlines()
