@@ -76,8 +76,8 @@ class Macos(Backend):
     def status(self) -> t.Dict[str, t.Any]:
         state = read_state(self.host)
         return {
-            "version": self.host.run(["sw_vers", "-productVersion"]).out.strip(), "enabled": state.on("enabled"), "at_boot": state.on("enabled"),
-            "settings": dict(state.settings), "managed": self.host.exists(PROFILE),
+            "version": self.host.run(["sw_vers", "-productVersion"]).out.strip(), "enabled": state.on("enabled"),
+            "at_boot": state.on("enabled"), "settings": dict(state.settings), "managed": self.host.exists(PROFILE),
         }  # fmt: skip
 
     def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:

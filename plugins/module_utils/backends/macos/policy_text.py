@@ -38,18 +38,11 @@ def policy_unsupported(policy: Policy) -> t.Tuple[Unsupported, ...]:
         action = policy.defaults[direction]
         if action in ("deny", "reject"):
             found.append(Unsupported("defaults.%s" % direction, action, _about_default(direction)))
-    seen: t.Dict[str, str] = {}
     for number, rule in enumerate(policy.rules):
         place = policy.label(number)
         refused = unsupported(rule)
         found += [Unsupported("%s.%s" % (place, one.field), one.value, one.reason) for one in refused]
         program = program_of(rule)
-        if program in seen:
-            found.append(
-                Unsupported("%s.program" % place, program, "it has a rule already at %s, which decides; take one out" % seen[program])
-            )
-        elif program:
-            seen[program] = place
         if rule.action == "deny" and _MANAGEMENT.match(program):
             found.append(Unsupported("%s.program" % place, program, "blocking it would end Remote Login (SSH), which every policy keeps"))
     if policy.nat:
@@ -100,8 +93,16 @@ def _about_line(line: t.Optional[Line], seen: t.Dict[str, bool]) -> str:
             return "a policy is meant to be in force; use holdfast.firewall.backend to switch the firewall off"
         return "blocking everything overrules allowed programs and ends Remote Login (SSH)"
     if seen.setdefault(line.setting, line.on) != line.on:
-        return "another line sets it the other way"
+        return "another line, of this document or of the policy that it is merged into, sets it the other way"
     return ""
+
+
+def deciding(policy: Policy) -> t.List[Rule]:
+    """Return the rules of a supported policy that decide: the first for each program, since no packet of it comes to a later one."""
+    first: t.Dict[str, Rule] = {}
+    for rule in policy.rules:
+        first.setdefault(program_of(rule), rule)
+    return list(first.values())
 
 
 def settings_of(policy: Policy) -> t.Dict[str, bool]:
@@ -119,7 +120,7 @@ def render_policy(policy: Policy) -> str:
     """Return the text of a supported policy."""
     lines = [_HEAD + ", ".join("%s %s" % (direction, policy.defaults[direction]) for direction in DIRECTIONS)]
     lines += [setting_line(name, on) for name, on in settings_of(policy).items()]
-    for rule in policy.rules:
+    for rule in deciding(policy):
         if rule.comment is not None:
             lines.append("# " + rule.comment)
         lines += program_lines(program_of(rule), rule.action)
@@ -168,8 +169,8 @@ def _parse_defaults(line: str) -> t.Dict[str, str]:
 
 
 def as_kept(policy: Policy) -> Policy:
-    """Return a supported policy in the form in which it is kept: plain paths, one line for each setting that is not implied."""
-    rules = tuple(replace(normalise(rule), comment=rule.comment) for rule in policy.rules)
+    """Return a supported policy as it is kept: plain paths, one rule a program, one line for each setting that is not implied."""
+    rules = tuple(replace(normalise(rule), comment=rule.comment) for rule in deciding(policy))
     kept = [setting_line(name, on) for name, on in settings_of(policy).items() if name not in IMPLIED]
     native = {name: lines for name, lines in policy.native.items() if name != NAME}
     if kept:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ...host import Host
 from ...policy.policy import Policy
-from .policy_text import parse_policy, render_policy, settings_of
+from .policy_text import deciding, parse_policy, render_policy, settings_of
 from .rules import program_of
 from .state import State
 
@@ -65,7 +65,7 @@ def write_record(host: Host, noted: t.Optional[t.Mapping[str, t.Any]]) -> t.List
 def target(live: State, record: t.Optional[Record], wanted: t.Optional[Policy], alone: bool) -> t.Tuple[State, t.Optional[Record]]:
     """Return the state in which a policy is in force (None: no longer), and the record of it."""
     programs, settings = dict(live.programs), dict(live.settings)
-    rules = {program_of(rule): rule.action for rule in wanted.rules} if wanted is not None else {}
+    rules = {program_of(rule): rule.action for rule in deciding(wanted)} if wanted is not None else {}
     lines = settings_of(wanted) if wanted is not None else {}
     before_programs: t.Dict[str, t.Optional[str]] = dict(record.programs) if record is not None else {}
     before_settings: t.Dict[str, bool] = dict(record.settings) if record is not None else {}

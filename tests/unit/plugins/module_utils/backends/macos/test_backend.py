@@ -15,6 +15,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.r
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.record import PATH
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.merging import merge
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.macos.mac_host import APP, OTHER, MacHost
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import absent, present
@@ -273,3 +274,11 @@ def test_it_is_seen_on_a_mac_only(host, backend, tmp_path):
 def test_the_commands_of_a_result_can_be_typed(host, backend):
     _before, transaction, _snapshot = present(backend, rule())
     assert transaction.commands[0].shown().endswith(" --add '/Applications/My App (2).app'")
+
+
+def test_a_merged_document_decides_over_the_policy_in_force(host, backend):
+    put(backend, policy({"action": "deny", "program": APP}, {"action": "deny", "program": OTHER}))
+    document = policy({"action": "allow", "program": APP})
+    put(backend, merge(backend.read_policy(backend.read()), document, ()))
+    assert host.kept()["apps"] == sorted([[APP, False], [OTHER, True]])
+    assert put(backend, merge(backend.read_policy(backend.read()), document, ()))[0].commands == ()

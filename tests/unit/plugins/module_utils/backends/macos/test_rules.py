@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.backend import Macos
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.reading import parse_programs
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_present
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
@@ -134,9 +135,17 @@ def test_the_programs_of_remote_login_are_never_denied(program):
     assert about(policy(dict(DENY, program=program, action="allow"))) == {}
 
 
-def test_two_rules_for_one_program_are_refused():
-    found = about(policy(DENY, dict(DENY, program=APP + "/", action="allow")))
-    assert "rules[0]" in found["rules[1].program"]
+def test_the_first_of_two_rules_for_one_program_decides():
+    wanted = policy(DENY, dict(DENY, program=APP + "/", action="allow"))
+    assert about(wanted) == {}
+    assert MAC.render_policy(wanted) == MAC.render_policy(policy(DENY))
+    assert MAC.policy_as_kept(wanted).rules == policy(DENY).rules
+
+
+def test_two_programs_are_two_sets_of_packets_and_none_is_an_exception_of_the_other():
+    ruleset = MAC.parse("--setglobalstate on\n--add /usr/local/bin/agent\n--unblockapp /usr/local/bin/agent\n")
+    placement = place_present(MAC, ruleset, rule())
+    assert (placement.exceptions, placement.defeated_by, len(placement.edits)) == ([], [], 1)
 
 
 @pytest.mark.parametrize(
