@@ -34,7 +34,7 @@ attributes:
     details: O(state=restarted) loads the rules each time.
   platform:
     support: full
-    platforms: Linux, FreeBSD, OpenBSD, NetBSD, macOS
+    platforms: Linux, FreeBSD, OpenBSD, NetBSD, macOS, Windows
   action:
     support: full
 options:

@@ -34,7 +34,7 @@ attributes:
     support: full
   platform:
     support: full
-    platforms: Linux, FreeBSD, OpenBSD, NetBSD, macOS
+    platforms: Linux, FreeBSD, OpenBSD, NetBSD, macOS, Windows
   action:
     support: full
 options:
@@ -90,7 +90,8 @@ options:
     type: int
     default: 60
 notes:
-  - Kept open on removal are the port of SSH that is really in use, DNS (53) and DHCP (67, 68), and O(agent_ports).
+  - Kept open on removal are the port of SSH that is really in use, on Windows those of RDP and WinRM, DNS (53) and DHCP (67, 68), and
+    O(agent_ports).
   - Of two rules that say the same, also in two roles, the first counts.
 seealso:
   - module: holdfast.firewall.rule
