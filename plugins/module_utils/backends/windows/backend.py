@@ -355,7 +355,7 @@ def _before(state: State) -> Before:
     for natives in groups_of(state.rules).values():
         if key_of(natives[0]) == POLICY:
             try:
-                noted = parse_head(words_of(natives))[2]
+                noted = parse_head(words_of(natives)).before
             except HoldfastError:
                 continue
     found: Before = {}

@@ -86,7 +86,8 @@ def _key(policy: Policy, number: int) -> str:
 
 
 def _head(policy: Policy, before: Before) -> str:
-    words = ["policy"] + ["%s %s" % (direction, policy.defaults[direction]) for direction in DIRECTIONS]
+    words = ["policy %d %d" % (len(policy.guard), len(policy.rules))]
+    words += ["%s %s" % (direction, policy.defaults[direction]) for direction in DIRECTIONS]
     for number, rule in enumerate(policy.guard):
         if is_implied(rule):
             kind = "known" if rule.established else "lo"
@@ -98,25 +99,39 @@ def _head(policy: Policy, before: Before) -> str:
     return " ".join(words)
 
 
-def parse_head(text: str) -> t.Tuple[t.Dict[str, str], t.Dict[int, Rule], Before]:
-    """Read the description of the policy itself: defaults, implied rules of the guard, and the defaults from before it.
+@dataclass
+class Head:
+    """The description of a policy itself.
+
+    :ivar counts: how many rules the guard and the document have.
+    :ivar implied: rules of the guard that Windows does by itself, by their numbers.
+    """
+
+    counts: t.Tuple[int, int]
+    defaults: t.Dict[str, str] = field(default_factory=dict)
+    implied: t.Dict[int, Rule] = field(default_factory=dict)
+    before: Before = field(default_factory=dict)
+
+
+def parse_head(text: str) -> Head:
+    """Read the description of the policy itself.
 
     :raises HoldfastError: when it is something else.
     """
     words = text.split(" ")
-    defaults: t.Dict[str, str] = {}
-    implied: t.Dict[int, Rule] = {}
-    before: Before = {}
     try:
         if words[0] != "policy":
             raise ValueError(words[0])
-        place = 1
+        head = Head((int(words[1]), int(words[2])))
+        place = 3
         while place < len(words):
             word = words[place]
             if word == "implied":
                 number, direction, kind, comment = words[place + 1 : place + 5]
+                if direction not in DIRECTIONS or kind not in ("lo", "known"):
+                    raise ValueError(word)
                 interface = "lo" if kind == "lo" else None
-                implied[int(number)] = Rule(
+                head.implied[int(number)] = Rule(
                     "allow", direction, protocol=None, interface=interface, established=kind == "known", comment=unescaped(comment) or None
                 )
                 place += 5
@@ -124,18 +139,18 @@ def parse_head(text: str) -> t.Tuple[t.Dict[str, str], t.Dict[int, Rule], Before
                 name, inbound, outbound = words[place + 1 : place + 4]
                 if name not in PROFILES or inbound not in (*INBOUND, UNKNOWN) or outbound not in (*OUTBOUND, UNKNOWN):
                     raise ValueError(word)
-                before[name] = (inbound, outbound)
+                head.before[name] = (inbound, outbound)
                 place += 4
             elif word in DIRECTIONS and words[place + 1] in ("allow", "deny", "unmanaged"):
-                defaults[word] = words[place + 1]
+                head.defaults[word] = words[place + 1]
                 place += 2
             else:
                 raise ValueError(word)
-        if sorted(defaults) != sorted(DIRECTIONS):
+        if sorted(head.defaults) != sorted(DIRECTIONS):
             raise ValueError("defaults")
     except (ValueError, IndexError, UnicodeError) as exc:
         raise HoldfastError("This is not the description of a policy of ours: %s" % text[:200]) from exc
-    return defaults, implied, before
+    return head
 
 
 def render_text(policy: Policy, plan: Plan) -> str:
@@ -179,23 +194,23 @@ def parse_state(state: State) -> t.Optional[t.Tuple[Policy, Before]]:
         raise HoldfastError(
             "The rule that describes the policy (hf:policy) is gone, others of it are there: %s" % ", ".join(sorted(groups)[:3])
         )
-    defaults, implied, before = parse_head(words_of(by_key[POLICY]))
-    guard = dict(implied)
+    head = parse_head(words_of(by_key[POLICY]))
+    guard = dict(head.implied)
     rules: t.Dict[int, Rule] = {}
     for key, natives in by_key.items():
         if key.startswith("g"):
             guard[int(key[1:])] = parse_rule_words(words_of(natives))
         elif key.isdigit():
             rules[int(key)] = parse_rule_words(words_of(natives))
-    for word, numbers in (("guard", guard), ("policy", rules)):
-        missing = set(range(len(numbers))) - set(numbers)
-        if missing:
-            raise HoldfastError("Rule %d of the %s is gone" % (min(missing), word))
+    for word, numbers, count in (("guard", guard, head.counts[0]), ("policy", rules, head.counts[1])):
+        missing = set(range(count)) - set(numbers)
+        if missing or len(numbers) > count:
+            raise HoldfastError("Rule %d of the %s is gone, or is one too many" % (min(missing or [count]), word))
     policy = Policy(
-        tuple(rules[number] for number in sorted(rules)), defaults, guard=tuple(guard[number] for number in sorted(guard))
+        tuple(rules[number] for number in sorted(rules)), head.defaults, guard=tuple(guard[number] for number in sorted(guard))
     )  # fmt: skip
-    _refuse_changes(policy, before, state, [one for natives in groups.values() for one in natives])
-    return policy, before
+    _refuse_changes(policy, head.before, state, [one for natives in groups.values() for one in natives])
+    return policy, head.before
 
 
 def _refuse_changes(policy: Policy, before: Before, state: State, natives: t.Sequence[NativeRule]) -> None:

@@ -16,7 +16,7 @@ from ...policy.addresses import ANY, Addresses, make_addresses, parse_network
 from ...policy.errors import HoldfastError
 from ...policy.ports import PortRange
 from ...policy.rule import FAMILIES, FAMILY_NAMES, Rule
-from ...policy.scope import Scope
+from ...policy.scope import PROFILES, Scope
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]")
 
@@ -91,7 +91,21 @@ def parse_rule_words(text: str) -> Rule:
         raise HoldfastError("This is not the description of a rule of ours: %s" % text[:200]) from exc
     if scope:
         fields["scope"] = Scope(**scope)
-    return Rule(**fields)
+    found = Rule(**fields)
+    if rule_words(found) != text or not _is_valid(found):
+        raise HoldfastError("This is not the description of a rule of ours: %s" % text[:200])
+    return found
+
+
+def _is_valid(rule: Rule) -> bool:
+    """Return whether a rule has values of the language only."""
+    numbers = (*rule.icmp_types, *([rule.protocol] if rule.protocol is not None else []))
+    profiles = rule.scope.profiles if rule.scope is not None else ()
+    return (
+        rule.action in ("allow", "deny") and rule.direction in ("in", "out") and all(0 <= one <= 255 for one in numbers)
+        and all(1 <= one.first <= one.last <= 65535 for one in (*rule.ports, *rule.source_ports))
+        and profiles == tuple(one for one in PROFILES if one in profiles)
+    )  # fmt: skip
 
 
 def _value(left: t.Iterator[str]) -> str:

@@ -112,7 +112,7 @@ def managed_lines(state: State) -> t.List[str]:
     for natives in groups_of(state.rules).values():
         if key_of(natives[0]) == POLICY:
             try:
-                defaults = parse_head(words_of(natives))[0]
+                defaults = parse_head(words_of(natives)).defaults
             except HoldfastError:
                 continue
             managed = {direction: defaults[direction] != "unmanaged" for direction in managed}

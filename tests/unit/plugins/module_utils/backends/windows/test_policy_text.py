@@ -189,7 +189,23 @@ def test_an_edit_by_hand_is_seen(old, new):
         backend().parse_policy(text.replace(old, new))
 
 
-@pytest.mark.parametrize("name", ["hf:policy", "hf:0000", "hf:g03"])
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(carried(), st.data())
+def test_text_that_was_changed_anywhere_is_refused_or_says_the_same(wanted, data):
+    if backend().policy_unsupported(wanted):
+        return
+    text = backend().render_policy(wanted)
+    place = data.draw(st.integers(0, len(text) - 1))
+    word = data.draw(st.sampled_from(["", " ", "0", "9", "x", '"', "\n", ",", "-", "~41"]))
+    long = data.draw(st.sampled_from([1, 1, 10, 200]))
+    try:
+        found = backend().parse_policy(text[:place] + word + text[place + long :])
+    except HoldfastError:
+        return
+    assert (found.rules, found.guard, dict(found.defaults)) == (wanted.rules, wanted.guard, dict(wanted.defaults))
+
+
+@pytest.mark.parametrize("name", ["hf:policy", "hf:0000", "hf:0001", "hf:g03", "hf:g05"])
 def test_a_rule_that_was_removed_by_hand_is_missed(name):
     text = backend().render_policy(policy([{"action": "allow", "port": 443}, {"action": "allow", "port": 80}]))
     left = "".join(line for line in text.splitlines(keepends=True) if '"%s ' % name not in line)
