@@ -29,7 +29,7 @@ rules:
   - {direction: forward, action: allow, port: 8443, destination: 192.0.2.5}
 """
 #: The text of IPv6 repeats that of IPv4.
-_SECOND_FAMILY = "# ip6tables-restore"
+_SECOND_FAMILY = ("# ip6tables-restore", "# /etc/ufw/before6.rules")
 _TRANSLATING = ("masquerade", "dnat ip", "MASQUERADE", "DNAT", "nat on", "rdr on")
 
 
@@ -41,7 +41,7 @@ def examples() -> Dict[str, str]:
         if "NetBSD" in column or name == "windows":  # the guide has an example without a reject for Windows
             continue
         found[name] = block("text", rendered(backend, DOCUMENT))
-        if name not in ("ipfw", "npf"):
+        if name not in ("ufw", "firewalld", "ipfw", "npf"):
             lines = [line.strip() for line in rendered(backend, TRANSLATIONS).splitlines()]
             found["translations of " + name] = block(
                 "text", "\n".join(line for line in lines if any(word in line for word in _TRANSLATING))
@@ -50,8 +50,11 @@ def examples() -> Dict[str, str]:
 
 
 def rendered(backend: Backend, document: str) -> str:
-    """Return a document as the backend renders it, of iptables the IPv4 half."""
-    return backend.render_policy(policy_of(yaml.safe_load(document)), "rules").partition(_SECOND_FAMILY)[0]
+    """Return a document as the backend renders it, of iptables and ufw the IPv4 half."""
+    text = backend.render_policy(policy_of(yaml.safe_load(document)), "rules")
+    for mark in _SECOND_FAMILY:
+        text = text.partition(mark)[0]
+    return text
 
 
 def block(language: str, text: str) -> str:

@@ -13,11 +13,13 @@ import textwrap
 from typing import Any, Dict, Iterator, List, Tuple
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base import Backend
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.firewalld.backend import Firewalld
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.backend import Ipfw
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.backend import Iptables
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.nftables.backend import Nftables
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.backend import Npf
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.backend import Pf
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.backend import Ufw
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.backend import Windows
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import with_guard
@@ -34,6 +36,8 @@ def columns() -> Dict[str, Tuple[Backend, ...]]:
     return {
         "nftables": (Nftables(PaperHost()),),
         "iptables": (Iptables(PaperHost({"ipset": ""})),),
+        "ufw": (Ufw(PaperHost()),),
+        "firewalld": (Firewalld(PaperHost()),),
         "pf of FreeBSD and OpenBSD": (Pf(PaperHost(), "freebsd"), Pf(PaperHost(), "openbsd")),
         "pf of NetBSD and macOS": (Pf(PaperHost(), "netbsd"), Pf(PaperHost(), "macos")),
         "ipfw": (Ipfw(PaperHost()),),
@@ -62,6 +66,8 @@ def _default(direction: str, action: str) -> Document:
 NATIVE: Document = {
     "nftables": {"in": ["ct state invalid drop"]},
     "iptables": {"in": ["-m conntrack --ctstate INVALID -j DROP"]},
+    "ufw": {"in": ["deny proto gre from any"]},
+    "firewalld": {"in": ['rule protocol value="99" drop']},
     "pf": ["block in quick proto 99"],
     "ipfw": ["deny ip from any to any frag"],
     "npf": ["block in final proto 99 all"],

@@ -48,8 +48,11 @@ class Firewalld(Backend):
     * IPv6 packets from addresses that do not lie behind their interface, and to addresses that embed IPv4 ones (RFC 3964), are stopped.
 
     Comments, and which rich rules are one rule, are in the description of our policies. Interfaces, limits for each source, source and
-    destination ports together and ICMP types without a name are refused (``unsupported``). The guard says multicast listener discovery by
-    its addresses.
+    destination ports together and ICMP types without a name are refused (``unsupported``). The guard says multicast listener discovery
+    by its addresses (``policy_as_kept``).
+
+    A reload drops what is in force but not on disk; it is put back in the same change. What somebody added with ``--timeout`` cannot be
+    told from the rest, and stays until the next reload.
     """
 
     NAME = NAME
@@ -121,8 +124,8 @@ class Firewalld(Backend):
         listed = kernel.table_text(self.host)
         chains = [CHAINS[one.direction] % one.name for one in state.own]
         seen = (self.host.read(loading.SEEN) or "").strip()
-        lost = not kernel.has_chains(listed, chains) or (bool(seen) and bool(state.own) and seen != kernel.digest(listed))
-        return replace(state, beneath=lost)
+        changed = not kernel.has_chains(listed, chains) or (bool(seen) and bool(state.own) and seen != kernel.digest(listed))
+        return replace(state, beneath=changed, lost=not kernel.has_chains(listed, ()))
 
     def _own_files(self, facts: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
         """Return the texts of our files on disk."""
@@ -220,6 +223,11 @@ class Firewalld(Backend):
         if not policies:
             raise HoldfastError("There is no policy of firewalld with a name of ours (%s) in this text" % ", ".join(FIRST.values()))
         return read_policies(policies, sets)
+
+    def policy_as_kept(self, policy: Policy) -> Policy:
+        from .policy_text import as_kept
+
+        return as_kept(policy)
 
     def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
         from .policy_text import read_policies

@@ -43,7 +43,7 @@ def make_plan(
         return Transaction((), state.text())
     after = files_text(wanted) + state.text()[len(state.own_text()) :]
     return loading.make_transaction(
-        changes, {path: before[path] for path in changes}, runtime_only(state.facts), state.beneath, after, bool(wanted)
+        changes, {path: before[path] for path in changes}, runtime_only(state.facts), state.lost, after, bool(wanted)
     )
 
 

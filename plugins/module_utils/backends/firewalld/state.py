@@ -53,7 +53,8 @@ class State:
     :ivar sets: every set in force that the language can say.
     :ivar odd: what somebody put into our policies that a policy does not have.
     :ivar files: the texts of our files on disk.
-    :ivar beneath: whether nftables lost what firewalld thinks is in force.
+    :ivar beneath: whether nftables has not what firewalld thinks is in force.
+    :ivar lost: whether it has not even the base chains, so that a reload would fail.
     """
 
     facts: Facts
@@ -62,6 +63,7 @@ class State:
     odd: t.Tuple[str, ...] = ()
     files: t.Mapping[str, str] = field(default_factory=dict)
     beneath: bool = False
+    lost: bool = False
 
     @property
     def stopped(self) -> bool:
@@ -167,7 +169,7 @@ class _Builder:
         else:
             self._policies(True)
             default = self._zones()
-        if self._state.beneath or self._state.stopped:
+        if self._state.lost or self._state.stopped:
             default = "allow"
         chain = Chain(
             "firewalld %s" % self._direction, frozenset({self._direction}), BOTH_FAMILIES, "allow" if default == "allow" else "deny",
