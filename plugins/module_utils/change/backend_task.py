@@ -16,6 +16,7 @@ from ..backends.base import Backend, Command, Transaction
 from ..backends.detect import PROGRAMS, Detection, expected_front_end, front_ends
 from ..backends.registry import make_backend
 from ..backends.ruleset import Ruleset
+from ..backends.switched_off import switched_off
 from ..host import Host
 from ..policy.backend_request import BackendRequest
 from ..policy.errors import HoldfastError
@@ -32,6 +33,8 @@ Fields = t.Dict[str, t.Any]
 INSTALL_PATIENCE = 900.0
 #: Lines of a command's input that a result shows; the rest is counted.
 SHOWN_LINES = 200
+#: Backends of which a host may have any; other systems have what they have.
+ON_LINUX = ("ufw", "firewalld", "nftables", "iptables")
 _DONE = {"enabled": "enabled", "disabled": "disabled", "restarted": "restarted"}
 
 
@@ -121,22 +124,14 @@ def _choose(engine: Engine, request: BackendRequest) -> Detection:
     saw: t.Tuple[str, ...] = ()
     try:
         found = engine.detect(wanted)
-        if found.decides:
+        if found.decides or found.backend.NAME not in ON_LINUX or switched_off(host) == found.backend.NAME:
             return found
         saw = found.saw
     except HoldfastError as exc:
         if "active" in exc.as_failure().get("detection", {}):
             raise  # two front ends
-    name = _expected(host)
+    name = expected_front_end(host) or "nftables"
     return Detection(make_backend(name, host), saw, "no firewall holds rules yet, and %s is the usual one on this system" % name, False)
-
-
-def _expected(host: Host) -> str:
-    """Return the firewall that is usual on this system."""
-    if host.exists("/proc/version") or host.exists("/etc/os-release"):
-        return expected_front_end(host) or "nftables"
-    there = [name for name in ("macos", "pf", "ipfw", "npf") if host.which(PROGRAMS[name]) is not None]
-    return there[0] if there else "pf"
 
 
 def _missing(host: Host, backend: Backend) -> bool:

@@ -184,6 +184,11 @@ def test_what_is_installed_is_the_usual_firewall_where_none_decides(host, detect
     assert task(Writing(host, detected, decides), install=True)["backend"] == chosen
 
 
+def test_a_firewall_that_was_switched_off_is_not_replaced_by_the_usual_one(host):
+    note_switch(host, "nftables", "disabled")
+    assert task(Writing(host, "nftables", False), install=True)["backend"] == "nftables"
+
+
 def test_two_front_ends_are_refused_also_with_install(host):
     with pytest.raises(HoldfastError, match="Two firewall front ends"):
         task(Writing(host, "two"), install=True)
