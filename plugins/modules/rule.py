@@ -31,7 +31,7 @@ attributes:
     support: full
   platform:
     support: full
-    platforms: Linux, FreeBSD, OpenBSD, macOS
+    platforms: Linux, FreeBSD, OpenBSD, macOS, Windows
   action:
     support: full
 options:

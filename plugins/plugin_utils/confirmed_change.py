@@ -105,7 +105,8 @@ class ConfirmedChangeAction(ActionBase):
 
     def _prove(self, pending: Result, answered: float, task_vars: Result) -> Result:
         """Confirm over a new connection; returns what that adds to the result."""
-        deadline = answered + pending["confirm_within"] - MARGIN
+        # Where arming takes several calls, the window has begun before the answer.
+        deadline = answered + pending["confirm_within"] - pending.get("spent", 0.0) - MARGIN
         time.sleep(min(max(FIRST_WAIT, float(pending.get("settles_in", 0))), LONGEST_WAIT))
         trouble = tried = ""
         while time.monotonic() < deadline:

@@ -48,7 +48,7 @@ SETTLES_IN = 1.5
 #: Seconds after the deadline from which on the rollback counts as lost.
 OVERDUE = 30
 #: Seconds that another task may take from the folder of its change to its rollback.
-ARMING = 20.0
+ARMING = 45.0
 #: Seconds that it may take to the first file in there.
 CLAIMING = 3.0
 
@@ -144,30 +144,28 @@ class WindowsEngine(Engine):
     def begin(self, backend: Backend, ruleset: Ruleset, transaction: Transaction, window: int, attended: bool) -> t.Dict[str, t.Any]:
         backend.validate(transaction)
         identity = time.strftime("%Y%m%d%H%M%S-", time.gmtime()) + uuid.uuid4().hex[:8]
-        deadline = (clock(self._windows) + dt.timedelta(seconds=window)).strftime(CLOCK)
         facts = {
-            "change": identity, "backend": backend.NAME, "deadline": deadline, "confirm_within": window, "timer": "schtasks",
+            "change": identity, "backend": backend.NAME, "confirm_within": window, "timer": "schtasks",
             "persist": dict(transaction.persist), "fingerprint": listing_fingerprint(ruleset.listing),
             "after": listing_fingerprint(transaction.after),
         }  # fmt: skip
         if not claim_folder(self._windows):
             raise HoldfastError("Another firewall task is at work on this host; try again later")
         try:
-            self._write(backend, ruleset, transaction, identity, facts)
-            self._arm(identity, deadline, window)
+            self._write(backend, ruleset, transaction, identity)
+            begun = time.monotonic()
+            self._arm(identity, facts, window)
             self._run("schtasks /run /tn %s" % apply_task(identity), "The task that puts the change in force was refused")
         except BaseException:
             forget(self._windows, identity)
             raise
-        return {"change": identity, "confirm_within": window, "timer": "schtasks", "settles_in": SETTLES_IN}
+        spent = round(time.monotonic() - begun, 3)
+        return {"change": identity, "confirm_within": window, "timer": "schtasks", "settles_in": SETTLES_IN, "spent": spent}
 
-    def _write(
-        self, backend: Backend, ruleset: Ruleset, transaction: Transaction, identity: str, facts: t.Mapping[str, t.Any]
-    ) -> None:  # fmt: skip
+    def _write(self, backend: Backend, ruleset: Ruleset, transaction: Transaction, identity: str) -> None:
         from ...backends.windows.backend import export_commands
 
         snapshot = backend.snapshot(ruleset, transaction)
-        self._place("change.json", json.dumps(facts, sort_keys=True) + "\n")
         for command in export_commands(PENDING):
             self._run(batch_line(command.argv), "The firewall could not be saved, so nothing was changed")
         for name, text in snapshot.files.items():
@@ -180,11 +178,13 @@ class WindowsEngine(Engine):
         self._place("restore.cmd", restore_script(identity))
         self._place("apply.cmd", apply_script(identity, [command.argv for command in transaction.commands]))
 
-    def _arm(self, identity: str, deadline: str, window: int) -> None:
-        """Arm the rollback, see that it is there, and only then let the change be put in force.
+    def _arm(self, identity: str, facts: t.Mapping[str, t.Any], window: int) -> None:
+        """Arm the rollback, see that it is there, and only then let the change be put in force. The window begins here.
 
         :raises HoldfastError: with rc 31 when the scheduler does not take it.
         """
+        deadline = (clock(self._windows) + dt.timedelta(seconds=window)).strftime(CLOCK)
+        self._place("change.json", json.dumps(dict(facts, deadline=deadline), sort_keys=True) + "\n")
         self._define("rollback.xml", rollback_definition(identity, deadline, window))
         self._define("apply.xml", apply_definition(identity))
         rollback, applier = rollback_task(identity), apply_task(identity)
