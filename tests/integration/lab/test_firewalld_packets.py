@@ -23,8 +23,8 @@ from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial im
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_generator import random_document
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_oracle import PolicyFirewall
 
-PAIRS = int(os.environ.get("HOLDFAST_FIREWALLD_PAIRS", "500"))
-TASKS = max(6, PAIRS // 60)
+PAIRS = int(os.environ.get("HOLDFAST_FIREWALLD_PAIRS", "300"))
+TASKS = max(5, PAIRS // 60)
 SEED = int(os.environ.get("HOLDFAST_PACKET_SEED", "1"))
 PROBES = 60
 SIZES = (3, 12, 40)
