@@ -244,6 +244,13 @@ class Backend:
         """
         raise NotImplementedError
 
+    def beside(self, ruleset: Ruleset, alone: bool) -> t.Optional[t.Sequence[str]]:
+        """Return in sentences what also decides once a policy of ours is in force; None where the names of the other chains say it.
+
+        ``alone`` says that the administrators' rules go with it.
+        """
+        return None
+
     # -- the firewall as a whole --------------------------------------------------------------------------------------------
 
     def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:

@@ -248,7 +248,9 @@ class _Task:
             if chain.base and chain.owner is None and not chain.missing and (chain.entries or chain.default != "allow")
         ]  # fmt: skip
         beside = bool(others) and not self.backend.ACCEPT_IS_FINAL and self.request.state != "overridden"
-        if beside and wanted is not None:
+        told = self.backend.beside(ruleset, self.request.state == "overridden") if wanted is not None else None
+        self.notes.extend(told or ())
+        if beside and wanted is not None and told is None:
             self.notes.append("these lists of the administrator also decide: %s (state: overridden empties them)" % ", ".join(others[:10]))
         if self.diff_mode or self.check_mode:
             self.result["semantic_diff"] = self._semantic(before, wanted, beside)

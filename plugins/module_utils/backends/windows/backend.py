@@ -37,7 +37,7 @@ from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupporte
 from ..ruleset import Chain, Edit, Entry, Ruleset
 from .change import change
 from .compile import Compiled
-from .entries import is_of_windows, normalise, ruleset_of, single
+from .entries import allows_beside, is_of_windows, normalise, ruleset_of, single
 from .naming import POLICY, groups_of, is_ours, key_of, words_of
 from .native_rule import NativeRule
 from .netsh_line import add_line, parse_add_line
@@ -262,6 +262,9 @@ class Windows(Backend):
         if alone:
             gone += [one for one in state.rules if _is_removable(one) and not (is_ours(one) and key_of(one))]
         return self._transaction(ruleset, gone, new, wanted_profiles(state, plan.defaults, before))
+
+    def beside(self, ruleset: Ruleset, alone: bool) -> t.Sequence[str]:
+        return allows_beside(_state_of(ruleset), alone)
 
     def _refuse_routing(self, policy: Policy) -> None:
         """Refuse a policy that denies forwarding on a host that forwards.

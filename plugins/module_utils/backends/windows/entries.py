@@ -109,3 +109,20 @@ def _entry(native: NativeRule) -> Entry:
     if changeable and len(meanings) == 1:
         return Entry((add_line(native),), rule=normalise(meanings[0]), ref=(native,))
     return Entry((add_line(native),), parts=meanings, ref=(native,) if changeable else None)
+
+
+def allows_beside(state: State, alone: bool) -> t.List[str]:
+    """Return in sentences which allows of others let through what only the default of a policy denies."""
+    found: t.Dict[str, t.List[str]] = {}
+    for one in state.rules:
+        if one.action == "block" or not one.enabled or (is_ours(one) and key_of(one)):
+            continue
+        whose = "a group policy" if one.source == "gpo" else "Windows and its apps" if is_of_windows(one) else "administrators and programs"
+        found.setdefault(whose, []).append(one.name)
+    if alone:
+        found.pop("administrators and programs", None)
+    return [
+        "%d allow rules of %s also decide, for example %s%s"
+        % (len(names), whose, min(names), " (state: overridden removes them)" if whose.startswith("admin") else "; they are left alone")
+        for whose, names in sorted(found.items())
+    ]

@@ -196,6 +196,16 @@ def test_rules_of_administrators_stay_unless_the_policy_is_to_be_alone(backend):
     assert [text for _id, text in backend.host.store.rules if "Name=@" in text or "AppPkgId" in text] == built_in
 
 
+def test_allows_that_decide_beside_a_policy_are_told(backend):
+    told = backend.beside(backend.read(), alone=False)
+    assert told == [
+        "6 allow rules of Windows and its apps also decide, for example @FirewallAPI.dll,-25019; they are left alone",
+        "1 allow rules of administrators and programs also decide, for example OpenSSH SSH Server (sshd) (state: overridden removes them)",
+    ]
+    put(backend, policy([WEB]), alone=True)
+    assert backend.beside(backend.read(), alone=True) == told[:1]
+
+
 def test_what_was_exported_comes_back_by_the_script_of_the_snapshot(backend):
     folder = "C:\\ProgramData\\holdfast\\pending"
     backend.host.write(folder + "\\x", "")
