@@ -273,11 +273,9 @@ class Ufw(Backend):
         return state.files.enabled and "ufw-user-input" in chains and "-A INPUT -j ufw-before-input" in chains["INPUT"].rules
 
     def install_commands(self) -> t.Tuple[Command, ...]:
-        if self.host.which("ufw") is not None:
-            return ()
-        if self.host.which("apt-get") is None:
-            raise HoldfastError("ufw is installed on Debian and Ubuntu only; on other systems install it by hand")
-        return (Command(("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", "ufw")),)
+        from ..packages import install_package
+
+        return () if self.host.which("ufw") is not None else install_package(self.host, self.NAME, "ufw", unit="ufw.service")
 
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         from .change import snapshot
