@@ -196,7 +196,9 @@ class Windows(Backend):
         kept = [rule for rules in keep.values() for rule in rules if not is_implied(rule) and not rule.reply]
         new = [one for rule in kept for one in single(rule).natives]
         gone = [one for one in state.rules if _is_removable(one)]
-        return self._transaction(ruleset, [one for one in gone if one not in new], [one for one in new if one not in gone])
+        managed = any(is_ours(one) and key_of(one) for one in gone)
+        profiles = wanted_profiles(state, {}, _before(state)) if managed else None
+        return self._transaction(ruleset, [one for one in gone if one not in new], [one for one in new if one not in gone], profiles)
 
     def _transaction(
         self,

@@ -327,6 +327,16 @@ def test_a_flush_keeps_what_management_needs(backend):
     assert not backend.plan_flush(backend.read(), {"x": [ssh]}).commands
 
 
+def test_a_flush_puts_back_the_defaults_from_before_a_policy(backend):
+    put(backend, policy([{"action": "deny", "direction": "out", "protocol": "any", "destination": "10.0.0.0/8"}], out="allow"))
+    leaving = Packet("out", 6, "192.0.2.10", "198.51.100.7", local_port=40000, remote_port=443)
+    assert {one.outbound for one in backend.read().chains[0].ref.profiles.values()} == {"blockoutbound"}
+    assert backend.host.verdict(leaving) == "allow"
+    backend.apply(backend.plan_flush(backend.read(), {}))
+    assert {one.outbound for one in backend.read().chains[0].ref.profiles.values()} == {"allowoutbound"}
+    assert backend.host.verdict(leaving) == "allow"
+
+
 def test_raw_lines_of_netsh_are_found_added_and_removed(backend):
     line = 'advfirewall firewall add rule name="My app" dir=in action=allow protocol=tcp localport=7000-7010 remoteip=localsubnet'
     ((chain, entry),) = backend.match_native(backend.read(), line)
