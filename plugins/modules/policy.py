@@ -101,7 +101,9 @@ options:
     default: 60
 notes:
   - Needs root on the host to read and to change rules.
-  - The host needs C(at), C(systemd-run), on the BSDs C(daemon), or on macOS C(launchd), for its rollback timer.
+  - The host needs C(at), C(systemd-run), on the BSDs C(daemon), on macOS C(launchd), or on Windows C(schtasks), for its rollback timer.
+  - For a Windows host the task runs on the control node, over any connection with a shell of Windows. It needs an account whose session
+    is elevated.
   - Every policy starts with rules that cannot be switched off. They pass loopback, known connections, neighbour discovery, the management
     ports, DHCP and DNS. RV(guard) shows them for V(state=gathered).
   - Where another program decides about forwarding (Docker, for example) and the document says nothing of it, forwarding is left to that

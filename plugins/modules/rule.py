@@ -209,8 +209,10 @@ options:
     type: int
     default: 60
 notes:
-  - The rollback is armed with C(at), else with C(systemd-run), on the BSDs with C(daemon), on macOS with C(launchd). A host that has none of them is
-    not changed and the task fails with RV(rc=31).
+  - The rollback is armed with C(at), else with C(systemd-run), on the BSDs with C(daemon), on macOS with C(launchd), on Windows with
+    C(schtasks). A host that has none of them is not changed and the task fails with RV(rc=31).
+  - For a Windows host the task runs on the control node, over any connection with a shell of Windows. It needs an account whose session
+    is elevated.
   - Over a connection that is no network connection (local, chroot, a container's own exec) there is no new connection to open, and the
     proof only shows that the host still runs tasks. RV(proof) says so.
 seealso:

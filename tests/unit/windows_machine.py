@@ -100,9 +100,8 @@ class Connection:
     def exec_command(self, command, in_data=None, sudoable=True):
         self.cut()
         assert in_data is None
-        line = _decoded(command)
-        self.commands.append(line)
-        code, said = self._windows.machine.command(line)
+        self.commands.append(command)
+        code, said = self._windows.machine.command(command)
         text = said.replace("\n", "\r\n").encode()
         return (code, text, b"") if code == 0 else (code, text, text)
 
@@ -113,22 +112,6 @@ class Connection:
     def fetch_file(self, in_path, out_path):
         self.cut()
         shutil.copyfile(self._windows.store.path(in_path), out_path)
-
-
-def _decoded(command):
-    """Return what a command of PowerShell says, as far as it is one program: its code is the last words."""
-    found = re.match(r"PowerShell .*-EncodedCommand (\S+)$", command)
-    if found is None:
-        return command
-    import base64
-
-    script = base64.b64decode(found[1]).decode("utf-16-le").strip()
-    assert script.endswith("; exit $LASTEXITCODE"), script
-    line = script[: -len("; exit $LASTEXITCODE")]
-    # Outside of quotes these are not words for PowerShell, in quotes those are.
-    assert not re.search(r"[&|;<>(){}@,#$`]", re.sub(r'"[^"]*"', "", line)), line
-    assert not re.search("[$`]", line), line
-    return line
 
 
 def network_down():

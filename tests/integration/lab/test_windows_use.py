@@ -176,6 +176,13 @@ def test_who_is_not_elevated_is_told_so(controller, ask):
     assert firewall(controller) == before
 
 
+def test_a_host_whose_shell_is_powershell_is_asked_the_same_way(ask):
+    shell = ("-e", "ansible_shell_type=powershell")
+    found = ask("state=check", *shell)
+    assert "localport=22" in found["listing"]
+    assert ask("state=status", *shell, module=CONFIRM)["pending"] is False
+
+
 def test_text_is_rendered_and_parsed_without_a_connection(ask):
     nowhere = ("-e", "ansible_host=192.0.2.1")
     rendered = ask(json.dumps({"policy": WEB, "state": "rendered"}), *nowhere, module=POLICY)["rendered"]

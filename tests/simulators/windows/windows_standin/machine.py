@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The programs of a Windows host by name, and cmd.exe as the shell of its users: ``main`` for programs, ``Machine`` for unit tests."""
 
+import base64
 import os
 import re
 import subprocess
@@ -17,6 +18,8 @@ from .scheduler import Scheduler
 from .store import Store
 
 _UTC_NOW = re.compile(r"""powershell(\.exe)? -NoProfile -NonInteractive -Command "\[DateTime\]::UtcNow\.ToString\('s'\)"$""")
+#: How the code of a program becomes that of PowerShell.
+_CODE = "; exit $LASTEXITCODE"
 #: What ``main`` is asked to be.
 ROLES = ("cmd", "run-task", "start-task", "boot")
 _KNOWN = {"cmd", "fsutil", "hostname", "icacls", "netsh", "netstat", "ping", "powershell", "reg", "sc", "schtasks", "where"}
@@ -123,10 +126,21 @@ class Machine:
         known = name in _KNOWN
         return (0, "C:\\Windows\\System32\\%s.exe\n" % name) if known else (1, "INFO: Could not find files for the given pattern(s).\n")
 
-    def _powershell(self, _words, line, _variables):
+    def _powershell(self, _words, line, variables):
+        encoded = re.search(r" -EncodedCommand (\S+)$", line)
+        if encoded is not None:
+            return self._powershell_script(base64.b64decode(encoded[1]).decode("utf-16-le").strip(), variables)
         if _UTC_NOW.match(line) is None:
             return 1, "This stand-in knows no PowerShell but for the time.\n"
         return 0, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S\n")
+
+    def _powershell_script(self, script, variables):
+        """Run a script that is one program and its code, with words that are the same for both shells."""
+        line = script[: -len(_CODE)]
+        plain = re.sub(r'"[^"]*"', "", line)
+        if not script.endswith(_CODE) or re.search(r"[&|;<>(){}@,#$`%']", plain) or re.search("[$`]", line) or "." not in line.split()[0]:
+            return 1, "This stand-in knows no PowerShell but for single programs: %s\n" % script
+        return Shell(self._store(), self._program, variables).command(line)
 
 
 def main(argv):

@@ -14,6 +14,12 @@ from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host impo
 from ansible_collections.holdfast.firewall.tests.unit.windows_machine import Connection, Windows
 
 
+def decoded(command):
+    """Return what a command says, also where it is encoded for PowerShell."""
+    head, found, script = command.partition(" -EncodedCommand ")
+    return base64.b64decode(script).decode("utf-16-le") if found else head
+
+
 @pytest.mark.parametrize(("argv", "line"), [
     (["netsh", "-f", "C:\\a\\b.netsh"], "netsh.exe -f C:\\a\\b.netsh"),
     (["sc", "query", "mpssvc"], "sc.exe query mpssvc"),
@@ -64,7 +70,7 @@ def test_files_have_the_line_ends_of_windows(host):
 def test_the_folder_is_kept_to_administrators_before_something_is_written(host):
     host.write("C:\\ProgramData\\holdfast\\a", "x")
     host.write("C:\\ProgramData\\holdfast\\b", "x")
-    lines = [line for line in host._connection.commands if "icacls" in line]
+    lines = [line for line in map(decoded, host._connection.commands) if "icacls" in line]
     assert len(lines) == 1
     assert "/setowner *S-1-5-32-544" in lines[0]
     assert "/inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F" in lines[0]
@@ -82,12 +88,9 @@ def test_a_failed_program_has_its_code(host):
 
 def test_powershell_gets_the_line_encoded(tmp_path):
     connection = Connection(Windows(tmp_path), "winrm", "powershell")
-    sent = []
-    monitored = connection.exec_command
-    connection.exec_command = lambda command, **options: (sent.append(command), monitored(command, **options))[1]
     RemoteHost(connection).run(["hostname"])
-    script = base64.b64decode(sent[0].split()[-1]).decode("utf-16-le")
-    assert script == "hostname.exe; exit $LASTEXITCODE"
+    assert connection.commands[0].startswith("PowerShell ")
+    assert decoded(connection.commands[0]) == "hostname.exe; exit $LASTEXITCODE"
 
 
 @pytest.mark.parametrize(("shell", "windows"), [("cmd", True), ("powershell", True), ("sh", False)])
@@ -100,7 +103,7 @@ def test_rights_are_asked_for_once(tmp_path):
     host = RemoteHost(Connection(Windows(tmp_path, elevated=False)))
     assert host.is_root() is False
     assert host.is_root() is False
-    assert host._connection.commands == ["fsutil.exe dirty query C:"]
+    assert [decoded(one) for one in host._connection.commands] == ["fsutil.exe dirty query C:; exit $LASTEXITCODE"]
 
 
 def test_programs_are_found(host):
