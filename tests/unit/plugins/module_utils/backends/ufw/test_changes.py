@@ -1,0 +1,236 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes of a ufw, planned, applied with the real iptables, made to last and undone."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_absent, place_present
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.backend import Ufw
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.namespace import needs_namespace
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.workbench import restore, rule
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.ufw.ufw_host import UfwHost
+from ansible_collections.holdfast.firewall.tests.unit.policy_generator import standard_guard
+
+pytestmark = needs_namespace
+USER, BEFORE = "/etc/ufw/user.rules", "/etc/ufw/before.rules"
+
+
+@pytest.fixture(params=["nft", "legacy"])
+def host(request):
+    """A host with an enabled ufw that lets SSH in."""
+    found = UfwHost(request.param)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def off():
+    """A host with a ufw that is installed and off."""
+    found = UfwHost(enabled=False)
+    yield found
+    found.close()
+
+
+def document(*rules, **words):
+    return parse_policy({"rules": [{"action": "allow", **one} for one in rules], **words}).guarded(standard_guard())
+
+
+def put(host, wanted, **words):
+    """Put a policy in force for good; returns what undoes it, and whether something was to do."""
+    backend = Ufw(host)
+    ruleset = backend.read()
+    transaction = backend.plan_policy(ruleset, wanted, **words)
+    if not transaction.commands:
+        return None
+    backend.validate(transaction)
+    snapshot = backend.snapshot(ruleset, transaction)
+    backend.apply(transaction)
+    backend.persist(transaction.persist)
+    assert Ufw(host).read().listing == transaction.after
+    return snapshot
+
+
+def put_rule(host, one):
+    backend = Ufw(host)
+    ruleset = backend.read()
+    edits = place_present(backend, ruleset, one).edits
+    if not edits:
+        return False
+    transaction = backend.plan(ruleset, edits)
+    backend.validate(transaction)
+    backend.apply(transaction)
+    backend.persist(transaction.persist)
+    assert Ufw(host).read().listing == transaction.after
+    return True
+
+
+WEB = ({"port": 80, "comment": "web"}, {"action": "deny", "port": 81}, {"protocol": "icmp", "icmp_type": 8, "limit": "6/minute"})
+
+
+def test_what_is_in_force_is_what_ufw_loads_at_boot(host):
+    put(host, document(*WEB))
+    before = Ufw(host).read().listing
+    host.start()
+    assert Ufw(host).read().listing == before
+
+
+def test_a_second_time_nothing_is_to_do_and_removal_gives_every_byte_back(host):
+    files, listing = host.texts(), Ufw(host).read().listing
+    assert put(host, document(*WEB)) is not None
+    assert put(host, document(*WEB)) is None
+    assert [one.comment for one in Ufw(host).read_policy(Ufw(host).read()).rules] == ["web", None, None]
+    assert put(host, None) is not None
+    assert host.texts() == files
+    assert Ufw(host).read().listing == listing
+    assert put(host, None) is None
+
+
+def test_the_kernel_changes_before_the_files_and_is_put_back_exactly(host):
+    backend = Ufw(host)
+    files, ruleset = host.texts(), backend.read()
+    transaction = backend.plan_policy(ruleset, document(*WEB))
+    snapshot = backend.snapshot(ruleset, transaction)
+    backend.validate(transaction)
+    backend.apply(transaction)
+    assert host.texts() == files
+    assert "holdfast-input" in host.shell("iptables-save")
+    assert restore(host, snapshot).ok
+    assert Ufw(host).read().listing == ruleset.listing
+
+
+@pytest.mark.parametrize(
+    "hand",
+    [
+        "iptables -I ufw-before-input -p tcp --dport 99 -j ACCEPT",
+        "iptables -I INPUT -p tcp --dport 99 -j ACCEPT",
+        "iptables -F",
+        "ip6tables -F ufw6-user-input",
+        "iptables -D holdfast-input 1",
+        "iptables -P INPUT ACCEPT",
+    ],
+)
+def test_an_edit_by_hand_is_seen_and_put_right(host, hand):
+    put(host, document(*WEB))
+    listing, text = Ufw(host).read().listing, Ufw(host).live_text()
+    host.shell(hand)
+    assert Ufw(host).live_text() != text
+    assert put(host, document(*WEB)) is not None
+    if "INPUT -p" in hand:
+        host.shell("iptables -D INPUT -p tcp --dport 99 -j ACCEPT")
+    assert Ufw(host).read().listing == listing
+
+
+def test_the_administrators_rules_stay_behind_ours_and_go_when_the_policy_is_to_be_alone(host):
+    put(host, document(*WEB))
+    text = host.read(USER)
+    assert text.index(b"holdfast default".hex()) < text.index(b"my ssh".hex())
+    put(host, document(*WEB), alone=True)
+    assert b"my ssh".hex() not in host.read(USER)
+
+
+def test_bans_of_fail2ban_stay_in_front(host):
+    ban = "\n### tuple ### reject any any 0.0.0.0/0 any 203.0.113.9 in comment=%s\n-A ufw-user-input -s 203.0.113.9 -j REJECT\n"
+    host.write(USER, host.read(USER).replace("### RULES ###\n", "### RULES ###\n" + ban % b"by Fail2Ban after 5 attempts".hex()))
+    host.start()
+    put(host, document(*WEB), alone=True)
+    text = host.read(USER)
+    assert text.index("203.0.113.9") < text.index(b"holdfast 1: web".hex())
+    assert put(host, document(*WEB), alone=True) is None
+
+
+def test_a_file_that_somebody_changed_in_the_meantime_is_not_overwritten(host):
+    backend = Ufw(host)
+    transaction = backend.plan_policy(backend.read(), document(*WEB))
+    host.write(USER, host.read(USER) + "# mine\n")
+    with pytest.raises(HoldfastError, match="changed by somebody else in the meantime"):
+        backend.persist(transaction.persist)
+
+
+def test_a_rule_goes_before_what_defeats_it_and_comes_once(host):
+    assert put_rule(host, rule(action="deny", port=22, source="192.0.2.0/24", comment="not from there"))
+    assert not put_rule(host, rule(action="deny", port=22, source="192.0.2.0/24", comment="not from there"))
+    text = host.read(USER)
+    assert text.index("192.0.2.0/24") < text.index(b"my ssh".hex())
+    assert not put_rule(host, rule(port=22))
+    before = Ufw(host).read().listing
+    host.start()
+    assert Ufw(host).read().listing == before
+
+
+def test_a_rule_that_goes_leaves_the_file_as_it_was(host):
+    files = host.texts()
+    put_rule(host, rule(port=8080))
+    backend = Ufw(host)
+    ruleset = backend.read()
+    transaction = backend.plan(ruleset, place_absent(backend, ruleset, rule(port=8080)).edits)
+    backend.apply(transaction)
+    backend.persist(transaction.persist)
+    assert host.texts() == files
+
+
+def test_a_rule_that_ufw_decides_before_its_own_rules_is_refused(host):
+    with pytest.raises(HoldfastError, match=r"would have no effect.*before\.rules.*5353"):
+        put_rule(host, rule(action="deny", protocol="udp", port=5353, destination="224.0.0.251"))
+
+
+def test_rules_that_are_listed_and_not_loaded_are_put_in_force(host):
+    host.shell("iptables -F ufw-user-input")
+    backend = Ufw(host)
+    transaction = backend.wake(backend.read())
+    backend.apply(transaction)
+    assert "--dport 22" in host.shell("iptables -S ufw-user-input")
+    assert Ufw(host).wake(Ufw(host).read()) is None
+
+
+def test_a_ufw_that_is_off_is_switched_on_with_ssh_open(off):
+    put_rule(off, rule(action="deny", port=23))
+    assert Ufw(off).is_enabled(Ufw(off).read())
+    assert "ENABLED=yes" in off.read("/etc/ufw/ufw.conf")
+    assert "-A ufw-user-input -p tcp --dport 22 -j ACCEPT" in off.read(USER)
+    assert "-P INPUT DROP" in off.shell("iptables -S INPUT")
+
+
+def test_switching_on_is_undone_exactly(off):
+    backend = Ufw(off)
+    ruleset = backend.read()
+    transaction = backend.plan_switch(ruleset, "enabled", [rule(port=22)])
+    snapshot, _ruleset = carry_out_at_run_time(backend, ruleset, transaction)
+    assert restore(off, snapshot).ok
+    assert Ufw(off).read().listing == ruleset.listing
+
+
+def carry_out_at_run_time(backend, ruleset, transaction):
+    snapshot = backend.snapshot(ruleset, transaction)
+    backend.validate(transaction)
+    backend.apply(transaction)
+    return snapshot, ruleset
+
+
+def test_switched_off_lets_everything_pass_and_on_again_gives_the_rules_back(host):
+    before = Ufw(host).read().listing
+    for state, enabled in (("disabled", False), ("enabled", True)):
+        backend = Ufw(host)
+        transaction = backend.plan_switch(backend.read(), state, [])
+        backend.apply(transaction)
+        backend.persist(transaction.persist)
+        assert Ufw(host).is_enabled(Ufw(host).read()) is enabled
+        if not enabled:
+            assert "-P INPUT ACCEPT" in host.shell("iptables -S INPUT")
+    assert Ufw(host).read().listing == before
+
+
+def test_a_flush_keeps_what_is_asked_for(host):
+    put(host, document(*WEB))
+    backend = Ufw(host)
+    ruleset = backend.read()
+    keep = {"ufw-user-input (ipv4)": [rule(port=2200, stateful=True, family="ipv4", comment="mine")]}
+    transaction = backend.plan_flush(ruleset, keep)
+    backend.apply(transaction)
+    backend.persist(transaction.persist)
+    assert "--dport 2200" in host.shell("iptables -S ufw-user-input")
+    assert "holdfast" not in host.shell("iptables-save") + host.read(BEFORE) + host.read(USER)

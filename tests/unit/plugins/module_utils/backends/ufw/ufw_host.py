@@ -1,0 +1,72 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host with the files of ufw and the real iptables: a throw-away network namespace, and a folder of its own for the files."""
+
+from __future__ import annotations
+
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.tools import TOOLS
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.edit import complete_user_files
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.files import (
+    AFTER,
+    BEFORE,
+    CONF,
+    DEFAULTS,
+    PREFIX,
+    USER,
+    Files,
+    read_files,
+)
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.loading import loaded_text
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.namespace import NamespaceHost
+
+SSH = "\n### tuple ### allow tcp 22 %s any %s in comment=6d7920737368\n-A %s-user-input -p tcp --dport 22 -j ACCEPT\n"
+BEFORE_TEXT = """\
+# before
+*filter
+:%(ufw)s-before-input - [0:0]
+:%(ufw)s-before-output - [0:0]
+:%(ufw)s-before-forward - [0:0]
+# End required lines
+
+-A %(ufw)s-before-input -i lo -j ACCEPT
+-A %(ufw)s-before-output -o lo -j ACCEPT
+-A %(ufw)s-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A %(ufw)s-before-input -m conntrack --ctstate INVALID -j DROP
+-A %(ufw)s-before-input -p udp -d %(mdns)s --dport 5353 -j ACCEPT
+COMMIT
+"""
+AFTER_TEXT = "*filter\n:%(ufw)s-after-input - [0:0]\nCOMMIT\n"
+USER_TEXT = "*filter\n:%(ufw)s-user-input - [0:0]\n:%(ufw)s-user-output - [0:0]\n:%(ufw)s-user-forward - [0:0]\n### RULES ###\nCOMMIT\n"
+
+
+class UfwHost(NamespaceHost):
+    """The host; ``start`` loads its files as ufw does at boot."""
+
+    def __init__(self, variant="nft", enabled=True):
+        super().__init__(variant)
+        texts = {CONF: "ENABLED=%s\nLOGLEVEL=low\n" % ("yes" if enabled else "no"), DEFAULTS: "IPV6=yes\n"}
+        for family, network, mdns in ((4, "0.0.0.0/0", "224.0.0.251"), (6, "::/0", "ff02::fb")):
+            words = {"ufw": PREFIX[family], "mdns": mdns}
+            texts.update({BEFORE[family]: BEFORE_TEXT % words, AFTER[family]: AFTER_TEXT % words, USER[family]: USER_TEXT % words})
+            if enabled:
+                head, mark, tail = texts[USER[family]].partition("### RULES ###\n")
+                texts[USER[family]] = head + mark + SSH % (network, network, PREFIX[family]) + tail
+        files = complete_user_files(Files(texts), (4, 6)) if enabled else Files(texts)
+        for path, text in files.texts.items():
+            self.write(path, text)
+        if enabled:
+            self.start()
+
+    def start(self):
+        """Empty the filter tables and load the files."""
+        files = read_files(self)
+        for family in (4, 6):
+            self.checked([TOOLS[family] + "-restore", "-w", "5"], loaded_text(files, family))
+
+    def which(self, program):
+        return "/usr/sbin/ufw" if program == "ufw" else super().which(program)
+
+    def texts(self):
+        """Return all files."""
+        return dict(read_files(self).texts)
