@@ -40,8 +40,8 @@ attributes:
 options:
   state:
     description:
-      - V(enabled), V(disabled) and V(restarted) switch the firewall. V(restarted) loads its rules anew from disk, and enables it where it
-        was off.
+      - V(enabled), V(disabled) and V(restarted) switch the firewall. V(restarted) loads its rules anew from disk. It enables a firewall
+        that was off, but for ufw, which refuses.
       - V(status) tells how it is and changes nothing.
       - With nftables these states are about the rules that tasks made. Your own tables, and the unit C(nftables.service) that loads them,
         stay as they are.

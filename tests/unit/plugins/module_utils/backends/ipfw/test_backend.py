@@ -367,3 +367,15 @@ def test_any_rule_comes_and_goes_without_a_trace(backend, wanted):
     assert left == before.listing or "check-state" in left
     backend.host.restore(snapshot)
     assert backend.read().listing == before.listing
+
+
+def test_a_deny_before_a_stateful_rule_lets_the_replies_of_its_connections_pass(tmp_path):
+    host = StandinHost(tmp_path / "replies", "freebsd")
+    host.must("kldload", "ipfw")
+    host.must("ipfw", "-q", "add", "300", "allow", "tcp", "from", "any", "to", "any", "out")
+    backend = Ipfw(host)
+    present(backend, rule(port=8443, stateful=True))
+    present(backend, rule("deny", direction="out"))
+    bodies = [line.split(" ", 1)[1] for line in host.must("ipfw", "list").splitlines()]
+    stop = next(number for number, body in enumerate(bodies) if body.startswith("deny tcp") and " out" in body)
+    assert any(body.startswith("check-state") or "keep-state" in body for body in bodies[:stop]), bodies
