@@ -47,6 +47,7 @@ class Firewalld:
         self.running = True
         self.boots = True
         self.reloads = 0
+        self.active = {}
         self.live = {}
         self.kernel = None
         self.load()
@@ -129,13 +130,11 @@ class Firewalld:
         if not self.running:
             raise Refused(1, "org.freedesktop.DBus.Error.ServiceUnknown")
         saved = self.saved()
-        return json.dumps(
-            {
-                "version": "1.3.3", "state": "RUNNING", "panic": False, "default zone": "public", "active": {}, "backend": "nftables",
-                "log denied": "off", "services": SERVICES, "direct": [[], [], []], "saved direct": [[], [], []], **self.live,
-                **{"saved " + key: value for key, value in saved.items()},
-            }
-        )  # fmt: skip
+        told = {
+            "version": "1.3.3", "state": "RUNNING", "panic": False, "default zone": "public", "active": self.active,
+            "backend": "nftables", "log denied": "off", "services": SERVICES, "direct": [[], [], []], "saved direct": [[], [], []],
+        }  # fmt: skip
+        return json.dumps({**told, **self.live, **{"saved " + key: value for key, value in saved.items()}})
 
     def load(self):
         """Read the files, as a reload does."""

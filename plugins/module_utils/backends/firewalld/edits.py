@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ...analysis.relation import overlaps
+from ...analysis.relation import covers, overlaps
 from ...policy.addresses import Addresses
 from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
@@ -78,7 +78,10 @@ class Draft:
     def _insert(self, edit: Edit, direction: str, item: Item, rule: t.Optional[Rule]) -> None:
         target = edit.remove if edit.remove is not None else edit.before
         place = target.ref if target is not None else None
-        if isinstance(place, Place) and place.kind == "own":
+        behind = isinstance(place, Place) and place.name == LAST[direction] and edit.remove is None
+        if behind and rule is not None and _has_to_be_first(edit.chain, rule):
+            self._append(FIRST[direction], direction, item)
+        elif isinstance(place, Place) and place.kind == "own":
             items = self._items[place.name]
             at = next((number for number, one in enumerate(items) if one[1] == place.number), len(items))
             items.insert(at, (item, None))
@@ -87,7 +90,8 @@ class Draft:
                 _refuse_overruling(edit.chain, target, rule)
             self._append(FIRST[direction], direction, item)
         else:
-            self._append(LAST[direction], direction, item)
+            first = rule is not None and _has_to_be_first(edit.chain, rule)
+            self._append((FIRST if first else LAST)[direction], direction, item)
 
     def _whole(self, direction: str) -> bool:
         return self._targets.get(FIRST[direction], (direction, CONTINUE))[1] != CONTINUE
@@ -101,6 +105,25 @@ class Draft:
         items.insert(at, (item, None))
 
 
+def _has_to_be_first(chain: Chain, rule: Rule) -> bool:
+    """Return whether a zone, whichever interfaces it has, decides otherwise about what the rule is for.
+
+    :raises HoldfastError: where it also has an exception that would have to stay in front of the rule.
+    """
+    beaten, exceptions = [], []
+    for entry in chain.entries:
+        for one in entry.ref.means if isinstance(entry.ref, Place) else ():
+            if (one.action == "allow") == (rule.action == "allow") or not overlaps(one, rule):
+                continue
+            if covers(one, rule) or (rule.action != "allow" and not covers(rule, one)):
+                beaten.append(entry)
+            elif covers(rule, one):
+                exceptions.append(entry)
+    if beaten and exceptions:
+        raise _overruled(exceptions[0])
+    return bool(beaten)
+
+
 def _refuse_overruling(chain: Chain, before: Entry, rule: Rule) -> None:
     """Refuse to go before everything of others where something in front of ``before`` decides a part of the rule otherwise."""
     for entry in chain.entries:
@@ -109,10 +132,14 @@ def _refuse_overruling(chain: Chain, before: Entry, rule: Rule) -> None:
         if isinstance(entry.ref, Place) and entry.ref.kind == "own" and entry.ref.name == FIRST[rule.direction]:
             continue
         if any(one.action != rule.action and overlaps(one, rule) for one in entry.meanings()):
-            raise HoldfastError(
-                "The rule has to decide before the rules of zones, and there it would also overrule this one, which decides a part of its "
-                "packets otherwise: %s. Make the rule narrower, or remove that one" % "; ".join(entry.native)
-            )
+            raise _overruled(entry)
+
+
+def _overruled(entry: Entry) -> HoldfastError:
+    return HoldfastError(
+        "The rule has to decide before the rules of zones, and there it would also overrule this one, which decides a part of its packets "
+        "otherwise: %s. Make the rule narrower, or remove that one" % "; ".join(entry.native)
+    )
 
 
 def emptied(state: State, keep: t.Mapping[str, t.Sequence[Rule]]) -> Draft:

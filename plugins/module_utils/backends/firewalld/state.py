@@ -35,13 +35,17 @@ NOT_IN_FORCE = "# NOT IN FORCE: nftables does not have the rules below as firewa
 
 @dataclass(frozen=True)
 class Place:
-    """Where an entry is: in one of our policies (``own``), or in a zone (``zone``) as a setting; else in nothing that is changed here."""
+    """Where an entry is: in one of our policies (``own``), or in a zone (``zone``) as a setting; else in nothing that is changed here.
+
+    :ivar means: what the setting of a zone means for the packets that come into that zone.
+    """
 
     kind: str
     name: str = ""
     number: int = -1
     setting: str = ""
     value: t.Any = None
+    means: t.Tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -261,7 +265,7 @@ class _Builder:
         found: t.List[t.Tuple[t.Tuple[int, int], Entry]] = []
 
         def add(order: t.Tuple[int, int], setting: str, value: t.Any, text: str, rules: t.Optional[t.Sequence[Rule]]) -> None:
-            place = Place("zone", zone, -1, setting, value) if zone is not None else Place("other")
+            place = Place("zone", zone, -1, setting, value, tuple(rules or ())) if zone is not None else Place("other")
             known = tuple(replace(rule, interface=word) for rule in rules or () for word in interfaces or (None,)) if clear else ()
             entry = Entry(("%s: %s" % (title, text),), known[0] if len(known) == 1 else None, known if len(known) > 1 else (), place)
             found.append((order, entry))

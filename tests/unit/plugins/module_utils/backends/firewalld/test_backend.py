@@ -143,6 +143,25 @@ def test_an_allow_stands_behind_the_denials_of_the_zone_and_a_deny_before_what_i
     assert not add(host, rule(action="deny", port=8080))
 
 
+def test_with_several_zones_a_deny_decides_before_the_zone_that_opens_its_port():
+    host = FirewalldHost({"/etc/firewalld/zones/work.xml": WITH_RULES})
+    host.daemon.active = {"work": {"interfaces": ["eth0"]}, "public": {"interfaces": ["eth1"]}}
+    assert add(host, rule(action="deny", port=8080))
+    assert 'port="8080"' in host.read("/etc/firewalld/policies/holdfast-in.xml")
+    assert not add(host, rule(action="deny", port=8080))
+    assert add(host, rule(action="allow", port=22))  # open in both zones, and not for certain in every one to come
+    assert add(host, rule(action="deny", port=22, source="192.0.2.0/24"))
+    assert 'address="192.0.2.0/24"' in host.read("/etc/firewalld/policies/holdfast-in.xml")
+
+
+def test_a_rule_that_would_overrule_an_exception_of_a_zone_is_refused():
+    zone = WITH_RULES.replace("<drop/>", "<accept/>").replace('"8080"', '"443"')
+    host = FirewalldHost({"/etc/firewalld/zones/work.xml": zone})
+    host.daemon.active = {"work": {"interfaces": ["eth0"]}}
+    with pytest.raises(HoldfastError, match=r"203\.0\.113\.0/24"):
+        add(host, rule(action="deny", port=443))
+
+
 def test_removing_what_the_administrator_has_in_a_zone_takes_only_that():
     host = FirewalldHost({ZONE: WITH_RULES})
     assert drop(host, rule(action="deny", port=443, source="203.0.113.0/24"))
