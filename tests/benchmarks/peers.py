@@ -8,7 +8,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 import typing as t
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,3 +36,18 @@ def program(name: str, package: str) -> t.Optional[str]:
     if shutil.which(name) is None and shutil.which("apt-get") is not None:
         subprocess.run(["apt-get", "install", "-y", "-q", package], capture_output=True, check=False)
     return shutil.which(name)
+
+
+def collection(namespace: str, name: str) -> t.Optional[Path]:
+    """Return a folder with ``ansible_collections`` that has a collection of the package ``ansible`` of PyPI; None when it cannot be had."""
+    home = ROOT / ".cache" / ("bench-%s-%s" % (namespace, name))
+    inside = "ansible_collections/%s/%s/" % (namespace, name)
+    if not (home / inside).is_dir():
+        with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
+            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "--dest", folder, "ansible"]
+            done = subprocess.run(command, capture_output=True, check=False)
+            wheels = list(Path(folder).glob("ansible-*.whl"))
+            if done.returncode == 0 and wheels:
+                with zipfile.ZipFile(wheels[0]) as wheel:
+                    wheel.extractall(home, [one for one in wheel.namelist() if one.startswith(inside)])
+    return home if (home / inside).is_dir() else None

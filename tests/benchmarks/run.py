@@ -21,6 +21,7 @@ SECTIONS = {
     "rule_task": "one rule through Ansible, against a ping",
     "apply": "a whole policy through Ansible, against a loop of one rule a task, a bare nft -f, and a ping",
     "firewalld_loop": "a whole policy on firewalld through Ansible, against a loop of ansible.posix.firewalld",
+    "ufw_loop": "a whole policy on ufw through Ansible, against a loop of community.general.ufw",
     "translation": "from a policy to native text, against aerleon, capirca and ferm",
     "correctness": "what the kernel does with the text of each generator",
     "packet_cost": "the cost of one packet, by number and shape of rules",
