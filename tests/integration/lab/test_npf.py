@@ -47,7 +47,7 @@ done
 @pytest.fixture(scope="module", name="netbsd")
 def _netbsd(lab, tmp_path_factory):
     lab.create(NET, kind="bsd", flavour="netbsd")
-    lab.exec(NET, ["sh", "-c", 'cat >/etc/npf.conf; echo npf=YES >>/etc/rc.conf; service npf start'], input=CONF)
+    lab.exec(NET, ["sh", "-c", "cat >/etc/npf.conf; echo npf=YES >>/etc/rc.conf; service npf start"], input=CONF)
     controller = Controller(lab, tmp_path_factory.mktemp("controller"))
     controller.refresh()
     return controller

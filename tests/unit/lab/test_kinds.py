@@ -30,7 +30,9 @@ def test_the_first_flavour_is_the_default():
     assert kinds.checked_flavour("nftables", None) == ""
 
 
-@pytest.mark.parametrize(("kind", "flavour", "told"), [("bsd", "plan9", "freebsd, openbsd, netbsd, macos"), ("nftables", "freebsd", "none at all")])
+@pytest.mark.parametrize(
+    ("kind", "flavour", "told"), [("bsd", "plan9", "freebsd, openbsd, netbsd, macos"), ("nftables", "freebsd", "none at all")]
+)
 def test_an_unknown_flavour_is_refused_with_the_known_ones(kind, flavour, told):
     with pytest.raises(LabError, match=told):
         kinds.checked_flavour(kind, flavour)
