@@ -104,7 +104,7 @@ class Shell:
 
     def _line(self, line):
         """Run an expanded line; returns the label to go to, or None."""
-        line = line.strip().lstrip("@").strip()
+        line = line.lstrip().lstrip("@").lstrip()
         condition = _IF.match(line)
         if condition is None and line.lower().startswith("if "):
             raise RuntimeError("this form of if is not known: %s" % line)
@@ -117,7 +117,7 @@ class Shell:
                 continue
             for number, part in enumerate(parts):
                 if mark == "&" and part.strip().lower().startswith("if "):
-                    return self._line(" & ".join(parts[number:]))
+                    return self._line("&".join(parts[number:]))
                 label = self._line(part)
                 if label is not None or (goes_on is not None and (self.level == 0) != goes_on):
                     return label
@@ -162,7 +162,7 @@ class Shell:
         """Run a command; returns its code (None: unchanged) and what it said of errors."""
         rest = words[1:]
         if name in ("echo", "echo."):
-            self._say(line.strip()[len("echo") :].lstrip(" ") + "\n")
+            self._say(line.lstrip()[len("echo") :].lstrip(" ") + "\n")
             return None, ""
         if name in ("setlocal", "rem"):
             return None, ""
@@ -248,7 +248,7 @@ def _redirections(line):
         target = match["target"].strip('"')
         stream = match["stream"] or ("0" if match["mark"] == "<" else "1")
         found[stream] = (target, match["mark"] == ">>")
-        return " "
+        return ""
 
     form = r'"[^"]*"|(?:(?<=\s)|(?<=^))(?P<stream>[012])?(?P<mark>>>|>|<)\s*(?P<target>&1|"[^"]*"|\S+)|(?P<mark2>[<>])'
     kept = re.sub(form, note, line)
