@@ -40,6 +40,7 @@ MANY = 64
 MOST = 600
 #: The most rules of Windows for one direction.
 TOTAL = 6000
+_TOO_MANY = "with the rules before it, it takes too many rules of Windows (more than %d for one direction)" % TOTAL
 
 
 class Unsplittable(Exception):
@@ -70,6 +71,8 @@ def compile_list(rules: t.Sequence[Rule], direction: str, default: str) -> Compi
 
     :raises Unsplittable: when its order cannot be kept exactly.
     """
+    if len(rules) > TOTAL:
+        raise Unsplittable(TOTAL, _TOO_MANY)
     if default == "deny":
         return _checked(_with_deny(rules))
     try:
@@ -91,7 +94,7 @@ def _count(regions: t.Iterable[t.Sequence[Region]]) -> int:
 def _checked(compiled: Compiled) -> Compiled:
     if _count(compiled.regions) > TOTAL:
         largest = max(range(len(compiled.regions)), key=lambda number: _count([compiled.regions[number]]))
-        raise Unsplittable(largest, "with the rules before it, it takes too many rules of Windows (more than %d in all)" % TOTAL)
+        raise Unsplittable(largest, _TOO_MANY)
     return compiled
 
 

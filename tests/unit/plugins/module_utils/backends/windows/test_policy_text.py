@@ -156,6 +156,20 @@ def test_what_windows_has_no_words_for_is_refused_with_the_reason(words, field):
         backend().render_policy(wanted)
 
 
+def test_more_rules_than_windows_can_bear_are_refused_at_once():
+    wanted = policy([{"action": "allow", "port": 1 + number % 65000} for number in range(6001)])
+    assert "too many rules" in backend().policy_unsupported(wanted)[0].reason
+
+
+def test_a_deny_of_everything_behind_many_allows_is_carried_where_the_default_allows():
+    rules = [
+        {"action": "allow", "direction": "out", "port": 1 + 2 * number, "destination": "10.%d.0.0/16" % number} for number in range(200)
+    ]
+    text = backend().render_policy(policy([*rules, {"action": "deny", "direction": "out", "protocol": "any"}], out="allow"))
+    assert natives(text, "default-out") == []
+    assert text.count("action=block enable=yes") == 0
+
+
 def test_a_policy_that_does_not_begin_with_known_connections_is_refused():
     assert {one.field for one in backend().policy_unsupported(policy([], guard=False))} == {"guard"}
 
