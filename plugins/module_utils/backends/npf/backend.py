@@ -20,7 +20,7 @@ from ..ruleset import Chain, Edit, Entry, Ruleset
 from . import boot
 from .conf import Conf
 from .edit import Document
-from .live import STAGED, Live, read_live, show
+from .live import STAGED, STDIN, UNLOADED, Live, read_live, show
 from .parse import DISABLED, NAME, STRAYED, entries_of, parse, without_status
 from .policy_lines import as_kept
 from .policy_parse import parse_policy
@@ -148,7 +148,7 @@ class Npf(Backend):
         text = (
             "%sgroup default {\n\t%s\n}\n" % (known, line) if kind in ("rule", "ruleset") else "%s%s\ngroup default { }\n" % (known, line)
         )
-        answer = self.host.run(["npfctl", "validate", "-"], stdin=_TABLE_FILE.sub(r"\1", text))
+        answer = self.host.run(["npfctl", "validate", STDIN], stdin=_TABLE_FILE.sub(r"\1", text))
         if not answer.ok:
             raise HoldfastError("npf refuses the rule '%s': %s" % (line, (answer.err or answer.out).strip()[:2000]))
         return kind
@@ -179,7 +179,9 @@ class Npf(Backend):
         if text == old and (live.active or not enable) and not live.strayed:
             return Transaction((), ruleset.listing)
         if not enable and not live.active and not live.loaded:
-            return replace(self._loading(ruleset, text, True), commands=(Command(("npfctl", "show")),), after=DISABLED + text)
+            made = self._loading(ruleset, text, True)
+            facts = {**made.persist, "boot": None, "unloaded": True}
+            return replace(made, commands=(Command(("npfctl", "show")),), after=DISABLED + text, persist=facts)
         made = self._loading(ruleset, text, live.active or not enable)
         return made if enable else replace(made, after=("" if live.active else DISABLED) + text, persist={**made.persist, "boot": None})
 
@@ -192,7 +194,7 @@ class Npf(Backend):
             commands.append(Command(("npfctl", "start")))
         tables = {name: table_text(addresses) for name, addresses in tables_in(text).items()}
         gone = sorted(set(tables_in(without_status(ruleset.listing))) - set(tables))
-        checks = (Command(("npfctl", "validate", "-"), _TABLE_FILE.sub(r"\1", text)),) if text.strip() else ()
+        checks = (Command(("npfctl", "validate", STDIN), _TABLE_FILE.sub(r"\1", text)),) if text.strip() else ()
         facts = {"text": text, "path": self._live(ruleset).path, "tables": tables, "gone": gone, "boot": True}
         return Transaction(tuple(commands), text, facts, checks)
 
@@ -291,7 +293,8 @@ class Npf(Backend):
             return
         for name, text in transaction.persist["tables"].items():
             self.host.write("%s/%s" % (FOLDER, name), text, 0o600)
-        self.host.write(STAGED, str(transaction.persist["text"]), 0o600)
+        text = str(transaction.persist["text"])
+        self.host.write(STAGED, UNLOADED + text if transaction.persist.get("unloaded") else text, 0o600)
         for command in transaction.commands:
             answer = self.host.run(command.argv, command.stdin)
             if not answer.ok:

@@ -21,6 +21,11 @@ from .tables import FOLDER, table_text, tables_in
 
 #: Where the text of a change lies between its load and its confirmation.
 STAGED = "/etc/holdfast/npf.conf.next"
+#: The standard input as a file: npfctl of NetBSD 9 does not know ``-``.
+STDIN = "/dev/stdin"
+#: The first line of a staged text that was not loaded, since npf had no rules and was switched off: a text that was, and that a reboot
+#: forgot, does not count.
+UNLOADED = "# holdfast: not loaded\n"
 _DYNAMIC = re.compile(r'# id="[0-9a-f]+" *$')
 
 
@@ -54,7 +59,9 @@ def read_live(host: Host) -> Live:
     active, loaded, shown = show(host)
     staged = host.read(STAGED)
     # The staged text is there only while a change waits for its confirmation.
-    if staged is not None and (not loaded or _expanded(host, staged)[0] == shown):
+    if staged is not None and staged.startswith(UNLOADED) and not loaded:
+        return Live(active, loaded, path, staged[len(UNLOADED) :])
+    if staged is not None and loaded and _expanded(host, staged)[0] == shown:
         return Live(active, loaded, path, staged, strayed_table(host, staged))
     if not active or not loaded:
         return Live(active, loaded, path, text)
@@ -92,7 +99,7 @@ def strayed_table(host: Host, text: str) -> str:
 
 def _expanded(host: Host, text: str) -> t.Tuple[t.Tuple[str, ...], str]:
     """Return what a text would load, in the words of ``npfctl show``, and why npfctl refuses it."""
-    answer = host.run(["npfctl", "validate", "-"], stdin=text if text.endswith("\n") else text + "\n")
+    answer = host.run(["npfctl", "validate", STDIN], stdin=text if text.endswith("\n") else text + "\n")
     return (_lines(answer.out), "") if answer.ok else ((), (answer.err or answer.out).strip()[:2000] or "(it said nothing)")
 
 

@@ -59,7 +59,8 @@ def kernel_state(kernel: dict) -> dict:
 
 def _read(host: Host, words: list[str], out: Outcome) -> tuple[Config, str, dict] | None:
     name = words[0] if words else CONF
-    text = sys.stdin.read() if name == "-" else host.read_file(name)
+    standard = name in ("-", "/dev/stdin")
+    text = sys.stdin.read() if standard else host.read_file(name)
     if text is None:
         out.fail("npfctl: open '%s': No such file or directory" % name)
         return None

@@ -172,6 +172,28 @@ def test_an_unconfirmed_change_is_gone_after_a_reboot(backend):
     assert "8443" not in shown(backend)
 
 
+def test_what_a_reboot_forgot_on_a_fresh_host_does_not_count(fresh):
+    present(fresh, rule("deny", port=23))
+    fresh.host.reboot()
+    assert fresh.host.exists(STAGED)
+    assert fresh.read().chains[0].entries == ()
+
+
+def test_a_file_is_flushed_while_npf_is_off_and_stays_off(tmp_path):
+    backend = Npf(NetbsdHost(tmp_path / "host"))
+    transaction = backend.plan_flush(backend.read(), {})
+    backend.validate(transaction)
+    snapshot = backend.snapshot(backend.read(), transaction)
+    backend.apply(transaction)
+    assert backend.read().listing == transaction.after
+    assert backend.host.restore(snapshot).returncode == 0
+    backend.persist(transaction.persist)
+    assert backend.read().listing == transaction.after
+    assert "block all" not in backend.host.read("/etc/npf.conf")
+    assert not backend.is_enabled(backend.read())
+    assert backend.host.read("/etc/rc.conf") is None
+
+
 def test_an_administrators_rule_that_says_the_same_counts_as_present(backend):
     assert present(backend, rule(port=[22, 443], stateful=True, interface="em0"))[1].commands == ()
 
