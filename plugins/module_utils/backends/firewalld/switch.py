@@ -72,7 +72,7 @@ def _kept_files(host: Host, state: State, keep: t.Sequence[Rule]) -> t.Dict[str,
     name = LAST["in"]
     there = state.policy(name)
     items = [rule_item(rule) for rule in rules]
-    missing = tuple(item for item in items if there is None or item not in there.items)
+    missing = tuple(item for item in items if there is None or all(item.rules != one.rules for one in there.items))
     if not missing:
         return {}
     return own_files([OwnPolicy(name, "in", items=(*(there.items if there is not None else ()), *missing))], {})
