@@ -237,14 +237,18 @@ class Ufw(Backend):
 
     @uncollected
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
-        from .edit import complete_user_files, with_policy
+        from .edit import complete_user_files, switched_on, with_policy
         from .policy_text import build
 
         state = self._state(ruleset)
         parts = build(wanted, self._can(), state.families) if wanted is not None else {}
         files = with_policy(state, parts, alone)
         if wanted is None:
-            return self._transaction(state, files) if files.texts != state.files.texts else Transaction((), ruleset.listing)
+            if files.texts == state.files.texts:
+                return Transaction((), ruleset.listing)
+            if files.enabled:  # without the policy, ufw's own rules alone let administrators in
+                files = switched_on(self.host, State(files, state.live), self.tools.abilities().names)
+            return self._transaction(state, files)
         if not files.enabled:
             files = complete_user_files(files.changed(files.enabled_texts(True)), state.families)
         managed = [direction for direction, default in wanted.defaults.items() if default != "unmanaged"]

@@ -157,5 +157,10 @@ def snapshot(tools: Tools, state: State, planned: Transaction) -> Snapshot:
             name = "%s.rules" % TOOLS[family]
             files[name] = text.replace("*filter\n", "*filter\n" + policies, 1)
             script.append('%s < "$DIR/%s" || rules_status=$?' % (" ".join(tools.restore(family)), name))
+    for number, (path, (_before, text)) in enumerate(sorted(planned.persist.get("write", {}).items())):
+        files["old%d" % number], files["new%d" % number] = state.files.text(path), text
+        # What somebody else wrote in the meantime stays.
+        words = {"path": path, "number": number}
+        script.append('! cmp -s "$DIR/new%(number)d" %(path)s || cat "$DIR/old%(number)d" > %(path)s || rules_status=$?' % words)
     script.append('[ "$rules_status" -eq 0 ]')
-    return Snapshot(files, "\n".join(script) + "\n", tuple(planned.persist.get("write", {})))
+    return Snapshot(files, "\n".join(script) + "\n")

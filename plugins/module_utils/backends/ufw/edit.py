@@ -29,7 +29,7 @@ from .tuple_rules import tuple_refusals, tuples_of
 from .user_file import BEGIN, END, Item, item_of, parse_user_file
 
 Items = t.List[t.Tuple[t.Optional[int], Item]]
-_KEPT_OPEN = "SSH, kept open when ufw was enabled"
+_KEPT_OPEN = "SSH, kept open by holdfast.firewall"
 
 
 def edited(host: Host, state: State, ruleset: Ruleset, edits: t.Sequence[Edit]) -> t.Tuple[Files, t.List[str]]:

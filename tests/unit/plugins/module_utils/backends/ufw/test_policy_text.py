@@ -132,7 +132,7 @@ def test_a_tuple_put_among_ours_by_hand_is_told():
     text = text_of(document({"port": 80}))
     mark = "### tuple ### allow tcp 80"
     limit = "### tuple ### limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 in\n"
-    with pytest.raises(HoldfastError, match="not written by a policy: .*limit tcp 22"):
+    with pytest.raises(HoldfastError, match=r"not written by a policy: .*limit tcp 22"):
         BACKEND.parse_policy(text.replace(mark, limit + mark, 1))
     allow = "### tuple ### allow tcp 99 0.0.0.0/0 any 0.0.0.0/0 in\n"
     assert any(rule.ports[0].first == 99 for rule in BACKEND.parse_policy(text.replace(mark, allow + mark, 1)).rules)
