@@ -8,10 +8,12 @@ Touches the host through ``host`` only; ``apply`` loads, ``persist`` writes the 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 from dataclasses import replace
 
+from ...policy.addresses import make_addresses, network_text
 from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ...policy.rule import DIRECTIONS, Rule
@@ -19,13 +21,14 @@ from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupporte
 from ..ruleset import BOTH_FAMILIES, Chain, Edit, Entry, Ruleset
 from . import kernel, loading
 from .names import CHAINS, CONFIG, FIRST, LAST, NAME, PREFIX, ipset_path, policy_path
-from .render import normalise, rich_rules, unsupported
+from .render import normalise, rich_rules, sets_of, unsupported
 from .rich import parse_rich
 from .state import NOT_IN_FORCE, STOPPED, State, make_ruleset, make_state
 from .switch import is_running, persist_switch, starts_at_boot
 
 #: The exit code of firewall-cmd where firewalld does not run.
 NOT_RUNNING = 252
+_ENTRIES = re.compile(r"firewall-cmd --permanent --ipset=(?P<name>\S+)(?: --add-entry=[0-9a-f.:/]+)+\Z")
 _COMMAND = re.compile(r"firewall-cmd (?:--permanent )?--policy=(?P<policy>\S+) --add-rich-rule='(?P<rule>[^']*)'\s*\Z")
 _TRANSLATION = re.compile(r"\b(?:dnat|redirect) (?:ip6? )?to\b|\bredirect$|xt target \"(?:DNAT|REDIRECT)\"")
 _DIRECTED = re.compile(r"(?:(?P<direction>in|out|forward)\s*:?\s+)?(?P<rule>rule\b.*)\Z")
@@ -68,8 +71,14 @@ class Firewalld(Backend):
         return normalise(rule)
 
     def render(self, rule: Rule) -> t.Tuple[str, ...]:
+        """Return the commands that an administrator would type; a rule itself is put in force by files."""
         rule = normalise(rule)
         lines = []
+        for name, addresses in sets_of(rule).items():
+            family = " --option=family=inet6" if addresses.family == 6 else ""
+            entries = "".join(" --add-entry=%s" % network_text(one) for one in addresses.networks)
+            lines.append("firewall-cmd --permanent --new-ipset=%s --type=hash:net%s" % (name, family))
+            lines.append("firewall-cmd --permanent --ipset=%s%s" % (name, entries))
         for rich in rich_rules(rule):
             lines.append("firewall-cmd --permanent --policy=%s --add-rich-rule='%s'" % (FIRST[rule.direction], rich.text()))
         return tuple(lines)
@@ -84,10 +93,16 @@ class Firewalld(Backend):
             return make_ruleset(State({}, tuple(policies), sets, (), {}, text.startswith(NOT_IN_FORCE)))
         chains = {direction: [] for direction in DIRECTIONS}  # type: t.Dict[str, t.List[Entry]]
         for line in filter(None, map(str.strip, text.splitlines())):
+            entries = _ENTRIES.match(line)
+            if entries is not None:
+                networks = [ipaddress.ip_network(one) for one in re.findall(r"--add-entry=(\S+)", line)]
+                sets[entries.group("name")] = make_addresses(networks)
+            if entries is not None or line.startswith("firewall-cmd --permanent --new-ipset="):
+                continue
             found = _COMMAND.match(line)
             direction = "in" if found is None else _direction_of(found.group("policy"))
             rich = parse_rich(line if found is None else found.group("rule"))
-            rules = rules_of_rich(rich, direction, Books()) or ()
+            rules = rules_of_rich(rich, direction, Books(sets)) or ()
             chains[direction].append(Entry((line,), rules[0] if len(rules) == 1 else None, rules if len(rules) > 1 else ()))
         return Ruleset(
             tuple(

@@ -15,7 +15,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.firewal
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.firewalld.policy_text import as_kept
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import DIRECTIONS
 from ansible_collections.holdfast.firewall.tests.unit.paper_host import PaperHost
-from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policies, standard_guard
+from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policies, policy_rules, standard_guard
 
 BACKEND = Firewalld(PaperHost())
 NATIVE = {"firewalld": {"in": ['rule family="ipv4" source address="192.0.2.9" drop'], "out": ['rule protocol value="gre" accept']}}
@@ -62,3 +62,17 @@ def test_without_its_notes_a_policy_means_the_same_packets(policy):
         differ(replace(found, rules=found.guard + found.rules, guard=()), replace(wanted, rules=wanted.guard + wanted.rules, guard=()))
         is None
     )
+
+
+@given(rule=policy_rules(interfaces=()))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)
+def test_a_single_rule_is_read_back_from_its_commands(rule):
+    assume(not BACKEND.unsupported(rule))
+    ruleset = BACKEND.parse("\n".join(BACKEND.render(rule)))
+    entries = [entry.rule for chain in ruleset.chains for entry in chain.entries]
+    kept = replace(BACKEND.normalise(rule), comment=None)
+    assert all(
+        replace(one, ports=(), source_ports=(), icmp_types=()) == replace(kept, ports=(), source_ports=(), icmp_types=()) for one in entries
+    )
+    for field in ("ports", "source_ports", "icmp_types"):
+        assert [found for one in entries for found in getattr(one, field)] == list(getattr(kept, field))
