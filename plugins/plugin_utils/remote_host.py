@@ -111,11 +111,17 @@ class RemoteHost(WindowsHost):
         return self._elevated
 
     def _wrapped(self, line: str) -> str:
-        """Return the line as the connection wants it: PowerShell gets it encoded, so that nothing on the way quotes it again."""
+        """Return the line as the connection wants it.
+
+        WinRM and PSRP run PowerShell themselves. On its way through SSH it is encoded, so that nothing quotes it again.
+        """
         shell = self._connection._shell
         if getattr(shell, "SHELL_FAMILY", "") != "powershell":
             return line
-        wrapped: str = shell._encode_script(line + "; exit $LASTEXITCODE", strict_mode=False, preserve_rc=False)
+        script = line + "; exit $LASTEXITCODE"
+        if str(getattr(self._connection, "transport", "")).rpartition(".")[2] in ("winrm", "psrp"):
+            return script
+        wrapped: str = shell._encode_script(script, strict_mode=False, preserve_rc=False)
         return wrapped
 
 

@@ -101,7 +101,8 @@ class Connection:
         self.cut()
         assert in_data is None
         self.commands.append(command)
-        code, said = self._windows.machine.command(command)
+        own = self.transport in ("winrm", "psrp")
+        code, said = self._windows.machine.powershell(command) if own else self._windows.machine.command(command)
         text = said.replace("\n", "\r\n").encode()
         return (code, text, b"") if code == 0 else (code, text, text)
 

@@ -129,12 +129,12 @@ class Machine:
     def _powershell(self, _words, line, variables):
         encoded = re.search(r" -EncodedCommand (\S+)$", line)
         if encoded is not None:
-            return self._powershell_script(base64.b64decode(encoded[1]).decode("utf-16-le").strip(), variables)
+            return self.powershell(base64.b64decode(encoded[1]).decode("utf-16-le").strip(), variables)
         if _UTC_NOW.match(line) is None:
             return 1, "This stand-in knows no PowerShell but for the time.\n"
         return 0, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S\n")
 
-    def _powershell_script(self, script, variables):
+    def powershell(self, script, variables=None):
         """Run a script that is one program and its code, with words that are the same for both shells."""
         line = script[: -len(_CODE)]
         plain = re.sub(r'"[^"]*"', "", line)

@@ -86,8 +86,8 @@ def test_a_failed_program_has_its_code(host):
     assert host.run(["nothing"]).rc != 0
 
 
-def test_powershell_gets_the_line_encoded(tmp_path):
-    connection = Connection(Windows(tmp_path), "winrm", "powershell")
+def test_powershell_behind_ssh_gets_the_line_encoded(tmp_path):
+    connection = Connection(Windows(tmp_path), "ssh", "powershell")
     RemoteHost(connection).run(["hostname"])
     assert connection.commands[0].startswith("PowerShell ")
     assert decoded(connection.commands[0]) == "hostname.exe; exit $LASTEXITCODE"
