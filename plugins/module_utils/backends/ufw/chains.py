@@ -20,6 +20,7 @@ from ..placement import LOOPBACK
 from ..ruleset import RETURN, Chain, Entry, Ruleset
 from .files import CHAINS, PREFIX
 from .loading import BUILTIN
+from .policy_read import is_own
 from .state import State
 from .tuple_rules import rules_of
 from .words import words_of
@@ -50,7 +51,8 @@ def _user(state: State, family: int, direction: str) -> Chain:
             continue
         rules = rules_of(one, family)
         # What ufw logs has no words in the language, so that its rule is known by what it decides only.
-        whole = rules[0] if len(rules) == 1 and not one.log else None
+        # A rule of a policy is no rule for itself: it comes and goes with its document.
+        whole = rules[0] if len(rules) == 1 and not one.log and not is_own(one) else None
         native = (words_of(one, family),)
         entries.append(Entry(native, whole, () if whole is not None else rules, number))
     default = "allow" if state.files.default(direction) == "ACCEPT" else "deny"

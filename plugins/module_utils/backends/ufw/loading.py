@@ -9,6 +9,7 @@ Changes nothing.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...host import Host
@@ -78,11 +79,23 @@ def loaded(host: Host, files: Files, family: int) -> Chains:
 
     :raises HoldfastError: when iptables refuses a line of them, or no namespace can be made.
     """
-    tool = TOOLS[family]
-    answer = host.run(["unshare", "--net", "sh", "-c", "%s-restore -w 5 && %s-save" % (tool, tool)], loaded_text(files, family))
+    tool, text = TOOLS[family], loaded_text(files, family)
+    script, sets = "%s-restore -w 5 && %s-save" % (tool, tool), _sets(host, text)
+    if sets:  # the first bytes of the input; dd leaves the rest to the next program
+        script = "dd bs=1 count=%d 2>/dev/null | ipset restore && %s" % (len(sets.encode()), script)
+    answer = host.run(["unshare", "--net", "sh", "-c", script], sets + text)
     if not answer.ok:
         said = " ".join((answer.err or answer.out).split())[:1000]
         if answer.rc == 127 or answer.err.startswith("unshare:"):
             raise HoldfastError("ufw's files are checked in a network namespace, and none can be made on this host: %s" % said)
         raise HoldfastError("iptables refuses a line of ufw's files, so nothing was changed: %s" % said)
     return parse_saved(answer.out).tables.get("filter", {})
+
+
+def _sets(host: Host, text: str) -> str:
+    """Return the definitions of the kernel sets that lines of the administrator name, without members: a line cannot name one else."""
+    found = []
+    for name in sorted(set(re.findall(r"--match-set (\S+)", text))):
+        saved = host.run(["ipset", "save", name]).out
+        found += [line + "\n" for line in saved.splitlines() if line.startswith("create ")]
+    return "".join(found)

@@ -19,6 +19,7 @@ from .chains import user_chain
 from .edit import complete_user_files
 from .files import BEFORE, CONF, DEFAULTS, USER, Files
 from .native import asked
+from .policy_read import is_own
 from .state import State
 from .tuples import MARK, Tuple, parse_tuple
 from .user_file import BEGIN, Item
@@ -79,6 +80,9 @@ def match_lines(host: Host, state: State, ruleset: Ruleset, text: str, wanted: b
         added, there = asked(host, line.strip(), files)
         if added and there and not wanted:
             there = {family: lines for family, lines in there.items() if family not in {one[0] for one in added}}
+        if not wanted:  # rules of a policy come and go with its document
+            there = {family: [one for one in lines if not is_own(parse_tuple(one))] for family, lines in there.items()}
+            there = {family: lines for family, lines in there.items() if lines}
         lines = [item.line for _family, _number, item in added] + [one for lines in there.values() for one in lines]
         tuples = [one for one in map(parse_tuple, lines) if one is not None]
         family = min([one[0] for one in added] + list(there), default=4)

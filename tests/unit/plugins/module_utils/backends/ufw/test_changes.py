@@ -234,3 +234,27 @@ def test_a_flush_keeps_what_is_asked_for(host):
     backend.persist(transaction.persist)
     assert "--dport 2200" in host.shell("iptables -S ufw-user-input")
     assert "holdfast" not in host.shell("iptables-save") + host.read(BEFORE) + host.read(USER)
+
+
+def test_a_rule_of_a_policy_is_no_rule_for_itself(host):
+    put(host, document({"port": 80, "comment": "web"}))
+    backend = Ufw(host)
+    assert not place_absent(backend, backend.read(), rule(port=80)).edits
+    text = host.read(USER)
+    put_rule(host, rule(port=80))
+    assert not put_rule(host, rule(port=80))
+    assert text.partition(b"my ssh".hex())[0] == host.read(USER).partition(b"my ssh".hex())[0]
+    backend = Ufw(host)
+    assert len({edit.chain.name for edit in place_absent(backend, backend.read(), rule(port=80)).edits}) == 2
+
+
+def test_sets_that_the_administrators_lines_name_are_known(host):
+    if host.which("ipset") is None:
+        pytest.skip("ipset is not installed")
+    host.shell("ipset create mine hash:ip")
+    line = "-A ufw-before-input -m set --match-set mine src -j DROP\nCOMMIT"
+    host.write(BEFORE, host.read(BEFORE).replace("COMMIT", line))
+    host.shell("iptables -I ufw-before-input 5 -m set --match-set mine src -j DROP")
+    put(host, document(*WEB))
+    assert "--match-set mine src" in host.shell("iptables -S ufw-before-input")
+    assert put(host, document(*WEB)) is None
