@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,19 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.boxes import Interfaces
-from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.packets import random_packet
+from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.packets import Packet, random_packet
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.trace import trace
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.policy_lines import as_kept
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.policy_supported import policy_unsupported
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.policy_text import render_part
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.tables import table_text, tables_in
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses import ANY, make_addresses
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy import Policy
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.ports import PortRange, merge_ports
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.protocols import FAMILY_OF
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Log, Rule
 from ansible_collections.holdfast.firewall.tests.unit.policy_generator import standard_guard
-from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policies
+from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import ICMP_TYPES, NETWORKS, PORT_EDGES, policies
 
 SIMULATORS = Path(__file__).resolve().parents[5] / "simulators" / "bsd"
 sys.path.insert(0, str(SIMULATORS))
@@ -154,3 +160,89 @@ def packets_of(draw, policy):
     if packet.protocol in _QUESTIONS and draw(st.booleans()):
         packet = replace(packet, icmp_type=draw(st.sampled_from(_QUESTIONS[packet.protocol])))
     return packet
+
+
+def dense_policy(generator):
+    """A random policy whose rules overlap a lot and are of all kinds that npf carries; ``generator`` is a ``random.Random``."""
+    defaults = {one: generator.choice(["allow", "deny", "reject"]) for one in ("in", "out")}
+    rules = tuple(_dense_rule(generator) for _number in range(generator.randint(2, 7)))
+    policy = guarded(Policy(rules=rules, defaults={**defaults, "forward": "unmanaged"}, log_denied=generator.choice([None, Log()])))
+    refused = {one.field.partition(".")[0] for one in policy_unsupported(policy)}
+    kept_rules = tuple(rule for number, rule in enumerate(policy.rules) if "rules[%d]" % number not in refused)
+    return replace(policy, rules=kept_rules)
+
+
+def _dense_rule(generator):
+    protocol = generator.choice([None, 6, 6, 6, 6, 17, 17, 1, 58])
+    family = FAMILY_OF.get(protocol) or generator.choice([None, 4, 6, 6])
+    action = generator.choice(["allow", "allow", "deny", "reject"])
+    return Rule(
+        action,
+        generator.choice(["in", "in", "out"]),
+        family,
+        protocol,
+        _dense_addresses(generator, family),
+        _dense_addresses(generator, family),
+        _dense_ports(generator, 0.7) if protocol in (6, 17) else (),
+        generator.choice([None, None, "eth0", "wg-home"]),
+        generator.random() < 0.3 and (action == "allow" or protocol is not None),
+        log=generator.choice([None, None, Log()]),
+        comment=generator.choice([None, "a comment"]),
+        source_ports=_dense_ports(generator, 0.2) if protocol in (6, 17) else (),
+        icmp_types=tuple(sorted(generator.sample(ICMP_TYPES[protocol], generator.randint(0, 3)))) if protocol in ICMP_TYPES else (),
+    )
+
+
+def _dense_addresses(generator, family):
+    if family is None or generator.random() < 0.4:
+        return ANY
+    pool = [ipaddress.ip_network(word) for word in NETWORKS[family]]
+    return make_addresses(generator.sample(pool, generator.randint(1, 4)), generator.random() < 0.3)
+
+
+def _dense_ports(generator, chance):
+    if generator.random() > chance:
+        return ()
+    edges = [sorted(generator.choices(PORT_EDGES, k=2)) for _number in range(generator.randint(1, 3))]
+    return merge_ports([PortRange(first, generator.choice([first, last])) for first, last in edges])
+
+
+def dense_packet(generator, policy):
+    """A packet that fulfils most of the conditions of one rule, at their edges and beside them."""
+    rule = generator.choice(policy.rules or policy.guard)
+    family = rule.family or generator.choice([4, 6])
+    protocol = rule.protocol if rule.protocol is not None and generator.random() < 0.95 else generator.choice([6, 6, 17])
+    ported = protocol in (6, 17)
+    interface = (
+        rule.interface
+        if rule.interface and generator.random() < 0.9
+        else generator.choice([one.interface for one in policy.rules] or [None])
+    )
+    return Packet(
+        direction=rule.direction,
+        protocol=protocol,
+        source=_near(generator, rule.source, FAMILY_OF.get(protocol, family)),
+        destination=_near(generator, rule.destination, FAMILY_OF.get(protocol, family)),
+        source_port=_port_near(generator, rule.source_ports) if ported else None,
+        port=_port_near(generator, rule.ports) if ported else None,
+        icmp_type=generator.choice(rule.icmp_types or ICMP_TYPES[protocol]) if protocol in ICMP_TYPES else None,
+        arriving=interface if rule.direction == "in" else None,
+        leaving=interface if rule.direction == "out" else None,
+    )
+
+
+def _near(generator, addresses, family):
+    pool = [one for one in addresses.networks if one.version == family] or [ipaddress.ip_network(one) for one in NETWORKS[family]]
+    network = generator.choice(pool)
+    low, high = int(network.network_address), int(network.broadcast_address)
+    number = generator.choice([low, high, low - 1, high + 1, generator.randint(low, high)])
+    if family == 6 and generator.random() < 0.3:
+        number = low ^ 1 << generator.choice([0, 40, 70, 90])  # another address with words in common
+    return type(network.network_address)(number % 2**network.max_prefixlen)
+
+
+def _port_near(generator, ports):
+    if not ports:
+        return generator.choice([80, 40000])
+    span = generator.choice(ports)
+    return min(max(generator.choice([span.first, span.last, span.first, span.last + 1, span.first - 1]), 1), 65535)
