@@ -145,7 +145,7 @@ def test_netbsd_and_openbsd_hold_timers_in_a_process_of_their_own_session():
 
 def test_a_detached_script_outlives_what_started_it_and_has_its_own_session(tmp_path):
     script = tmp_path / "restore.sh"
-    script.write_text('echo $$ >"%s/timer.pid"\nps -o sid= -p $$ >"%s/sid"\nsleep 30\n' % (tmp_path, tmp_path))
+    script.write_text('ps -o sid= -p $$ >"%s/sid"\necho $$ >"%s/timer.pid"\nexec sleep 30\n' % (tmp_path, tmp_path))
     timer = timers.Detached()
     ref = timer.arm(LocalHost(), "change", str(script), 30)
     try:
