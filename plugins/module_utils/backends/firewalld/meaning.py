@@ -153,8 +153,10 @@ def merged(found: t.Sequence[RichRule], direction: str, books: Books) -> t.Optio
         rules.append(one[0])
     if len(rules) == 1:
         return rules[0]
+    families = {one.family for one in rules}
     first = replace(
         rules[0],
+        family=None if families == {4, 6} else rules[0].family,
         ports=merge_ports(span for one in rules for span in one.ports),
         source_ports=merge_ports(span for one in rules for span in one.source_ports),
         icmp_types=tuple(sorted({number for one in rules for number in one.icmp_types})),

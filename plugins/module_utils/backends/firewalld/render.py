@@ -24,6 +24,8 @@ from .rich import Match, RichLog, RichRule
 ACTIONS = {"allow": "accept", "deny": "drop", "reject": "reject"}
 PORT_NAMES = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 FAMILIES = {None: None, 4: "ipv4", 6: "ipv6"}
+#: The answer to TCP that is rejected.
+RESET = "tcp-reset"
 #: Rich rules that one rule may become.
 MAX_PARTS = 4096
 #: Networks in one set: firewalld hands them to the kernel one by one.
@@ -75,7 +77,13 @@ def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
 
 def parts(rule: Rule) -> int:
     """Return how many rich rules a rule becomes."""
-    return max(1, len(rule.ports)) * max(1, len(rule.source_ports)) * max(1, len(rule.icmp_types))
+    families = 2 if _resets(rule) and rule.family is None else 1
+    return max(1, len(rule.ports)) * max(1, len(rule.source_ports)) * max(1, len(rule.icmp_types)) * families
+
+
+def _resets(rule: Rule) -> bool:
+    """Return whether a rule answers with a reset; such an answer needs a family in a rich rule."""
+    return rule.action == "reject" and rule.protocol == TCP
 
 
 def _unsupported_addresses(field: str, addresses: Addresses) -> t.List[Unsupported]:
@@ -98,7 +106,7 @@ def _unsupported_limit(rule: Rule, count: int) -> t.List[Unsupported]:
         reason = "rich rules have no burst, and nftables takes %d where none is given; leave limit_burst out" % DEFAULT_BURST
         found.append(Unsupported("limit_burst", str(limit.burst), reason))
     if count > 1:
-        reason = "the rule becomes %d rich rules, and each would have a count of its own; write one rule for each port" % count
+        reason = "the rule becomes %d rich rules, and each would have a count of its own; write one rule for each port and family" % count
         found.append(Unsupported("limit", str(limit.rate), reason))
     if rule.log is not None:
         reason = "firewalld would also log what is over the limit; leave log or limit out"
@@ -121,13 +129,23 @@ def unsupported_log(log: Log, count: int = 1) -> t.List[Unsupported]:
     if log.rate is not None:
         found += _unsupported_rate("log_limit", log.rate)
         if count > 1:
-            reason = "the rule becomes %d rich rules, and each would have a count of its own; write one rule for each port" % count
+            reason = (
+                "the rule becomes %d rich rules, and each would have a count of its own; write one rule for each port and family" % count
+            )
             found.append(Unsupported("log_limit", str(log.rate), reason))
     return found
 
 
 def rich_rules(rule: Rule) -> t.Tuple[RichRule, ...]:
     """Return the rich rules of a supported rule, without priorities."""
+    if not _resets(rule):
+        return _rich_rules(rule)
+    found = [replace(rule, family=family) for family in sorted(rule.families())]
+    parts_of = zip(*(_rich_rules(one) for one in found))
+    return tuple(replace(one, reject_type=RESET) for some in parts_of for one in some)
+
+
+def _rich_rules(rule: Rule) -> t.Tuple[RichRule, ...]:
     base = RichRule(
         family=FAMILIES[rule.family], source=_match(rule.source), destination=_match(rule.destination), log=rich_log(rule.log),
         action=ACTIONS[rule.action], limit=_rate(rule.limit.rate) if rule.limit is not None else None,
