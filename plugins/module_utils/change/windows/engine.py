@@ -188,11 +188,13 @@ class WindowsEngine(Engine):
         self._define("rollback.xml", rollback_definition(identity, deadline, window))
         self._define("apply.xml", apply_definition(identity))
         rollback, applier = rollback_task(identity), apply_task(identity)
-        line = "schtasks /create /f /tn {0} /xml {2}\\rollback.xml && schtasks /create /f /tn {1} /xml {2}\\apply.xml"
+        line = (
+            "schtasks /create /f /tn {0} /xml {2}\\rollback.xml >nul && schtasks /create /f /tn {1} /xml {2}\\apply.xml >nul && "
+            "schtasks /query /tn {0} >nul && type {2}\\before.wfw >nul && type {2}\\restore.cmd >nul && type {2}\\rules.cmd >nul && "
+            "type nul >{2}\\{3}"
+        )
         refused = "The Task Scheduler of this host did not take the rollback, so nothing was changed"
-        self._run(line.format(rollback, applier, PENDING), refused, rc=NO_TIMER)
-        line = "schtasks /query /tn {0} >nul && type nul >{1}\\{2} && dir /b {1}\\before.wfw {1}\\restore.cmd {1}\\rules.cmd >nul"
-        self._run(line.format(rollback, PENDING, ARMED), refused, rc=NO_TIMER)
+        self._run(line.format(rollback, applier, PENDING, ARMED), refused, rc=NO_TIMER)
 
     def _place(self, name: str, text: str) -> None:
         self._windows.place("%s\\%s" % (PENDING, name), _text(text))

@@ -158,6 +158,22 @@ def test_a_scheduler_that_refuses_leaves_everything_as_it_was(bench, monkeypatch
     assert bench.windows.started == []
 
 
+@pytest.mark.parametrize("name", ["before.wfw", "restore.cmd", "rules.cmd"])
+def test_nothing_is_changed_without_what_restores_it(bench, monkeypatch, name):
+    before = bench.windows.store.rules
+    define = bench.engine._define
+
+    def lose(*words):
+        bench.windows.machine.command("del %s\\%s" % (PENDING, name))
+        define(*words)
+
+    monkeypatch.setattr(bench.engine, "_define", lose)
+    with pytest.raises(HoldfastError, match="did not take the rollback"):
+        bench.begin()
+    assert bench.windows.store.rules == before
+    assert bench.windows.waiting == []
+
+
 def test_a_confirmation_that_died_is_undone(bench):
     before = bench.windows.store.rules
     change = bench.begin()
