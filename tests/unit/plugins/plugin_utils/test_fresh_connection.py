@@ -69,6 +69,12 @@ def test_a_jump_host_in_the_arguments_is_kept(tmp_path):
         assert "-J bastion.example" in connection.options["ssh_args"]
 
 
+def test_a_watched_connection_is_given_up_when_the_host_falls_silent(tmp_path):
+    connection = openssh(tmp_path)
+    with fresh(connection, 5, watched=True):
+        assert " -o ServerAliveInterval=4 -o ServerAliveCountMax=2 " in connection.options["ssh_args"]
+
+
 @pytest.mark.parametrize("ssh_args", ["-C", None], ids=["no ControlPersist", "no arguments"])
 def test_without_multiplexing_every_command_is_a_connection_of_its_own(tmp_path, ssh_args):
     connection = openssh(tmp_path, ssh_args)
