@@ -257,13 +257,14 @@ class Ufw(Backend):
     # -- the firewall as a whole --------------------------------------------------------------------------------------------
 
     def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
+        from .change import restart
         from .edit import switched_on
 
         there = self._state(ruleset)
         if state == "restarted":
             if not there.files.enabled:
                 raise HoldfastError("ufw is disabled, so it cannot be restarted; use state: enabled")
-            return Transaction((Command(("ufw", "reload")),), ruleset.listing)
+            return restart(self.host, there)
         if state == "disabled":
             if not there.files.enabled and not self.is_enabled(ruleset):
                 return Transaction((), ruleset.listing)

@@ -128,6 +128,20 @@ def transaction(tools: Tools, state: State, files: Files, change: Change, facts:
     return Transaction(tuple(commands), after.listing(), {**persist, **(facts or {})}, tuple(checks))
 
 
+def restart(host: Host, state: State) -> Transaction:
+    """Return what lets ufw load its files again, with all that it empties as what a rollback puts back.
+
+    :raises HoldfastError: when iptables refuses a line of the files: ufw would be left without rules, and closed.
+    """
+    after = missing(host, state, state.files).after()
+    touched = []
+    for family in state.families:
+        names = [name for name in state.live[family].get("filter", {}) if name.startswith(PREFIX[family] + "-") or is_own(name)]
+        touched += [[family, "filter", name] for name in (*names, *BUILTIN.values())]
+    facts = {"touched": touched, "policies": {str(family): sorted(BUILTIN.values()) for family in state.families}}
+    return Transaction((Command(("ufw", "reload")),), State(state.files, after).listing(), facts)
+
+
 def digest(text: str) -> str:
     """Return what tells a text from another."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

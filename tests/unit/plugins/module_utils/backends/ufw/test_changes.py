@@ -258,3 +258,20 @@ def test_sets_that_the_administrators_lines_name_are_known(host):
     put(host, document(*WEB))
     assert "--match-set mine src" in host.shell("iptables -S ufw-before-input")
     assert put(host, document(*WEB)) is None
+
+
+def test_a_restart_that_went_wrong_is_undone(host):
+    put(host, document(*WEB))
+    backend = Ufw(host)
+    ruleset = backend.read()
+    snapshot = backend.snapshot(ruleset, backend.plan_switch(ruleset, "restarted", []))
+    host.shell("iptables -F; iptables -F ufw-user-input; iptables -X ufw-user-limit; ip6tables -P INPUT ACCEPT")
+    assert restore(host, snapshot).ok
+    assert Ufw(host).read().listing == ruleset.listing
+
+
+def test_files_that_ufw_could_not_load_are_told_before_a_restart(host):
+    host.write(USER, host.read(USER).replace("--dport 22", "--dport nonsense"))
+    backend = Ufw(host)
+    with pytest.raises(HoldfastError, match="iptables refuses a line of ufw's files"):
+        backend.plan_switch(backend.read(), "restarted", [])
