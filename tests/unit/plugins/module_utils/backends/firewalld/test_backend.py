@@ -205,6 +205,34 @@ def test_forwarding_is_not_decided_where_translations_pass_before_it(host):
     assert put(host, with_guard(replace(WEB, defaults=dict(WEB.defaults, forward="unmanaged"), guard=()), Management((22,))))
 
 
+DOCKER = """<policy target="ACCEPT" priority="-1">
+  <ingress-zone name="ANY"/>
+  <egress-zone name="docker"/>
+</policy>
+"""
+
+
+def test_what_docker_has_is_known_as_its_own_and_stays():
+    path = "/etc/firewalld/policies/docker-forwarding.xml"
+    host = FirewalldHost({path: DOCKER})
+    backend = Firewalld(host)
+    owners = {chain.owner for chain in backend.read().chains if "forward" in chain.directions}
+    assert "docker" in owners
+    put(host, WEB, alone=True)
+    assert host.read(path) == DOCKER
+
+
+def test_a_policy_in_which_known_connections_do_not_come_first_is_refused(host):
+    found = Firewalld(host).policy_unsupported(replace(WEB, guard=()))
+    assert {one.field for one in found} == {"guard"}
+
+
+def test_reading_a_state_that_is_not_running_well_is_told_apart(host):
+    host.daemon.run = lambda argv, stdin: (251, "failed", "") if argv[-1] == "--state" else (1, "", "no answer")
+    with pytest.raises(HoldfastError, match="state failed"):
+        Firewalld(host).read()
+
+
 def test_a_firewalld_that_does_not_run_says_so_and_can_be_switched_on(host):
     host.run(["systemctl", "stop", "firewalld.service"])
     host.daemon.boots = False

@@ -52,7 +52,7 @@ def test_a_policy_is_read_back_as_it_was_or_refused(policy):
 
 
 @given(policy=policies(interfaces=(), max_nat=0))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_without_its_notes_a_policy_means_the_same_packets(policy):
     assume(set(policy.defaults.values()) != {"unmanaged"})
     policy = replace(carried(guarded(policy)), log_denied=None)
