@@ -169,13 +169,16 @@ def _parse_defaults(line: str) -> t.Dict[str, str]:
 
 
 def as_kept(policy: Policy) -> Policy:
-    """Return a supported policy as it is kept: plain paths, one rule a program, one line for each setting that is not implied."""
+    """Return a supported policy as it is kept: plain paths, one rule a program, one line for each setting that is not implied.
+
+    Without the guard: a program that is blocked is blocked on the management ports too, and sshd is blocked by nobody but a rule for it.
+    """
     rules = tuple(replace(normalise(rule), comment=rule.comment) for rule in deciding(policy))
     kept = [setting_line(name, on) for name, on in settings_of(policy).items() if name not in IMPLIED]
     native = {name: lines for name, lines in policy.native.items() if name != NAME}
     if kept:
         native[NAME] = NativeLines({ANY_DIRECTION: tuple(kept)}, {})
-    return replace(policy, rules=rules, native=native)
+    return replace(policy, rules=rules, native=native, guard=())
 
 
 def as_found(policy: Policy, state: State) -> str:

@@ -234,6 +234,9 @@ class Windows(Backend):
             raise HoldfastError("There is no policy of ours in this text: rules with names that begin with hf:")
         return found[0]
 
+    def policy_as_kept(self, policy: Policy) -> Policy:
+        return policy  # the words of a document are kept beside the rules
+
     def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
         found = parse_state(_state_of(ruleset))
         return found[0] if found is not None else None
