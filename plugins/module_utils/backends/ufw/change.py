@@ -21,7 +21,7 @@ from ..iptables.owners import is_foreign, rule_owner
 from ..iptables.policy_chains import is_own
 from ..iptables.saved import SavedChain, Tables, empty_table
 from ..iptables.tools import TOOLS, Tools
-from .files import CHAINS, PREFIX, USER, Files
+from .files import CHAINS, PREFIX, Files
 from .loading import BUILTIN, PRIMARY, Chains, loaded
 from .state import State
 
@@ -118,7 +118,7 @@ def transaction(tools: Tools, state: State, files: Files, change: Change, facts:
     if not commands and not written:
         return Transaction((), state.listing())
     if not commands:  # a comment, or rules of a ufw that is switched off: the files alone change
-        commands.append(Command(("test", "-w", USER[4])))
+        commands.append(Command(tools.restore(4), "# the files of ufw change, and not the kernel\n*filter\nCOMMIT\n"))
     persist = {
         "write": {path: [digest(state.files.text(path)), text] for path, text in written.items()},
         "touched": [list(key) for key in change.draft.touched()],

@@ -275,3 +275,36 @@ def test_files_that_ufw_could_not_load_are_told_before_a_restart(host):
     backend = Ufw(host)
     with pytest.raises(HoldfastError, match="iptables refuses a line of ufw's files"):
         backend.plan_switch(backend.read(), "restarted", [])
+
+
+def test_a_new_comment_changes_the_file_alone(host):
+    kernel = host.shell("iptables-save -t filter | grep ^-A")
+    assert put_rule(host, rule(port=22, comment="the way in"))
+    assert not put_rule(host, rule(port=22, comment="the way in"))
+    assert b"the way in".hex() in host.read(USER)
+    assert b"my ssh".hex() not in host.read(USER)
+    assert host.shell("iptables-save -t filter | grep ^-A") == kernel
+
+
+def test_a_rule_that_goes_from_a_ufw_that_is_off_leaves_it_off(off):
+    put_rule(off, rule(port=8080))
+    backend = Ufw(off)
+    transaction = backend.plan_switch(backend.read(), "disabled", [])
+    backend.apply(transaction)
+    backend.persist(transaction.persist)
+    backend = Ufw(off)
+    ruleset = backend.read()
+    transaction = backend.plan(ruleset, place_absent(backend, ruleset, rule(port=8080)).edits)
+    backend.apply(transaction)
+    backend.persist(transaction.persist)
+    assert "8080" not in off.read(USER)
+    assert not Ufw(off).is_enabled(Ufw(off).read())
+
+
+def test_a_rule_for_ipv6_is_refused_where_ufw_drops_all_of_it(host):
+    host.write("/etc/default/ufw", "IPV6=no\n")
+    backend = Ufw(host)
+    assert [one.field for one in backend.unsupported(rule(port=80, family="ipv6"))] == ["family"]
+    assert backend.normalise(rule(port=80)).family == 4
+    assert "family" in [one.field for one in backend.policy_unsupported(document({"port": 80}))]
+    assert {chain.families for chain in backend.read().chains if chain.base} == {frozenset({4})}
