@@ -207,6 +207,9 @@ class Ufw(Backend):
         return policy_of_parts(parts, self.tools.abilities().names)
 
     @uncollected
+    def policy_as_kept(self, policy: Policy) -> Policy:
+        return policy  # unlike single rules, those of a policy keep their states
+
     def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
         from .change import missing
 
