@@ -336,20 +336,15 @@ class Firewalld(Backend):
         if "switch" in facts:
             return persist_switch(self.host, facts) + loading.write_files(self.host, facts["files"])
         listed = kernel.table_text(self.host)
-        chains = [_chain_of(path) for path, text in facts["files"].items() if text is not None and "/policies/" + PREFIX in path]
-        if not kernel.has_chains(listed, chains):
+        if (self.host.read(loading.APPLIED) or "").strip() != kernel.digest(listed):
             raise HoldfastError("firewalld was reloaded or changed by somebody else before the change was confirmed")
+        self.host.remove(loading.APPLIED)
         written = loading.write_files(self.host, facts["files"])
         if facts.get("seen"):
             self.host.write(loading.SEEN, kernel.digest(listed) + "\n", 0o644)
         else:
             self.host.remove(loading.SEEN)
         return ["%s %s" % ("wrote" if facts["files"][path] is not None else "removed", path) for path in written]
-
-
-def _chain_of(path: str) -> str:
-    name = path.rpartition("/")[2][: -len(".xml")]
-    return CHAINS[_direction_of(name)] % name
 
 
 def _direction_of(name: str) -> str:

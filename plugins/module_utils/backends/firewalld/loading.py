@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 import typing as t
 
 from ...host import Host
 from ...policy.errors import HoldfastError
 from ..base import Command, Snapshot, Transaction
+from . import kernel
 from .names import CONFIG, NAME
 from .objects import read_files
 from .probe import python_of
@@ -24,8 +26,12 @@ from .probe import python_of
 STAGING = "/run/holdfast-firewalld-check"
 #: Where the hash is kept of what nftables listed of ours when the last change was confirmed.
 SEEN = "/etc/holdfast/firewalld.seen"
+#: Where the same hash is kept of a change that is not confirmed yet: what differs from it then was loaded by somebody else.
+APPLIED = "/run/holdfast-firewalld-applied"
 RELOAD = ("firewall-cmd", "--reload")
 RESTART = ("systemctl", "restart", "firewalld")
+#: What tells whether it came up.
+READY = ("firewall-cmd", "--state")
 #: Seconds for a reload of many rules.
 PATIENCE = 300.0
 _MODE = 0o644
@@ -58,7 +64,7 @@ def make_transaction(
     commands = [
         Command(("rm", "-f", path)) if text is None else Command(("tee", path), text) for path, text in sorted(changes.items())
     ]  # fmt: skip
-    commands.append(Command(RESTART if restart else RELOAD))
+    commands += [Command(RESTART), Command(READY)] if restart else [Command(RELOAD)]
     commands += [Command(words) for words in again]
     facts = {"files": dict(changes), "before": dict(before), "seen": seen}
     return Transaction(tuple(commands), after, facts)
@@ -110,7 +116,22 @@ def apply(host: Host, transaction: Transaction) -> None:
             raise HoldfastError(
                 "%s failed with code %d: %s" % (" ".join(command.argv)[:300], answer.rc, said[:2000] or "(it said nothing)")
             )
+    restarted = any(command.argv[:2] in (RESTART[:2], ("systemctl", "start")) for command in transaction.commands)
+    host.write(APPLIED, (_settled(host) if restarted else kernel.digest(kernel.table_text(host))) + "\n", _MODE)
     write_files(host, facts["before"])
+
+
+def _settled(host: Host) -> str:
+    """Return the hash of what is loaded once it stays the same: the unit counts as started before firewalld has loaded its rules."""
+    before = ""
+    for _attempt in range(100):
+        listed = kernel.table_text(host)
+        now = kernel.digest(listed)
+        if now == before and kernel.has_chains(listed, ()):
+            break
+        before = now
+        time.sleep(0.2)
+    return before
 
 
 def write_files(host: Host, changes: Changes) -> t.List[str]:

@@ -16,6 +16,7 @@ from ...host import Host
 from ...policy.rule import Rule
 from ..base import Command, Snapshot, Transaction
 from ..ruleset import Ruleset
+from .loading import READY
 from .names import CONFIG, LAST, policy_path
 from .objects import OwnPolicy, own_files
 from .policy_text import rule_item
@@ -51,10 +52,10 @@ def switch_transaction(
     elif running and not state.beneath:
         if wanted == "enabled" and boots:
             return Transaction((), ruleset.listing)
-        commands.append(Command(("systemctl", "restart" if wanted == "restarted" else "start", UNIT)))
+        commands += [Command(("systemctl", "restart" if wanted == "restarted" else "start", UNIT)), Command(READY)]
     else:
         files = {} if running else _kept_files(host, state, keep)
-        commands.append(Command(("systemctl", "restart", UNIT)))
+        commands += [Command(("systemctl", "restart", UNIT)), Command(READY)]
     if wanted == "restarted" or (running and state.beneath):
         commands += [Command(words) for words in again]
     facts: t.Dict[str, t.Any] = {

@@ -87,7 +87,10 @@ def test_the_old_files_are_on_disk_until_the_change_is_confirmed(host):
     assert "/etc/firewalld/policies/holdfast-in.xml" in host.etc()
 
 
-def test_a_reload_by_somebody_else_before_the_confirmation_is_noticed(host):
+@pytest.mark.parametrize("earlier", [False, True], ids=["no policy before", "another policy before"])
+def test_a_reload_by_somebody_else_before_the_confirmation_is_noticed(host, earlier):
+    if earlier:
+        put(host, policy({"action": "deny", "port": 80}))
     backend = Firewalld(host)
     change = backend.plan_policy(backend.read(), WEB)
     backend.apply(change)
