@@ -129,7 +129,7 @@ class Daemon(Timer):
     def arm(self, host: Host, change: str, script: str, seconds: int) -> str:
         done = host.run(self._command(script))
         pid_file = os.path.join(os.path.dirname(script), "timer.pid")
-        for _attempt in range(40):
+        for _attempt in range(200):
             if (host.read(pid_file) or "").strip().isdigit():
                 break
             time.sleep(0.05)

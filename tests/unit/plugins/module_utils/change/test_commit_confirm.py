@@ -90,7 +90,7 @@ def _wall(tmp_path, monkeypatch):
         Sleeper.process.wait()
 
 
-def start(wall, text="new rules\n", window=2, command=None):
+def start(wall, text="new rules\n", window=60, command=None):
     return begin_module.begin(wall.host, wall, wall.read(), wall.change_to(text, command), window)["change"]
 
 
@@ -111,7 +111,7 @@ def test_a_confirmed_change_lasts_and_leaves_nothing_behind(wall):
     assert wall.host.read(wall.live) == "new rules\n"
     assert wall.host.read(wall.saved) == "new rules\n"
     assert Pending.all() == []
-    assert wait_for(lambda: Sleeper.process.poll() is not None, 3)
+    assert wait_for(lambda: Sleeper.process.poll() is not None)
 
 
 def test_nothing_is_saved_before_the_confirmation(wall):
@@ -123,7 +123,7 @@ def test_nothing_is_saved_before_the_confirmation(wall):
 
 def test_an_unconfirmed_change_restores_itself_byte_by_byte(wall):
     before = wall.fingerprint()
-    change = start(wall)
+    change = start(wall, window=4)
     assert wait_for(lambda: wall.host.read(wall.live) == "new rules\n")
     assert wait_for(lambda: confirm_module.inquire(wall.host, change).get("rolled_back"))
     account = confirm_module.inquire(wall.host, change)
@@ -133,7 +133,7 @@ def test_an_unconfirmed_change_restores_itself_byte_by_byte(wall):
 
 
 def test_a_confirmation_after_the_rollback_fails_and_says_why(wall):
-    change = start(wall)
+    change = start(wall, window=4)
     assert wait_for(lambda: confirm_module.inquire(wall.host, change).get("rolled_back"))
     with pytest.raises(HoldfastError, match="was rolled back, nobody confirmed it in time"):
         confirm_module.confirm(wall.host, change)
@@ -240,7 +240,7 @@ def test_confirm_without_a_pending_change_is_no_change(wall):
 
 
 def test_a_killed_confirmation_does_not_stop_the_timer_for_good(wall):
-    change = start(wall)
+    change = start(wall, window=4)
     assert wait_for(lambda: Pending(change).holds("applied.json"))
     assert Pending(change).claim("confirming")  # and then it dies
     assert wait_for(lambda: confirm_module.inquire(wall.host, change).get("rolled_back"), 45)
@@ -319,7 +319,7 @@ def ask(change, waited="60.0"):
     return done.returncode, json.loads(done.stdout) if done.stdout else None
 
 
-def start_attended(wall, window=10, **options):
+def start_attended(wall, window=60, **options):
     return begin_module.begin(wall.host, wall, wall.read(), wall.change_to("new rules\n", **options), window, attended=True)
 
 
