@@ -189,6 +189,10 @@ class Backend:
         """Return what puts rules into force that are listed while the firewall is switched off, or None when they are in force."""
         return None
 
+    def asleep(self, ruleset: Ruleset) -> t.Optional[str]:
+        """Return a sentence where rules are listed and decide nothing, and ``wake`` does not change that; None where they decide."""
+        return None
+
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         """Remove all rules but those of other owners; ``keep`` are the rules that stay or are put into a chain of that name."""
         raise NotImplementedError

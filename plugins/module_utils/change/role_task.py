@@ -144,7 +144,8 @@ class _Task:
     def nothing(self) -> str:
         """Return why nothing is to be done."""
         if self._request.state == "present":
-            return "The rules of %s are present already (%s)" % (self._names(), self._backend.NAME)
+            asleep = self._backend.asleep(self._ruleset)
+            return "The rules of %s are present already (%s)%s" % (self._names(), self._backend.NAME, "; %s" % asleep if asleep else "")
         if self._result["kept"]:
             return "No rule of %s was removed (%s)%s" % (self._names(), self._backend.NAME, self._kept())
         return "No rule of %s is present (%s)" % (self._names(), self._backend.NAME)

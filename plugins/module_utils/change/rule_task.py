@@ -142,10 +142,11 @@ def _plan_rule(
             )  # fmt: skip
         result["placement"] = _placement_fields(placement)
         if not placement.edits:
-            asleep = backend.wake(ruleset)
-            word = "already present (%s)" if asleep is None else "put into force (%s)"
-            result["msg"] = "Firewall rule " + word % backend.NAME
-            return asleep
+            woken = backend.wake(ruleset)
+            word = "already present (%s)" if woken is None else "put into force (%s)"
+            asleep = backend.asleep(ruleset)
+            result["msg"] = "Firewall rule " + word % backend.NAME + ("; %s" % asleep if asleep is not None else "")
+            return woken
         result["msg"] = "Firewall rule %s (%s)" % (_kind_of_change(placement), backend.NAME)
         return backend.plan(ruleset, placement.edits)
     placement = place_absent(backend, ruleset, rule)

@@ -171,13 +171,18 @@ def test_a_ufw_that_changes_in_the_meantime_is_not_overwritten(controller, shell
     shell("ufw delete allow 7777/tcp")
 
 
-def test_a_rule_on_a_ufw_that_is_off_switches_it_on_and_keeps_ssh_open(controller, shell):
+def test_a_ufw_that_is_off_is_not_switched_on_by_a_rule_and_keeps_ssh_open_when_it_is_switched_on(controller, shell):
     shell("ufw disable; ufw --force delete 1; ufw delete allow OpenSSH; ufw delete allow 22/tcp")
-    result = controller.adhoc(HOST, "backend=ufw action=deny port=23")
+    allowed = controller.adhoc(HOST, "backend=ufw action=allow port=8088")
+    assert "ufw is off" in " ".join(allowed["persisted"])
+    assert "ufw is off" in controller.adhoc(HOST, "backend=ufw action=allow port=8088")["msg"]
+    assert "switch it on first" in controller.adhoc(HOST, "backend=ufw action=deny port=23")["msg"]
+    assert "Status: inactive" in shell("ufw status")
+    result = controller.adhoc(HOST, "backend=ufw state=enabled", module="holdfast.firewall.backend")
     assert result["proof"] == "a new ssh connection"
     status = shell("ufw status")
     assert "Status: active" in status
-    assert "SSH, kept open by holdfast.firewall" in status
+    assert "8088/tcp" in status
     kernel, files = shell(KERNEL), shell(FILES)
     shell("ufw reload")
     assert (shell(KERNEL), shell(FILES)) == (kernel, files)

@@ -29,6 +29,9 @@ from .state import State, kernel_part, read_state, sections
 Facts = t.Dict[str, t.Any]
 
 
+_OFF = "ufw is off, so its rules decide nothing until it is switched on (holdfast.firewall.backend with state: enabled)"
+
+
 class Ufw(Backend):
     """Rules of ufw, for IPv4 and, where ufw filters it, IPv6.
 
@@ -142,13 +145,28 @@ class Ufw(Backend):
 
         state = self._state(ruleset)
         files, notes = edited(self.host, state, ruleset, edits)
-        adds = any(edit.rule is not None or edit.native is not None for edit in edits)
-        return self._transaction(state, self._enabled(state, files) if adds else files, notes=notes)
+        if not state.files.enabled:
+            for edit in edits:
+                denies = edit.rule is not None and edit.rule.action != "allow"
+                if denies or (edit.native is not None and edit.native.split()[:1] != ["allow"]):
+                    raise HoldfastError(
+                        "ufw is off on this host, so a rule that stops packets would not, and switching it on would close everything that "
+                        "no rule allows: switch it on first (holdfast.firewall.backend with state: enabled), or use backend: nftables",
+                        backend=self.NAME,
+                    )
+            if any(edit.rule is not None or edit.native is not None for edit in edits):
+                notes = [*notes, _OFF]
+        return self._transaction(state, files, notes=notes)
 
     def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
         state = self._state(ruleset)
-        transaction = self._transaction(state, self._enabled(state, state.files))
+        if not state.files.enabled:
+            return None
+        transaction = self._transaction(state, state.files)
         return transaction if transaction.commands else None
+
+    def asleep(self, ruleset: Ruleset) -> t.Optional[str]:
+        return None if self._state(ruleset).files.enabled else _OFF
 
     @uncollected
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
@@ -157,12 +175,6 @@ class Ufw(Backend):
         state = self._state(ruleset)
         rules = [self.normalise(rule) for one in keep.values() for rule in one]
         return self._transaction(state, flushed(state, rules))
-
-    def _enabled(self, state: State, files: Files) -> Files:
-        """Return the files of an enabled ufw; one that was off lets administrators in once it is on."""
-        from .edit import switched_on
-
-        return files if files.enabled else switched_on(self.host, State(files, state.live), self.tools.abilities().names)
 
     def _transaction(
         self, state: State, files: Files, first: t.Collection[str] = (), alone: bool = False, notes: t.Sequence[str] = ()

@@ -187,8 +187,31 @@ def test_rules_that_are_listed_and_not_loaded_are_put_in_force(host):
     assert Ufw(host).wake(Ufw(host).read()) is None
 
 
-def test_a_ufw_that_is_off_is_switched_on_with_ssh_open(off):
-    put_rule(off, rule(action="deny", port=23))
+def test_an_allow_on_a_ufw_that_is_off_leaves_it_off_and_says_so(off):
+    assert put_rule(off, rule(port=8080))
+    backend = Ufw(off)
+    ruleset = backend.read()
+    assert not backend.is_enabled(ruleset)
+    assert "### tuple ### allow tcp 8080" in off.read(USER)
+    assert "ufw is off" in backend.asleep(ruleset)
+    assert backend.wake(ruleset) is None
+    assert not put_rule(off, rule(port=8080))
+    assert "-P INPUT ACCEPT" in off.shell("iptables -S INPUT")
+
+
+@pytest.mark.parametrize("words", [{"action": "deny", "port": 23}, {"action": "reject", "port": 113}])
+def test_a_rule_that_stops_packets_is_refused_on_a_ufw_that_is_off(off, words):
+    before = off.read(USER)
+    with pytest.raises(HoldfastError, match="switch it on first"):
+        put_rule(off, rule(**words))
+    assert off.read(USER) == before
+
+
+def test_switched_on_a_ufw_that_was_off_lets_ssh_in(off):
+    backend = Ufw(off)
+    transaction = backend.plan_switch(backend.read(), "enabled", [rule(port=22)])
+    backend.apply(transaction)
+    backend.persist(transaction.persist)
     assert Ufw(off).is_enabled(Ufw(off).read())
     assert "ENABLED=yes" in off.read("/etc/ufw/ufw.conf")
     assert "-A ufw-user-input -p tcp --dport 22 -j ACCEPT" in off.read(USER)
