@@ -18,13 +18,13 @@ CONF = """\
 $ext = "host0"
 table <bad> type lpm
 group "external" on $ext {
-	pass stateful out final all
-	block in final from <bad>
-	pass stateful in final proto tcp to any port 22
+\tpass stateful out final all
+\tblock in final from <bad>
+\tpass stateful in final proto tcp to any port 22
 }
 group default {
-	pass final on lo0 all
-	block all
+\tpass final on lo0 all
+\tblock all
 }
 """
 DOCUMENT = {

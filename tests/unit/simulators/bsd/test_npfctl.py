@@ -13,22 +13,22 @@ $ext = "em0"
 alg "icmp"
 table <bad> type lpm
 procedure "hflog" {
-	log: npflog0
+\tlog: npflog0
 }
 map $ext dynamic 10.0.0.0/8 -> 192.0.2.1
 group "external" on $ext {
-	pass stateful out final all
-	block in final from <bad> apply "hflog"
-	pass stateful in final family inet4 proto tcp from 192.0.2.0/24 to any port 22
-	pass stateful in final proto tcp to any port { 443, 80 }
-	pass in final family inet4 proto icmp icmp-type 8 all
-	pass in final to any port 53
-	block in final from ! 10.0.0.0/8
-	ruleset "dyn"
+\tpass stateful out final all
+\tblock in final from <bad> apply "hflog"
+\tpass stateful in final family inet4 proto tcp from 192.0.2.0/24 to any port 22
+\tpass stateful in final proto tcp to any port { 443, 80 }
+\tpass in final family inet4 proto icmp icmp-type 8 all
+\tpass in final to any port 53
+\tblock in final from ! 10.0.0.0/8
+\truleset "dyn"
 }
 group default {
-	pass final on lo0 all
-	block all
+\tpass final on lo0 all
+\tblock all
 }
 """
 

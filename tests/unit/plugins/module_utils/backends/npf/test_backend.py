@@ -33,15 +33,15 @@ procedure "mine" { log: npflog0; normalize: "random-id" }
 
 # Outside.
 group "external" on $ext {
-	pass stateful out final all
-	block in final from <bad>
-	pass stateful in final proto tcp to any port { 22, 443 }   # services
-	ruleset "blocklistd"
+\tpass stateful out final all
+\tblock in final from <bad>
+\tpass stateful in final proto tcp to any port { 22, 443 }   # services
+\truleset "blocklistd"
 }
 
 group default {
-	pass final on lo0 all
-	block all
+\tpass final on lo0 all
+\tblock all
 }
 """
 

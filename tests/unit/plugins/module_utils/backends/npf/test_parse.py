@@ -26,15 +26,15 @@ alg "icmp"; set bpf.jit on
 table <dyn> type ipset
 procedure "mixed" { log: npflog0; normalize: "random-id" }
 procedure "quiet" {
-	log: npflog0
+\tlog: npflog0
 }
 map $ext dynamic 10.0.0.0/8 -> 192.0.2.1
 group "ext" in on $ext {
-	block all
-	pass final proto tcp to any port $ports   # web
-	pass proto udp to any port 53; pass proto udp to any port 123
-	ruleset "dyn"
-	block final from <dyn> apply "quiet"
+\tblock all
+\tpass final proto tcp to any port $ports   # web
+\tpass proto udp to any port 53; pass proto udp to any port 123
+\truleset "dyn"
+\tblock final from <dyn> apply "quiet"
 }
 group default { pass final on lo0 all; block return all apply "quiet" }
 """
