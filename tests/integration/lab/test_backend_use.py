@@ -10,12 +10,12 @@ import pytest
 from ansible_collections.holdfast.firewall.tests.integration.lab.controller import Controller
 
 BACKEND_MODULE = "holdfast.firewall.backend"
-HOSTS = {"use-nft": "nftables", "use-iptables": "iptables-nft", "use-bsd": "bsd"}
-NAME = {"use-nft": "nftables", "use-iptables": "iptables", "use-bsd": "pf"}
+HOSTS = {"switch-nft": "nftables", "switch-iptables": "iptables-nft", "switch-bsd": "bsd"}
+NAME = {"switch-nft": "nftables", "switch-iptables": "iptables", "switch-bsd": "pf"}
 LIVE = {
-    "use-nft": "nft list ruleset",
-    "use-iptables": "iptables-save | grep -v '^[#:]'; ip6tables-save | grep -v '^[#:]'",
-    "use-bsd": "pfctl -si | grep -q '^Status: Enabled' && pfctl -sr",
+    "switch-nft": "nft list ruleset",
+    "switch-iptables": "iptables-save | grep -v '^[#:]'; ip6tables-save | grep -v '^[#:]'",
+    "switch-bsd": "pfctl -si | grep -q '^Status: Enabled' && pfctl -sr",
 }
 #: Puts a rule into what is kept on disk that cuts the control node off, and nobody else.
 TRAP = "sed -i '/policy accept;/a ip saddr 198.51.100.1 tcp dport 22 drop' /etc/holdfast/nftables/holdfast.nft"
@@ -29,7 +29,8 @@ def _controller(lab, tmp_path_factory):
     controller.refresh()
     for name in HOSTS:
         controller.adhoc(name, "action=allow port=8123 stateful=true")
-    return controller
+    yield controller
+    lab.destroy(*HOSTS)
 
 
 @pytest.fixture(name="host", params=list(HOSTS))
@@ -67,7 +68,7 @@ def test_off_and_on_again(controller, host):
 
 
 def test_check_mode_predicts_and_switches_nothing(controller):
-    host = "use-iptables"
+    host = "switch-iptables"
     before = live(controller, host)
     result = controller.task(host, {"state": "disabled"}, "--check", "--diff", module=BACKEND_MODULE)
     assert (result["changed"], result["msg"]) == (True, "%s would be disabled" % NAME[host])
@@ -75,17 +76,17 @@ def test_check_mode_predicts_and_switches_nothing(controller):
 
 
 def test_off_stays_off_over_a_reboot_and_its_rules_are_left_alone(controller):
-    before = live(controller, "use-nft")
-    switch(controller, "use-nft", "state=disabled")
-    controller.lab.reboot("use-nft")
-    assert "8123" not in live(controller, "use-nft")
-    assert "Switch it on first" in controller.adhoc("use-nft", "action=allow port=81")["msg"]
-    assert switch(controller, "use-nft", "state=enabled")["_word"] == "CHANGED"
-    assert live(controller, "use-nft") == before
+    before = live(controller, "switch-nft")
+    switch(controller, "switch-nft", "state=disabled")
+    controller.lab.reboot("switch-nft")
+    assert "8123" not in live(controller, "switch-nft")
+    assert "Switch it on first" in controller.adhoc("switch-nft", "action=allow port=81")["msg"]
+    assert switch(controller, "switch-nft", "state=enabled")["_word"] == "CHANGED"
+    assert live(controller, "switch-nft") == before
 
 
 def test_a_lockout_by_enabling_is_undone(controller):
-    host = "use-nft"
+    host = "switch-nft"
     switch(controller, host, "state=disabled")
     off = live(controller, host)
     controller.lab.exec(host, ["sh", "-c", TRAP])
@@ -96,6 +97,6 @@ def test_a_lockout_by_enabling_is_undone(controller):
 
 
 def test_a_missing_firewall_is_named(controller):
-    result = switch(controller, "use-iptables", "state=enabled backend=ufw")
+    result = switch(controller, "switch-iptables", "state=enabled backend=ufw")
     assert result["_word"] == "FAILED!"
     assert "install: true" in result["msg"] or "ufw" in result["msg"]

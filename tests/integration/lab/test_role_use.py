@@ -48,7 +48,8 @@ def _controller(lab, tmp_path_factory):
         lab.exec(name, ["sh", "-c", CLOSED[name]], check=False)
     controller = Controller(lab, tmp_path_factory.mktemp("controller"))
     controller.refresh()
-    return controller
+    yield controller
+    lab.destroy(*HOSTS)
 
 
 @pytest.mark.parametrize("host", list(HOSTS))
