@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Packets, not text, on a host with the real ufw: policies and single rules, and each packet fares as they say.
 
-HOLDFAST_UFW_PAIRS is the number of pairs (a packet, the policy it meets); HOLDFAST_PACKET_SEED draws other policies and packets.
+HOLDFAST_UFW_PAIRS is the number of pairs (a packet, the policy it meets); HOLDFAST_PACKET_SEED draws other policies and packets. This file
+sorts before those of the packet tests, since they keep the clients' addresses to the end of the session.
 """
 
 from __future__ import annotations
