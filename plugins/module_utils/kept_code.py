@@ -22,11 +22,10 @@ import zipfile
 import zipimport
 from types import CodeType
 
+from .code_version import code_version, running_archive
+
 #: Archives of which the code is kept.
 KEPT = 4
-#: Written into the archive on the target, new for every task; imported before this file.
-_OWN_OF_TASK = ("sitecustomize.py",)
-_ARCHIVE_END = ".zip"
 
 
 def keep_code(root: str) -> None:
@@ -34,7 +33,7 @@ def keep_code(root: str) -> None:
 
     :param root: the state folder.
     """
-    archive = next((path for path in sys.path if path.endswith(_ARCHIVE_END) and os.path.isfile(path)), None)
+    archive = running_archive()
     # Before Python 3.10 an archive's importer compiles where nothing can be put in between.
     if archive is None or os.geteuid() != 0 or not hasattr(zipimport.zipimporter, "exec_module"):
         return
@@ -80,12 +79,7 @@ def _hook(archive: str, folder: str) -> None:
 
 def _version(archive: str) -> str:
     """Return a word for what is in this archive, and for this Python."""
-    digest = hashlib.sha256(sys.version.encode())
-    with zipfile.ZipFile(archive) as opened:
-        for one in sorted(opened.infolist(), key=lambda one: one.filename):
-            if one.filename not in _OWN_OF_TASK:
-                digest.update(("%s %d %08x\n" % (one.filename, one.file_size, one.CRC)).encode())
-    return digest.hexdigest()[:40]
+    return hashlib.sha256((sys.version + code_version(archive)).encode()).hexdigest()[:40]
 
 
 def _load(folder: str, path: str) -> t.Dict[str, t.Any]:

@@ -60,18 +60,19 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
             )
         try:
             backend = make_backend(facts["backend"], host)
-            notes = backend.persist(facts.get("persist") or {})
+            wanted = facts.get("persist") or {}
+            notes = backend.persist(wanted)
+            if "switch" in wanted:
+                note_switch(host, backend.NAME, wanted["switch"])
         except Exception as exc:
             _undo(host, pending)
             what = exc.msg if isinstance(exc, HoldfastError) else "%s: %s" % (type(exc).__name__, exc)
             raise HoldfastError(
                 "The change works but could not be made to last, so it was undone: %s" % what, rolled_back=True, change=pending.identity
             ) from exc
-        _note_policy(host, backend, (facts.get("persist") or {}).get("policy_record"))
-        if "switch" in (facts.get("persist") or {}):
-            note_switch(host, backend.NAME, facts["persist"]["switch"])
         disarm(host, pending)
         pending.remove()
+        _note_policy(host, backend, wanted.get("policy_record"))
     return {
         "msg": "Change %s confirmed" % pending.identity, "changed": True, "change": pending.identity, "backend": facts["backend"],
         "persisted": notes, "pending": False,
@@ -87,7 +88,7 @@ def _note_policy(host: Host, backend: Backend, record: t.Optional[t.Dict[str, t.
             write_record(host, backend, record["document"], record["whole"])
         else:
             forget_record(host)
-    except (HoldfastError, OSError):
+    except Exception:  # pylint: disable=broad-except  # the change is confirmed, whatever becomes of the note
         pass
 
 

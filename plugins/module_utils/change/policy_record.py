@@ -15,11 +15,9 @@ import os
 import typing as t
 
 from ..backends.base import Backend, listing_fingerprint
+from ..code_version import code_version, running_archive
 from ..host import Host
 from .pending import state_root
-
-#: Changes whenever the same document may be rendered differently, so that notes of older versions count for nothing.
-RENDERING = 1
 
 
 def record_path() -> str:
@@ -28,8 +26,10 @@ def record_path() -> str:
 
 
 def document_digest(facts: t.Mapping[str, t.Any]) -> str:
-    """Return the SHA-256 of everything that the wanted rules follow from: document, state, layout, management ports."""
-    text = json.dumps([RENDERING, facts], sort_keys=True, default=str)
+    """Return the SHA-256 of everything that the wanted rules follow from: document, state, layout, management ports, and the code itself,
+    as another version of it may render the same document differently.
+    """
+    text = json.dumps([code_version(running_archive()), facts], sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -58,8 +58,8 @@ def confirm(host: WindowsHost, identity: t.Optional[str]) -> Fields:
         raise HoldfastError("Change %s is being rolled back: its confirmation came too late" % found, rolled_back=True, change=found)
     persist = seen.facts.get("persist") or {}
     notes = backend.persist(persist)
-    _note_policy(host, backend, persist.get("policy_record"))
     forget(host, found)
+    _note_policy(host, backend, persist.get("policy_record"))
     return {
         "msg": "Change %s confirmed" % found, "changed": True, "change": found, "backend": backend.NAME, "persisted": notes,
         "pending": False,
@@ -145,5 +145,5 @@ def _note_policy(host: WindowsHost, backend: Backend, record: t.Optional[t.Mappi
             write_record(host, backend, record["document"], record["whole"], path)
         else:
             forget_record(host, path)
-    except (HoldfastError, OSError):
+    except Exception:  # pylint: disable=broad-except  # the change is confirmed, whatever becomes of the note
         pass

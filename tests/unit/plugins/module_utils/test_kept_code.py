@@ -41,7 +41,8 @@ def archive(path, word, task):
     with zipfile.ZipFile(path, "w") as made:
         for depth in range(len(parts)):
             made.writestr("/".join(parts[: depth + 1]) + "/__init__.py", "")
-        made.write(COLLECTION / "plugins" / "module_utils" / "kept_code.py", PACKAGE + "/kept_code.py")
+        for name in ("kept_code.py", "code_version.py"):
+            made.write(COLLECTION / "plugins" / "module_utils" / name, PACKAGE + "/" + name)
         made.writestr(PACKAGE + "/sample.py", "WORD = %r\n" % word)
         made.writestr("sitecustomize.py", "# %s\n" % task)
 

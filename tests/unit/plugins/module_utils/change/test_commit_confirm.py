@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -191,6 +192,20 @@ def test_a_change_that_cannot_be_saved_is_undone_with_its_files(wall):
         confirm_module.confirm(wall.host, change)
     assert wall.host.read(wall.live) == "old rules\n"
     assert wall.host.read(wall.saved) == "old saved\n"
+
+
+def test_a_note_that_cannot_be_written_does_not_undo_what_is_confirmed(wall, monkeypatch):
+    def damaged(*_arguments):
+        raise ValueError("a note of another kind")
+
+    monkeypatch.setattr(confirm_module, "write_record", damaged)
+    transaction = wall.change_to("new rules\n")
+    transaction = dataclasses.replace(transaction, persist={**transaction.persist, "policy_record": {"document": "d", "whole": False}})
+    change = begin_module.begin(wall.host, wall, wall.read(), transaction, 60)["change"]
+    assert confirm_module.confirm(wall.host, change)["changed"]
+    assert Pending.all() == []
+    assert wait_for(lambda: Sleeper.process.poll() is not None)
+    assert wall.host.read(wall.live) == "new rules\n"
 
 
 def test_a_file_that_was_not_there_is_removed_again(wall):
