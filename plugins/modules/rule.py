@@ -360,7 +360,7 @@ commands:
   sample: ["nft -f - <<EOF\nadd rule inet holdfast input tcp dport 80 accept\nEOF"]
 placement:
   description:
-    - Where the rule is. RV(ignore:before) are entries that came earlier and decided otherwise, so that the rule went before them.
+    - Where the rule is. RV(ignore:before) are entries that decided otherwise and that the rule went before, so that they no longer do.
       RV(ignore:exceptions) are entries in front of it that still decide a part of its packets otherwise. RV(ignore:not_judged) are entries
       in front of it that the common language cannot express.
   returned: for O(state=present) and O(state=absent)

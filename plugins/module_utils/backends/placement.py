@@ -390,8 +390,9 @@ def _insert(chain: Chain, rule: Rule, verdict: _Judgement, placement: Placement)
         placement.exceptions.append(" / ".join(entry.native))
     placement.edits.append(Edit(chain, rule=rule, before=verdict.defeater))
     if verdict.defeater is not None:
-        shown = "%s: %s" % (chain.name, " / ".join(verdict.defeater.native))
-        placement.defeated_by.append(shown)
+        # Beside the defeater, what could not go before the rule because other entries in between depend on its place.
+        lost = [one for one in verdict.behind[1:] if one not in verdict.rescued and _belongs_in_front(one, rule)]
+        placement.defeated_by.extend("%s: %s" % (chain.name, " / ".join(one.native)) for one in (verdict.defeater, *lost))
         placement.where.append("%s, before: %s" % (chain.name, " / ".join(verdict.defeater.native)))
     else:
         placement.where.append("%s, at the end" % chain.name)

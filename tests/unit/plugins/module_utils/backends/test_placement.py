@@ -269,6 +269,15 @@ def test_a_deny_that_was_redundant_keeps_its_effect_when_an_allow_goes_before_wh
     assert [one.rule.source.any for one in after.chain("home in").entries] == [False, True, True]
 
 
+def test_a_deny_that_an_allow_has_to_go_before_because_of_rules_in_between_is_told():
+    outer = entry("deny outer", action="deny", protocol="any", interface="eth0")
+    friend = entry("allow friend", protocol="udp", source="203.0.113.9")
+    datagrams = entry("deny udp", action="deny", protocol="udp")
+    placement, after = settle(ruleset(chain("home in", outer, friend, datagrams)), rule(protocol="any", interface="eth0"))
+    assert texts(after, "home in")[1:] == ["deny outer", "allow friend", "deny udp"]
+    assert placement.defeated_by == ["home in: deny outer", "home in: deny udp"]
+
+
 def test_a_jump_into_a_chain_that_lets_some_through_defeats_a_deny():
     jump = Entry(("jump services",), jump="services", match=rule(protocol="tcp"))
     services = Chain("services", frozenset(), BOTH, entries=(entry(port=22),), base=False)
