@@ -162,6 +162,11 @@ too_early:
   returned: in that case
   type: bool
   sample: true
+in_force_after:
+  description: After how many seconds from the end of the changing task the change was in force.
+  returned: with RV(too_early)
+  type: float
+  sample: 0.9
 """
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.kept_code import keep_code

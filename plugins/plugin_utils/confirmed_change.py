@@ -27,11 +27,14 @@ if t.TYPE_CHECKING:
 CONFIRM_MODULE = "holdfast.firewall.confirm"
 
 #: Seconds between the answer of the changing task and the first new connection, at least and at most; the host says after how many
-#: seconds its change is likely in force. A connection that was opened too early proves nothing and is tried again.
+#: seconds its change is likely in force. A connection that was opened too early proves nothing, but the host answers it once the change is
+#: in force, so the next one is opened at that very moment.
 FIRST_WAIT = 0.15
 LONGEST_WAIT = 10.0
 #: Seconds between two attempts.
 NEXT_WAIT = 0.3
+#: Seconds by which a duration on its way to the host may be rounded.
+TICK = 0.005
 #: Seconds before the deadline at which proving stops.
 MARGIN = 2.0
 #: Seconds to look for the host after the deadline of its own rollback.
@@ -116,7 +119,7 @@ class ConfirmedChangeAction(ActionBase):
             outcome, trouble = self._over_new_connection(question, task_vars, left, pending.get("ask"))
             if outcome is None or outcome.get("too_early"):
                 tried = trouble
-                time.sleep(NEXT_WAIT)
+                time.sleep(NEXT_WAIT if outcome is None else _until_in_force(outcome, time.monotonic() - answered))
                 continue
             if outcome.get("failed"):
                 return self._explain_refusal(pending, answered, outcome, trouble or tried, task_vars)
@@ -175,7 +178,7 @@ class ConfirmedChangeAction(ActionBase):
         if self._windows is not None:
             return self._windows_over_new_connection(self._windows, args, timeout)
         try:
-            with fresh(self._connection, timeout), kept_payload("confirm"):
+            with fresh(self._connection, timeout, watched=True), kept_payload("confirm"):
                 answer = self._ask(ask, args["waited"]) if ask is not None else None
                 if answer is not None:
                     return answer, ""
@@ -224,6 +227,12 @@ class ConfirmedChangeAction(ActionBase):
         from ansible.utils.display import Display
 
         Display().vvv("holdfast.firewall: %s" % text)
+
+
+def _until_in_force(outcome: Result, passed: float) -> float:
+    """Return after how many seconds a connection is newer than the change that the last one was too early for."""
+    after = outcome.get("in_force_after")
+    return min(NEXT_WAIT, max(0.0, float(after) - passed) + TICK) if after is not None else NEXT_WAIT
 
 
 def _one_line(text: t.Any) -> str:

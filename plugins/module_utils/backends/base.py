@@ -123,6 +123,8 @@ class Backend:
     PERSISTS_AT_ONCE = False
     #: Whether every deny beats every allow, wherever they stand (Windows).
     DENY_WINS = False
+    #: Putting a change in force takes about this many times what ``validate`` took; who judges too low asks once more.
+    LOADS = 3.0
 
     def __init__(self, host: Host) -> None:
         self.host = host

@@ -29,8 +29,6 @@ from .timers import Timer, choose_timer, end_sleeper, timer_named
 SETTLE = 0.1
 #: Seconds that processes need to start and to write what they did, on top of SETTLE.
 SLACK = 0.03
-#: Loading takes at most this many times what checking took: prepare, switch, clear.
-LOADS = 3.0
 #: Files that a task's process can have open at most.
 DESCRIPTORS = 4096
 #: Seconds to wait at most for the task's process to end.
@@ -68,7 +66,7 @@ def begin(
         refuse_beside_pending()
         started = time.monotonic()
         backend.validate(transaction)
-        settles_in = round(SETTLE + SLACK + LOADS * (time.monotonic() - started), 3)
+        settles_in = round(SETTLE + SLACK + backend.LOADS * (time.monotonic() - started), 3)
         timer = choose_timer(host)
         snapshot = backend.snapshot(ruleset, transaction)
         pending = Pending.create()

@@ -31,7 +31,7 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
 
     ``waited`` is how many seconds the caller let pass between the end of the changing task and the opening of the connection that
     carries this call. When the change came into force later than that, the connection may be older than the change and proves
-    nothing: the result then has ``too_early`` and nothing is confirmed.
+    nothing: the result then has ``too_early`` and ``in_force_after`` (the seconds by which it was), and nothing is confirmed.
 
     :raises HoldfastError: when there is no such change, it was rolled back, or it cannot be made to last (then it is undone).
     """
@@ -51,7 +51,7 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
                 "The change was refused by the host and undone: %s" % applied["error"], rolled_back=True, change=pending.identity
             )
         if waited is not None and applied["after"] > waited:
-            return {"too_early": True, "change": pending.identity, "changed": False}
+            return {"too_early": True, "change": pending.identity, "changed": False, "in_force_after": applied["after"]}
         if not pending.claim(CONFIRMING):
             raise HoldfastError(
                 "Change %s is being rolled back: its confirmation came too late" % pending.identity,

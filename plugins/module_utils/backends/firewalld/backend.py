@@ -61,6 +61,8 @@ class Firewalld(Backend):
     NAME = NAME
     #: The files are those from before again once a change is in force, and change for good when it is confirmed.
     PERSISTS_AT_ONCE = False
+    #: Low on purpose: a connection that waits for the end of the reload costs less than one that comes later than that.
+    LOADS = 1.0
 
     # -- pure ------------------------------------------------------------------------------------------------------------------
 

@@ -143,6 +143,15 @@ def test_a_connection_that_was_too_early_is_opened_again(act):
     assert result["changed"]
 
 
+@pytest.mark.parametrize("after, wait", [(1.0, 0.0), (1.2, 0.05), (99.0, confirmed_change.NEXT_WAIT)])
+def test_the_connection_after_one_that_was_too_early_is_opened_once_the_change_is_in_force(act, after, wait):
+    action, result, _took = act(APPLIED, {"too_early": True, "in_force_after": after}, CONFIRMED)
+    first, second = (args["waited"] for _name, args in action.asked[1:])
+    assert second - first == pytest.approx(1.0 + wait, abs=confirmed_change.TICK * 2)
+    assert second > after or wait == confirmed_change.NEXT_WAIT
+    assert result["changed"]
+
+
 def test_one_lost_connection_is_no_lockout(act):
     _action, result, _took = act(APPLIED, CUT, CONFIRMED)
     assert result["changed"]

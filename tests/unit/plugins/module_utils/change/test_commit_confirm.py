@@ -335,7 +335,9 @@ def ask(change, waited="60.0"):
 
 
 def start_attended(wall, window=60, **options):
-    return begin_module.begin(wall.host, wall, wall.read(), wall.change_to("new rules\n", **options), window, attended=True)
+    facts = begin_module.begin(wall.host, wall, wall.read(), wall.change_to("new rules\n", **options), window, attended=True)
+    assert wait_for(lambda: Pending(facts["change"]).holds("applier"))
+    return facts
 
 
 def test_the_process_that_applied_a_change_confirms_it_when_asked(wall):
@@ -351,7 +353,10 @@ def test_the_process_that_applied_a_change_confirms_it_when_asked(wall):
 def test_a_question_over_a_connection_that_is_older_than_the_change_confirms_nothing(wall):
     change = start_attended(wall)["change"]
     assert wait_for(lambda: Pending(change).holds("applied.json"))
-    assert ask(change, "0.0") == (0, {"change": change, "changed": False, "too_early": True})
+    code, answer = ask(change, "0.0")
+    after = answer.pop("in_force_after")
+    assert (code, answer) == (0, {"change": change, "changed": False, "too_early": True})
+    assert after == Pending(change).read_json("applied.json")["after"]
     assert wall.host.read(wall.saved) == "old saved\n"
     assert ask(change)[1]["changed"]
 
