@@ -72,6 +72,8 @@ class Firewalld:
             return "success\n"
         if argv[0] == "firewall-cmd":
             return self._command(argv[1:])
+        if argv[0] == "busctl" and argv[-1] == "reload":
+            return self._command(["--reload"])
         if argv[0] == "cp":
             self.files.update({argv[3] + path[len(argv[2]) :]: text for path, text in self.files.items() if path.startswith(argv[2] + "/")})
             return ""

@@ -26,8 +26,6 @@ from .rich import parse_rich
 from .state import NOT_IN_FORCE, STOPPED, State, make_ruleset, make_state
 from .switch import is_running, persist_switch, starts_at_boot
 
-#: The exit code of firewall-cmd where firewalld does not run.
-NOT_RUNNING = 252
 _ENTRIES = re.compile(r"firewall-cmd --permanent --ipset=(?P<name>\S+)(?: --add-entry=[0-9a-f.:/]+)+\Z")
 _COMMAND = re.compile(r"firewall-cmd (?:--permanent )?--policy=(?P<policy>\S+) --add-rich-rule='(?P<rule>[^']*)'\s*\Z")
 _TRANSLATION = re.compile(r"\b(?:dnat|redirect) (?:ip6? )?to\b|\bredirect$|xt target \"(?:DNAT|REDIRECT)\"")
@@ -63,6 +61,8 @@ class Firewalld(Backend):
     PERSISTS_AT_ONCE = False
     #: Low on purpose: a connection that waits for the end of the reload costs less than one that comes later than that.
     LOADS = 1.0
+    #: What nftables listed when a change was confirmed, for the note of it that follows at once.
+    _confirmed: t.Optional[str] = None
 
     # -- pure ------------------------------------------------------------------------------------------------------------------
 
@@ -128,13 +128,14 @@ class Firewalld(Backend):
 
     def _state(self) -> State:
         from .objects import read_files
-        from .probe import ask_daemon
+        from .probe import NotRunning, ask_daemon
 
-        if self.host.which("firewall-cmd") is not None and self.host.run(["firewall-cmd", "--state"]).rc == NOT_RUNNING:
+        try:
+            facts = ask_daemon(self.host)
+        except NotRunning:
             files = self._own_files({})
             policies, sets = read_files(files)
             return State({"state": STOPPED}, tuple(policies), sets, (), files)
-        facts = ask_daemon(self.host)
         if facts.get("panic"):
             raise HoldfastError("firewalld is in panic mode and drops every packet: end it (firewall-cmd --panic-off) and try again")
         state = make_state(facts, self._own_files(facts))
@@ -153,12 +154,13 @@ class Firewalld(Backend):
         return {path: text for path, text in texts.items() if text is not None}
 
     def status(self) -> t.Dict[str, t.Any]:
-        from .probe import ask_daemon
+        from .probe import NotRunning, ask_daemon
 
         boots = starts_at_boot(self.host)
-        if self.host.run(["firewall-cmd", "--state"]).rc == NOT_RUNNING:
+        try:
+            facts = ask_daemon(self.host)
+        except NotRunning:
             return {"enabled": False, "at_boot": boots, "version": self.host.run(["firewall-offline-cmd", "--version"]).out.strip()}
-        facts = ask_daemon(self.host)
         return {
             "version": facts["version"], "variant": facts["backend"], "enabled": True, "at_boot": boots, "panic": facts["panic"],
             "default_zone": facts["default zone"], "active_zones": sorted(facts["active"]),
@@ -260,7 +262,9 @@ class Firewalld(Backend):
         return _state_of(ruleset).own_text()
 
     def live_text(self, whole: bool = False) -> str:
-        listed = kernel.table_text(self.host) or ""
+        listed, self._confirmed = self._confirmed, None
+        if listed is None:
+            listed = kernel.table_text(self.host) or ""
         files = [policy_path(one) for names in (FIRST, LAST) for one in names.values()]
         texts = ["%s\n%s" % (path, self.host.read(path)) for path in files if self.host.exists(path)]
         return "".join(texts) + (listed if whole else kernel.own_part(listed))
@@ -346,6 +350,7 @@ class Firewalld(Backend):
             self.host.write(loading.SEEN, kernel.digest(listed) + "\n", 0o644)
         else:
             self.host.remove(loading.SEEN)
+        self._confirmed = listed
         return ["%s %s" % ("wrote" if facts["files"][path] is not None else "removed", path) for path in written]
 
 

@@ -79,10 +79,15 @@ sys.stdout.write(json.dumps(answer, sort_keys=True))
 """
 
 
+class NotRunning(HoldfastError):
+    """firewalld is installed and does not run."""
+
+
 def ask_daemon(host: Host) -> t.Dict[str, t.Any]:
     """Return what firewalld says of itself.
 
-    :raises HoldfastError: when it does not run, is in its failed state, or does not answer.
+    :raises NotRunning: when it does not run.
+    :raises HoldfastError: when it is in its failed state, or does not answer.
     """
     answer = host.run([python_of(host), "-E", "-s", "-"], stdin=SCRIPT, timeout=120.0)
     if not answer.ok:
@@ -114,7 +119,7 @@ def _explained(host: Host, said: str) -> HoldfastError:
     if state.rc == 127:
         return HoldfastError("firewalld is not installed on this host (no firewall-cmd)")
     if state.rc == NOT_RUNNING:
-        return HoldfastError("firewalld is not running, so nothing it has is in force: start it (systemctl start firewalld) and try again")
+        return NotRunning("firewalld is not running, so nothing it has is in force: start it (systemctl start firewalld) and try again")
     if state.rc == FAILED:
         return HoldfastError(
             "firewalld could not load its configuration and runs with stock rules (state failed): repair the file that "
