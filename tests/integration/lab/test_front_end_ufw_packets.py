@@ -15,17 +15,27 @@ import time
 
 import pytest
 
+from ansible_collections.holdfast.firewall.tests.integration.lab.front_end_trial import (
+    TASKS_EACH,
+    FrontEndTrial,
+    entries_by_hand,
+    random_by_hand,
+)
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_bases import SERVICE
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_generator import random_task
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import TCP, UDP, Chain, Condition, Entry, Firewall
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import TCP, UDP, Chain, Condition, Entry
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import Testbed
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Refused, Trial, probes_for
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Refused, probes_for
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_generator import random_document
+from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_generator import random_nat, random_packets
+from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_oracle import arrival
+from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_packets import odd_translations
 
 PAIRS = int(os.environ.get("HOLDFAST_UFW_PAIRS", "600"))
 TASKS = max(8, PAIRS // 60)
 SEED = int(os.environ.get("HOLDFAST_PACKET_SEED", "1"))
 PROBES = 60
+NAT_ROUNDS = 5
 SIZES = (3, 12, 40)
 #: ufw as it is installed, with SSH and a service, and nothing of ours.
 START = (
@@ -36,17 +46,25 @@ START = (
 UNSAID = ("limit", "limit_per", "limit_burst", "log", "log_prefix", "log_limit", "icmp_type")
 
 
-class UfwTrial(Trial):
+class UfwTrial(FrontEndTrial):
     """The host between a usual ufw and rules of ours."""
 
-    def start(self, base):
-        self.bed.rules.ask("run", argv=["sh", "-c", START], text="")
-        self.bed.rules.ask("forget")
-        self.base, self.tasks, self.results = base, [], []
-        self.firewall = Firewall([chain for family in (4, 6) for chain in _chains(frozenset({family}))])
+    def script(self, by_hand):
+        return "\n".join([START, *map(typed, by_hand)])
+
+    def chains(self, by_hand):
+        return [chain for family in (4, 6) for chain in _chains(frozenset({family}), by_hand)]
 
 
-def _chains(family):
+def typed(words):
+    """Return what an administrator types for a rule."""
+    way = {"in": " in", "out": " out"}.get(words["direction"], "")
+    ends = (words["protocol"], words.get("source", "any"), words.get("destination", "any"), words["port"])
+    command = "ufw route" if words["direction"] == "forward" else "ufw"
+    return "%s %s%s proto %s from %s to %s port %s >/dev/null" % (command, words["action"], way, *ends)
+
+
+def _chains(family, by_hand):
     states = frozenset({"established", "related"})
     tracked = {
         hook: Entry(Condition(hook, family, states=states), "allow", "ufw: known connections", order=1, told=False)
@@ -57,10 +75,11 @@ def _chains(family):
         Entry(Condition("in", family, protocol=number, port_spans=((port, port),)), "allow", "ufw allow", order=order)
         for order, (number, port) in enumerate(((6, 22), (6, SERVICE), (17, SERVICE)), 2)
     ]
+    mine = {hook: entries_by_hand(by_hand, hook, family, 10) for hook in ("in", "out", "forward")}
     return [
-        Chain("in", family, "deny", [loopback, tracked["in"], *services]),
-        Chain("out", family, "allow", [tracked["out"]]),
-        Chain("forward", family, "deny", [tracked["forward"]]),
+        Chain("in", family, "deny", [loopback, tracked["in"], *services, *mine["in"]]),
+        Chain("out", family, "allow", [tracked["out"], *mine["out"]]),
+        Chain("forward", family, "deny", [tracked["forward"], *mine["forward"]]),
     ]
 
 
@@ -78,12 +97,13 @@ def bed(lab, packet_figures):
 def test_packets_fare_as_random_policies_say(bed):
     rng = random.Random(f"{SEED} ufw policies")
     before, number = bed.figures.pairs, 0
-    bed.start("usual")
     while bed.figures.pairs - before < PAIRS:
+        if number % 4 == 0:
+            bed.start("usual", random_by_hand(rng, bed.bed.sides, ("in", "out", "forward")))
         document = random_document(rng, bed.bed.sides, SIZES[number % len(SIZES)])
-        number += 1
+        state, number = "overridden" if number % 4 == 3 else "replaced", number + 1
         try:
-            bed.policy(document, "auto", state="overridden" if number % 3 == 0 else "replaced")
+            bed.policy(document, "auto", state)
         except Refused as refused:
             bed.figures.refused += 1
             bed.figures.notes.append(str(refused))
@@ -91,14 +111,49 @@ def test_packets_fare_as_random_policies_say(bed):
             continue
         mismatches = bed.compare(rng.sample(bed.everything, PROBES))
         assert not mismatches, bed.account(mismatches)
+        assert not bed.policy_changes_again(document, "auto", state), bed.account([])
+        if number % 4 == 3:
+            bed.take_policy_away()
+            mismatches = bed.compare(without_icmp(rng.sample(bed.everything, PROBES)))
+            assert not mismatches, bed.account(mismatches)
+
+
+def without_icmp(probes):
+    """Leave out what is decided by before.rules, which single rules leave alone."""
+    return [one for one in probes if one.protocol in (TCP, UDP)]
+
+
+def test_packets_arrive_as_random_translations_say_also_after_reloads(bed):
+    rng = random.Random(f"{SEED} ufw translations")
+    bed.start("usual")
+    translated = 0
+    for number in range(NAT_ROUNDS):
+        document = random_nat(rng, bed.bed.sides)
+        bed.policy(document, "auto")
+        if number % 2:
+            for _time in range(2):
+                bed.bed.rules.ask("run", argv=["ufw", "reload"])
         assert not bed.policy_changes_again(document, "auto"), bed.account([])
+        packets = random_packets(rng, bed.bed.sides, document, 60)
+        odd = odd_translations(bed, document, packets)
+        assert not odd, bed.account(odd)
+        found = [(one, arrival(document, bed.bed.sides, one)) for one in packets]
+        translated += sum(
+            there is not None and (there.source, there.destination, there.port) != (one.source, one.destination, one.port)
+            for one, there in found
+        )
+    assert translated > NAT_ROUNDS * 4
+    bed.bed.rules.ask("policy", words={"state": "deleted", "backend": "ufw"})
+    assert "holdfast" not in bed.native()
 
 
 def test_packets_fare_as_single_rules_say(bed):
     rng = random.Random(f"{SEED} ufw rules")
-    done = tries = 0
-    bed.start("usual")
+    done = tries = left = 0
     while done < TASKS and tries < 20 * TASKS:
+        if not left:
+            bed.start("usual", random_by_hand(rng, bed.bed.sides, ("in", "out", "forward")))
+            left = TASKS_EACH
         tries += 1
         words = {key: value for key, value in random_task(rng, bed.bed.sides).items() if key not in UNSAID}
         if words["action"] != "allow" or words.get("direction", "in") == "in":
@@ -106,17 +161,18 @@ def test_packets_fare_as_single_rules_say(bed):
         else:
             words.pop("stateful", None)
         try:
-            bed.task(words)
+            result = bed.task(words)
         except Refused as refused:
             bed.figures.refused += 1
             bed.figures.notes.append(str(refused)[:160])
             bed.tasks.pop()
             bed.results.pop()
             continue
-        done += 1
-        # ICMP is decided by before.rules, which single rules leave alone.
-        probes = [one for one in probes_for(bed, rng, PROBES) if one.protocol in (TCP, UDP)]
-        mismatches = bed.compare(probes)
+        done, left = done + 1, left - 1
+        if bed.contradicts(result):
+            left = 0
+            continue
+        mismatches = bed.compare(without_icmp(probes_for(bed, rng, PROBES)))
         assert not mismatches, bed.account(mismatches)
         assert not bed.changes_again()
     assert done == TASKS, bed.figures.notes

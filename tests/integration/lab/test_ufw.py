@@ -25,9 +25,10 @@ WEB = {
         {"name": "ident", "action": "reject", "port": 113},
         {"name": "ping", "action": "allow", "service": "ping", "limit": "10/second"},
     ],
+    "nat": [{"type": "masquerade", "interface": "lan0"}, {"type": "dnat", "port": 8443, "to": "10.0.0.5", "to_port": 443}],
 }
-FILES = "cd /etc/ufw; md5sum *.rules ufw.conf /etc/default/ufw"
-KERNEL = "iptables-save | sed 's/\\[.*//' | grep -v '^#'; ip6tables-save | sed 's/\\[.*//' | grep -v '^#'"
+FILES = "cd /etc/ufw; md5sum *.rules *.init ufw.conf /etc/default/ufw; stat -c %A *.init"
+KERNEL = "for tool in iptables ip6tables; do $tool-save -t filter; $tool-save -t nat | grep ^-A; done | sed 's/\\[.*//' | grep -v '^#'"
 START = (
     "ufw allow 22/tcp comment 'my ssh'; ufw limit 2222/tcp; ufw deny log from 203.0.113.9; ufw allow OpenSSH; "
     "ufw route allow in on host0 out on lan0 to 10.0.0.5 port 80 proto tcp; ufw --force enable"

@@ -23,13 +23,14 @@ from ..iptables.render import Abilities
 from ..iptables.saved import FAMILIES
 from ..iptables.tools import Tools
 from ..ruleset import Chain, Edit, Entry, Ruleset
+from ..while_off import adds, off_sentence, refuse_stopping
 from .files import CONF, Files, mode_of
 from .state import State, kernel_part, read_state, sections
 
 Facts = t.Dict[str, t.Any]
 
 
-_OFF = "ufw is off, so its rules decide nothing until it is switched on (holdfast.firewall.backend with state: enabled)"
+_OFF = off_sentence("ufw", "ufw")
 
 
 class Ufw(Backend):
@@ -146,15 +147,8 @@ class Ufw(Backend):
         state = self._state(ruleset)
         files, notes = edited(self.host, state, ruleset, edits)
         if not state.files.enabled:
-            for edit in edits:
-                denies = edit.rule is not None and edit.rule.action != "allow"
-                if denies or (edit.native is not None and edit.native.split()[:1] != ["allow"]):
-                    raise HoldfastError(
-                        "ufw is off on this host, so a rule that stops packets would not, and switching it on would close everything that "
-                        "no rule allows: switch it on first (holdfast.firewall.backend with state: enabled), or use backend: nftables",
-                        backend=self.NAME,
-                    )
-            if any(edit.rule is not None or edit.native is not None for edit in edits):
+            refuse_stopping(self.NAME, self.NAME, edits, lambda line: line.split()[:1] == ["allow"])
+            if adds(edits):
                 notes = [*notes, _OFF]
         return self._transaction(state, files, notes=notes)
 
@@ -318,7 +312,7 @@ class Ufw(Backend):
             if digest(self.host.read(path) or "") != before:
                 raise HoldfastError("%s was changed by somebody else in the meantime (ufw itself writes it, too); run this again" % path)
         for path, (_before, text) in sorted(facts.get("write", {}).items()):
-            self.host.write(path, text, mode_of(path))
+            self.host.write(path, text, facts.get("modes", {}).get(path, mode_of(path)))
         if facts.get("enable") and self.host.exists("/run/systemd/system"):
             self.host.checked(["systemctl", "enable", "--quiet", "ufw.service"])
         return sorted(facts.get("write", {})) + list(facts.get("notes", ()))

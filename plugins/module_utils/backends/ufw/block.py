@@ -1,9 +1,9 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our marked block in ``before.rules`` and ``before6.rules``.
+"""Our marked blocks in ``before.rules`` and ``before6.rules``.
 
-Pure: touches nothing. The block stands in the filter part, behind the lines that declare (and so empty) ufw's chains, and before all of
+Pure: touches nothing. The block of a policy stands in the filter part, behind the lines that declare (and so empty) ufw's chains, and before all of
 ufw's own rules. It declares what it fills, so that ``ufw reload`` gives the same rules however often it runs. No chain of ours leads to one
 of ufw's: ufw could not delete such a chain when it stops, and would then not start again ("Firewall already started").
 """
@@ -16,20 +16,21 @@ from ...policy.errors import HoldfastError
 from .files import CHAINS, PREFIX
 
 BEGIN = "# BEGIN holdfast.firewall: the policy of this host, do not edit"
+NAT_BEGIN = "# BEGIN holdfast.firewall: the translations of this host, do not edit"
 END = "# END holdfast.firewall"
 
 
-def cut_block(text: str, path: str) -> t.Tuple[str, t.Tuple[str, ...]]:
-    """Return a file without our block, and the lines of the block.
+def cut_block(text: str, path: str, begin: str = BEGIN) -> t.Tuple[str, t.Tuple[str, ...]]:
+    """Return a file without a block of ours, and the lines of the block.
 
     :raises HoldfastError: when the block has lost its end.
     """
     lines = text.split("\n")
-    if BEGIN not in lines:
+    if begin not in lines:
         return text, ()
-    first = lines.index(BEGIN)
+    first = lines.index(begin)
     if END not in lines[first:]:
-        raise HoldfastError("%s has %r but no %r: put that line back behind the block, or delete the block" % (path, BEGIN, END))
+        raise HoldfastError("%s has %r but no %r: put that line back behind the block, or delete the block" % (path, begin, END))
     last = lines.index(END, first)
     return "\n".join(lines[:first] + lines[last + 1 :]), tuple(lines[first + 1 : last])
 
@@ -50,6 +51,15 @@ def put_block(text: str, block: t.Sequence[str], path: str) -> str:
     if any(line.startswith("-") for line in lines[start:at]):
         raise HoldfastError("%s declares a chain behind its first rule, so there is no place for a policy; move that line up" % path)
     return "\n".join(lines[:at] + [BEGIN, *block, END] + lines[at:])
+
+
+def put_nat(text: str, block: t.Sequence[str]) -> str:
+    """Return a file (that has none) with the block of translations at its end: a part ``*nat`` of our own."""
+    if not block:
+        return text
+    lines = text.split("\n")
+    at = len(lines) - (not lines[-1])
+    return "\n".join(lines[:at] + [NAT_BEGIN, *block, END] + lines[at:])
 
 
 def user_chains(family: int) -> t.List[str]:

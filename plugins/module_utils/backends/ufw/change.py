@@ -21,9 +21,10 @@ from ..iptables.owners import is_foreign, rule_owner
 from ..iptables.policy_chains import is_own
 from ..iptables.saved import SavedChain, Tables, empty_table
 from ..iptables.tools import TOOLS, Tools
-from .files import CHAINS, PREFIX, Files
+from .files import CHAINS, INIT, PREFIX, Files, mode_of
 from .loading import BUILTIN, PRIMARY, Chains, loaded
 from .state import State
+from .translations import NAT_CHAINS, edit_nat, hook_sleeps, mode_with
 
 
 class Change(t.NamedTuple):
@@ -41,9 +42,7 @@ class Change(t.NamedTuple):
         lines = [":%s %s [0:0]" % pair for pair in sorted(self.policies.get(family, {}).items())]
         if not lines:
             return text
-        if not text:
-            return "\n".join(["*filter", *lines, "COMMIT"]) + "\n"
-        return text.replace("*filter\n", "*filter\n" + "\n".join(lines) + "\n", 1)
+        return _with_policies(text, lines)
 
     def after(self) -> t.Dict[int, Tables]:
         """Return the tables after the change."""
@@ -53,6 +52,13 @@ class Change(t.NamedTuple):
             for name, policy in policies.items():
                 chains[name] = replace(chains[name], policy=policy)
         return result
+
+
+def _with_policies(text: str, lines: t.Sequence[str]) -> str:
+    """Return the input of iptables-restore with the policies of built-in chains."""
+    if "*filter\n" not in text:
+        return "\n".join(["*filter", *lines, "COMMIT"]) + "\n" + text
+    return text.replace("*filter\n", "*filter\n" + "\n".join(lines) + "\n", 1)
 
 
 def missing(host: Host, state: State, files: Files, first: t.Collection[str] = (), alone: bool = False) -> Change:
@@ -75,6 +81,7 @@ def missing(host: Host, state: State, files: Files, first: t.Collection[str] = (
             _lead(change.draft, (family, "filter", name), wanted[name], direction in first, alone and direction in first)
             if live[name].policy != wanted[name].policy:
                 change.policies.setdefault(family, {})[name] = wanted[name].policy
+        edit_nat(change.draft, state.live[family], files, family)
     return change
 
 
@@ -109,6 +116,8 @@ def transaction(tools: Tools, state: State, files: Files, change: Change, facts:
     """Return the transaction of a change; no commands when neither the kernel nor a file changes."""
     after = State(files, change.after())
     written = {path: text for path, text in files.texts.items() if text != state.files.text(path)}
+    if hook_sleeps(state.files) and files.text(INIT) == state.files.text(INIT):
+        written[INIT] = files.text(INIT)
     commands, checks = [], []
     for family in sorted(state.live):
         given = change.text(family)
@@ -124,8 +133,14 @@ def transaction(tools: Tools, state: State, files: Files, change: Change, facts:
         "touched": [list(key) for key in change.draft.touched()],
         "policies": {str(family): sorted(one) for family, one in change.policies.items()},
         "enable": files.enabled and not state.files.enabled,
+        "modes": {path: _mode(state.files, path, text) for path, text in written.items()},
     }
     return Transaction(tuple(commands), after.listing(), {**persist, **(facts or {})}, tuple(checks))
+
+
+def _mode(old: Files, path: str, text: str) -> int:
+    """Return the permissions of a file with a new text."""
+    return mode_with(text, old.text(path), old.init_mode) if path == INIT else mode_of(path)
 
 
 def restart(host: Host, state: State) -> Transaction:
@@ -138,6 +153,9 @@ def restart(host: Host, state: State) -> Transaction:
     for family in state.families:
         names = [name for name in state.live[family].get("filter", {}) if name.startswith(PREFIX[family] + "-") or is_own(name)]
         touched += [[family, "filter", name] for name in (*names, *BUILTIN.values())]
+        chains = state.live[family].get("nat", {})
+        ours = [name for name in chains if is_own(name)]
+        touched += [[family, "nat", name] for name in (*ours, *(builtin for builtin, _own in NAT_CHAINS.values())) if ours]
     facts = {"touched": touched, "policies": {str(family): sorted(BUILTIN.values()) for family in state.families}}
     return Transaction((Command(("ufw", "reload")),), State(state.files, after).listing(), facts)
 
@@ -165,16 +183,19 @@ def snapshot(tools: Tools, state: State, planned: Transaction) -> Snapshot:
             )
         names = planned.persist.get("policies", {}).get(str(family), ())
         chains = tables.get("filter", empty_table("filter"))
-        policies = "".join(":%s %s [0:0]\n" % (name, chains[name].policy) for name in names)
-        text = rebuild_input(tables, touched) or ("*filter\nCOMMIT\n" if policies else "")
+        policies = [":%s %s [0:0]" % (name, chains[name].policy) for name in names]
+        text = rebuild_input(tables, touched)
+        text = _with_policies(text, policies) if policies else text
         if text:
             name = "%s.rules" % TOOLS[family]
-            files[name] = text.replace("*filter\n", "*filter\n" + policies, 1)
+            files[name] = text
             script.append('%s < "$DIR/%s" || rules_status=$?' % (" ".join(tools.restore(family)), name))
     for number, (path, (_before, text)) in enumerate(sorted(planned.persist.get("write", {}).items())):
         files["old%d" % number], files["new%d" % number] = state.files.text(path), text
         # What somebody else wrote in the meantime stays.
         words = {"path": path, "number": number}
         script.append('! cmp -s "$DIR/new%(number)d" %(path)s || cat "$DIR/old%(number)d" > %(path)s || rules_status=$?' % words)
+        if path == INIT:
+            script.append('! cmp -s "$DIR/old%d" %s || chmod %o %s' % (number, path, state.files.init_mode, path))
     script.append('[ "$rules_status" -eq 0 ]')
     return Snapshot(files, "\n".join(script) + "\n")

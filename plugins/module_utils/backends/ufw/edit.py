@@ -18,13 +18,14 @@ from ...policy.protocols import TCP
 from ...policy.rule import DIRECTIONS, Rule
 from ..iptables.protocols import ProtocolNames
 from ..ruleset import Edit, Ruleset
-from .block import cut_block, put_block
+from .block import NAT_BEGIN, cut_block, put_block, put_nat
 from .chains import passes, refuse_defeated, ruleset_of, user_chain
 from .files import BEFORE, CHAINS, PREFIX, USER, Files
 from .native import asked
 from .policy_read import is_foreign, is_own
 from .policy_text import Parts
 from .state import State
+from .translations import with_hook
 from .tuple_rules import tuple_refusals, tuples_of
 from .user_file import BEGIN, END, Item, item_of, parse_user_file
 
@@ -94,7 +95,10 @@ def flushed(state: State, keep: t.Sequence[Rule]) -> Files:
 
 
 def _without_blocks(state: State, files: Files) -> Files:
-    return files.changed({BEFORE[family]: cut_block(files.text(BEFORE[family]), BEFORE[family])[0] for family in state.families})
+    texts = {}
+    for path in (BEFORE[family] for family in state.families):
+        texts[path] = cut_block(cut_block(files.text(path), path)[0], path, NAT_BEGIN)[0]
+    return with_hook(files.changed(texts), False)
 
 
 def with_policy(state: State, parts: t.Mapping[int, Parts], alone: bool) -> Files:
@@ -110,8 +114,11 @@ def with_policy(state: State, parts: t.Mapping[int, Parts], alone: bool) -> File
         ours = parts[family].items if family in parts else []
         items[family] = foreign + ours + rest if ours else others if not alone else foreign
     files = _without_blocks(state, _with_items(state, items))
-    texts = {BEFORE[family]: put_block(files.text(BEFORE[family]), one.block, BEFORE[family]) for family, one in parts.items()}
-    return files.changed(texts)
+    texts = {
+        BEFORE[family]: put_nat(put_block(files.text(BEFORE[family]), one.block, BEFORE[family]), one.nat) for family, one in parts.items()
+    }
+    translating = any(one.nat for one in parts.values())
+    return with_hook(files.changed(texts), True) if translating else files.changed(texts)
 
 
 def switched_on(host: Host, state: State, names: ProtocolNames, keep: t.Optional[t.Sequence[Rule]] = None) -> Files:

@@ -19,6 +19,8 @@ USER = {4: "/etc/ufw/user.rules", 6: "/etc/ufw/user6.rules"}
 BEFORE = {4: "/etc/ufw/before.rules", 6: "/etc/ufw/before6.rules"}
 AFTER = {4: "/etc/ufw/after.rules", 6: "/etc/ufw/after6.rules"}
 CONF, DEFAULTS = "/etc/ufw/ufw.conf", "/etc/default/ufw"
+#: What ufw runs before it starts and when it stops, where it may be executed.
+INIT = "/etc/ufw/before.init"
 RULES = (*USER.values(), *BEFORE.values(), *AFTER.values())
 #: The names of ufw's chains start so.
 PREFIX = {4: "ufw", 6: "ufw6"}
@@ -29,9 +31,13 @@ _STOCK = {"in": "DROP", "out": "ACCEPT", "forward": "DROP"}
 
 @dataclass(frozen=True)
 class Files:
-    """The texts of all files, by path."""
+    """The texts of all files, by path.
+
+    :ivar init_mode: the permissions of ``INIT``.
+    """
 
     texts: t.Mapping[str, str]
+    init_mode: int = 0o640
 
     def text(self, path: str) -> str:
         """Return the text of a file; empty where it is missing."""
@@ -39,7 +45,7 @@ class Files:
 
     def changed(self, texts: t.Mapping[str, str]) -> Files:
         """Return the files with other texts."""
-        return Files({**self.texts, **texts})
+        return Files({**self.texts, **texts}, self.init_mode)
 
     def _setting(self, path: str, name: str) -> str:
         found = re.findall(r"^[ \t]*%s=[\"']?([^\"'\n#]*)" % name, self.text(path), re.MULTILINE)
@@ -82,7 +88,11 @@ def read_files(host: Host) -> Files:
         if text is None:
             raise HoldfastError("%s cannot be read, so ufw is not complete on this host; reinstall the package ufw" % path)
         texts[path] = text
-    return Files(texts)
+    mode = ""
+    if host.exists(INIT):
+        texts[INIT] = host.read(INIT) or ""
+        mode = host.run(["stat", "-c", "%a", INIT]).out.strip()
+    return Files(texts, int(mode, 8) if re.fullmatch(r"[0-7]{1,4}", mode) else 0o640)
 
 
 def mode_of(path: str) -> int:

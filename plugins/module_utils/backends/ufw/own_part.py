@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from ...policy.rule import DIRECTIONS
 from ..iptables.owners import is_foreign, rule_owner
-from ..iptables.policy_chains import FILTER_CHAINS, is_own
-from .files import CHAINS, PREFIX
+from ..iptables.policy_chains import FILTER_CHAINS, NAT_CHAINS, is_own, own_target
+from .block import NAT_BEGIN, cut_block
+from .files import CHAINS, INIT, PREFIX
 from .loading import BUILTIN
 from .policy_read import is_own as is_own_tuple
 from .state import State
+from .translations import hook_sleeps
 
 
 def own_text(state: State) -> str:
@@ -40,4 +42,12 @@ def own_text(state: State) -> str:
                     "# %s %s" % (name, policy),
                     *(line for line in rules if rule_owner(line) == "ufw" or not is_foreign(rule_owner(line))),
                 ]
+        if "*nat" in block:
+            lines += cut_block(state.files.text(INIT), INIT, NAT_BEGIN)[1]
+            lines += ["# not executable"] if hook_sleeps(state.files) else []
+            nat = state.live[family].get("nat", {})
+            for name in (*(builtin for builtin, _own in NAT_CHAINS.values()), *sorted(filter(is_own, nat))):
+                rules = nat[name].rules if name in nat else ("# missing",)
+                last = len(rules) if is_own(name) else max((number + 1 for number, line in enumerate(rules) if own_target(line)), default=0)
+                lines += ["# nat " + name, *(line for line in rules[:last] if not is_foreign(rule_owner(line)))]
     return "\n".join(["# %s" % ("enabled" if state.files.enabled else "disabled"), *lines]) + "\n" if lines else ""

@@ -14,17 +14,20 @@ import typing as t
 from dataclasses import replace
 
 from ...policy.errors import HoldfastError
+from ...policy.nat import NatRule
 from ...policy.policy import Policy
 from ...policy.rule import DIRECTIONS, Log, Rule
-from ..iptables.families import rule_keys, united
-from ..iptables.policy_chains import FILTER_CHAINS, jump_line
+from ..iptables.families import nat_keys, rule_keys, united
+from ..iptables.policy_chains import FILTER_CHAINS, NAT_CHAINS, jump_line
 from ..iptables.policy_lines import number_of
+from ..iptables.policy_nat import nat_side
 from ..iptables.policy_read import policy_of
 from ..iptables.protocols import ProtocolNames
 from ..iptables.saved import SavedChain, empty_table
 from .files import CHAINS, PREFIX, USER
 from .policy_split import commute
 from .policy_text import DEFAULT, MARK
+from .translations import read_nat
 from .tuple_rules import joined, rules_of
 from .tuples import Tuple
 
@@ -69,7 +72,10 @@ def policy_of_parts(
                 for family, one in found.items()
             })  # fmt: skip
     log: t.Optional[Log] = heads[0].policy.log_denied
-    return Policy(rules=tuple(rules), defaults=heads[0].policy.defaults, guard=tuple(guard), log_denied=log)
+    nat: t.List[NatRule] = []
+    for side in NAT_CHAINS:
+        nat += united({family: nat_keys([rule for rule in one.policy.nat if nat_side(rule) == side]) for family, one in found.items()})
+    return Policy(rules=tuple(rules), defaults=heads[0].policy.defaults, nat=tuple(nat), guard=tuple(guard), log_denied=log)
 
 
 class _Family:
@@ -78,9 +84,13 @@ class _Family:
     def __init__(self, family: int, block: t.Sequence[str], names: ProtocolNames) -> None:
         self._family = family
         self._tuples_decide: t.Set[str] = set()
+        at = block.index("*nat") if "*nat" in block else len(block)
+        nat, odd = read_nat(block[at:])
+        if odd:
+            raise self._odd(odd[0])
         chains = empty_table("filter")
         lines: t.Dict[str, t.List[str]] = {}
-        for line in block:
+        for line in block[:at]:
             if line.startswith(":"):
                 name = line[1:].split()[0]
                 if name.startswith("holdfast-"):
@@ -108,7 +118,9 @@ class _Family:
             if not name.startswith("holdfast-"):
                 raise self._odd(texts[0])
             chains[name] = SavedChain(name, rules=tuple(texts))
-        self.policy = policy_of({family: {"filter": chains}}, {}, names) or Policy(defaults=dict.fromkeys(DIRECTIONS, "unmanaged"))
+        self.policy = policy_of({family: {"filter": chains, "nat": nat}}, {}, names) or Policy(
+            defaults=dict.fromkeys(DIRECTIONS, "unmanaged")
+        )
 
     def rules(self, direction: str, tuples: t.Sequence[t.Optional[Tuple]]) -> t.List[Rule]:
         """Return the rules of a direction: those of the block, then those of the tuples, in the order of their numbers where that decides

@@ -16,13 +16,9 @@ from ...policy.rule import DIRECTIONS, Rule
 from ..base import GUARD_MARK, Unsupported
 from ..iptables import render
 from ..iptables.policy_lines import numbered
+from ..iptables.policy_nat import nat_unsupported
 from .policy_split import lines_apart
 from .policy_text import placed
-
-_NAT = (
-    "ufw adds the translations of its files again with every reload and never takes them away, so they could not be kept exact; "
-    "leave nat out, and write them into a chain of your own in /etc/ufw/before.rules (ufw-framework(8))"
-)
 
 
 def policy_unsupported(policy: Policy, can: render.Abilities, ipv6: bool) -> t.Tuple[Unsupported, ...]:
@@ -48,19 +44,26 @@ def policy_unsupported(policy: Policy, can: render.Abilities, ipv6: bool) -> t.T
                 found.append(
                     Unsupported(place + ".comment", str(rule.comment), "there is room for 245 bytes beside the number of the rule")
                 )
-            if rule.comment is not None and rule.comment.startswith(GUARD_MARK):
-                reason = "comments that start with %r are those of the rules that keep the host reachable" % GUARD_MARK
-                found.append(Unsupported(place + ".comment", rule.comment, reason))
+            found += _guards(place, rule.comment)
     for number, rule in enumerate(policy.guard):
         found += _placed("guard[%d]" % number, [one for part in lines_apart(rule)[:1] for one in render.unsupported(part, can)])
     if policy.log_denied is not None:
         found += _placed("logging", render.unsupported(Rule("deny", protocol=None, log=policy.log_denied), can))
-    found += [Unsupported("nat[%d]" % number, one.describe(), _NAT) for number, one in enumerate(policy.nat)]
+    for number, translation in enumerate(policy.nat):
+        found += _placed("nat[%d]" % number, nat_unsupported(translation, can))
+        found += _guards("nat[%d]" % number, translation.comment)
     natives = policy.native.get("ufw")
     if natives is not None and any((*natives.before.values(), *natives.after.values())):
         reason = "a policy on ufw has no raw lines; write them as rules, or run the module rule with native: ufw beside it"
         found.append(Unsupported("native.ufw", "lines", reason))
     return tuple(found)
+
+
+def _guards(place: str, comment: t.Optional[str]) -> t.List[Unsupported]:
+    if comment is None or not comment.startswith(GUARD_MARK):
+        return []
+    reason = "comments that start with %r are those of the rules that keep the host reachable" % GUARD_MARK
+    return [Unsupported(place + ".comment", comment, reason)]
 
 
 def _placed(place: str, found: t.Iterable[Unsupported]) -> t.List[Unsupported]:

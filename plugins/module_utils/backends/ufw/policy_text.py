@@ -24,6 +24,7 @@ from .block import user_chains
 from .files import BEFORE, CHAINS, PREFIX, USER
 from .policy_split import in_block, lines_apart
 from .tuple_rules import tuples_of
+from .translations import nat_part
 from .tuples import Tuple
 from .user_file import Item, item_of
 
@@ -33,10 +34,11 @@ DEFAULT = MARK + "default"
 
 
 class Parts(t.NamedTuple):
-    """What a policy has of a family: the lines of our block, and our tuples."""
+    """What a policy has of a family: the lines of our block, our tuples, and the part of the table nat."""
 
     block: t.List[str]
     items: t.List[Item]
+    nat: t.List[str]
 
 
 def block_alone(policy: Policy, direction: str) -> bool:
@@ -63,11 +65,11 @@ def build(policy: Policy, can: Abilities, families: t.Sequence[int]) -> t.Dict[i
             else:
                 tail[direction].append((number, rule))
     guard = tuple(one for rule in policy.guard for one in lines_apart(rule))
-    alone = replace(policy, guard=guard, rules=tuple(head), labels=(), nat=(), nat_labels=(), native={})
+    alone = replace(policy, guard=guard, rules=tuple(head), labels=(), nat_labels=(), native={})
     own = build_own(alone, can, "rules", families)
     result = {}
     for family in families:
-        chains = {name: lines for (version, _table, name), lines in own.chains.items() if version == family}
+        chains, nat = ({key[2]: lines for key, lines in own.chains.items() if key[:2] == (family, one)} for one in ("filter", "nat"))
         leading: t.List[str] = []
         for direction in managed:
             chain = FILTER_CHAINS[direction][1]
@@ -81,7 +83,7 @@ def build(policy: Policy, can: Abilities, families: t.Sequence[int]) -> t.Dict[i
             leading += [line.replace("-A %s " % chain, "-A %s " % before, 1) for line in last]
         declared = [":%s - [0:0]" % name for name in (*user_chains(family), *sorted(chains))] if managed else []
         block = declared + leading + [line for name in sorted(chains) for line in chains[name]]
-        result[family] = Parts(block, _items(policy, family, tail))
+        result[family] = Parts(block, _items(policy, family, tail), nat_part(nat))
     return result
 
 
@@ -101,6 +103,6 @@ def policy_text(parts: t.Mapping[int, Parts]) -> str:
     """Return the text for people: what goes into which file."""
     lines: t.List[str] = []
     for family, one in parts.items():
-        lines += ["# " + BEFORE[family], *one.block, "# " + USER[family]]
+        lines += ["# " + BEFORE[family], *one.block, *one.nat, "# " + USER[family]]
         lines += [line for item in one.items for line in item.text.splitlines() if line]
     return "\n".join(lines) + "\n"

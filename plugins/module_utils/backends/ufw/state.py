@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ...host import Host
 from ..iptables.saved import FAMILIES, HEADINGS, Tables, make_listing, split_listing
 from ..iptables.tools import Tools
-from .block import cut_block
+from .block import NAT_BEGIN, cut_block
 from .files import BEFORE, USER, Files, read_files
 from .user_file import UserFile, parse_user_file
 
@@ -43,8 +43,9 @@ class State:
         return parse_user_file(self.files.text(USER[family]), USER[family])
 
     def block(self, family: int) -> t.Tuple[str, ...]:
-        """Return the lines of our block."""
-        return cut_block(self.files.text(BEFORE[family]), BEFORE[family])[1]
+        """Return the lines of our policy: those of its block, then those of its translations."""
+        text, path = self.files.text(BEFORE[family]), BEFORE[family]
+        return cut_block(text, path)[1] + cut_block(text, path, NAT_BEGIN)[1]
 
     def listing(self) -> str:
         """Return everything as text: what ufw is told first, then what the kernel has."""

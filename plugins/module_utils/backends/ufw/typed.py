@@ -14,7 +14,7 @@ from ...host import Host
 from ...policy.errors import HoldfastError
 from ..iptables.saved import Tables
 from ..ruleset import Chain, Entry, Ruleset
-from .block import put_block
+from .block import put_block, put_nat
 from .chains import user_chain
 from .edit import complete_user_files
 from .files import BEFORE, CONF, DEFAULTS, USER, Files
@@ -46,7 +46,8 @@ def state_of_text(found: t.Mapping[str, t.Sequence[str]], live: t.Mapping[int, T
     for family in (4, 6):
         items[family] += [line for line in found.get(USER[family], ()) if line.startswith(MARK)]
         block = [line for line in found.get(BEFORE[family], ()) if line and not line.startswith("#")]
-        texts[BEFORE[family]] = put_block("*filter\nCOMMIT\n", block, BEFORE[family])
+        at = block.index("*nat") if "*nat" in block else len(block)
+        texts[BEFORE[family]] = put_nat(put_block("*filter\nCOMMIT\n", block[:at], BEFORE[family]), block[at:])
         texts[USER[family]] = "*filter\n" + BEGIN + "".join("\n%s\n" % line for line in items[family]) + "COMMIT\n"
     head = next((lines[0] for name, lines in found.items() if name in ("enabled", "disabled")), "")
     if head:

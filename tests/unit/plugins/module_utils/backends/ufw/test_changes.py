@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_absent, place_present
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.backend import Ufw
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.files import INIT
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.namespace import needs_namespace
@@ -88,6 +91,97 @@ def test_a_second_time_nothing_is_to_do_and_removal_gives_every_byte_back(host):
     assert host.texts() == files
     assert Ufw(host).read().listing == listing
     assert put(host, None) is None
+
+
+NAT = [
+    {"type": "masquerade", "interface": "eth1"},
+    {"type": "dnat", "interface": "eth0", "port": 443, "to": ["192.0.2.5", "2001:db8::5"], "to_port": 8443},
+    {"type": "redirect", "port": 81, "to_port": 80},
+]
+
+
+def nat_of(host):
+    return [line for tool in ("iptables", "ip6tables") for line in host.shell("%s -t nat -S" % tool).splitlines()]
+
+
+def test_translations_come_once_however_often_ufw_starts_and_go_without_a_trace(host):
+    files, mode, kernel = {**host.texts()}, host.mode(INIT), nat_of(host)
+    assert put(host, document(*WEB, nat=NAT)) is not None
+    ours, listing = nat_of(host), Ufw(host).read().listing
+    assert ours.count("-A POSTROUTING -j holdfast-postrouting") == 2
+    for _time in range(2):
+        host.start()
+        assert nat_of(host) == ours
+        assert Ufw(host).read().listing == listing
+    assert put(host, document(*WEB, nat=NAT)) is None
+    assert len(Ufw(host).read_policy(Ufw(host).read()).nat) == len(document(nat=NAT).nat)
+    assert put(host, document(*WEB)) is not None
+    assert (nat_of(host), host.read(INIT), host.mode(INIT)) == (kernel, files[INIT], mode)
+    assert put(host, document(*WEB, nat=NAT)) is not None
+    assert put(host, None) is not None
+    assert (nat_of(host), host.texts(), host.mode(INIT)) == (kernel, files, mode)
+
+
+def test_translations_that_are_not_confirmed_are_taken_back_from_kernel_and_files(host):
+    backend = Ufw(host)
+    files, mode, kernel, ruleset = host.texts(), host.mode(INIT), nat_of(host), backend.read()
+    snapshot = put(host, document(*WEB, nat=NAT))
+    host.write("/etc/undo", snapshot.script.replace("/etc/ufw", host._moved("/etc/ufw")))
+    assert restore(host, replace(snapshot, script=host.read("/etc/undo"))).ok
+    assert (nat_of(host), host.texts(), host.mode(INIT)) == (kernel, files, mode)
+    assert Ufw(host).read().listing == ruleset.listing
+
+
+def test_the_administrators_translations_and_hooks_stay_and_ours_come_first(host):
+    mine = "*nat\n-A POSTROUTING -o eth9 -j MASQUERADE\nCOMMIT\n"
+    host.write(BEFORE, mine + host.read(BEFORE), 0o640)
+    script = "#!/bin/sh\ntouch %s/ran\n" % host.folder
+    host.write(INIT, script, 0o755)
+    host.shell("iptables -t nat -A POSTROUTING -o eth9 -j MASQUERADE")
+    files = host.texts()
+    put(host, document(*WEB, nat=NAT))
+    chain = [line for line in nat_of(host) if line.startswith("-A POSTROUTING")]
+    assert chain[:2] == ["-A POSTROUTING -j holdfast-postrouting", "-A POSTROUTING -o eth9 -j MASQUERADE"]
+    host.start()
+    assert (host.folder / "ran").exists()
+    assert put(host, document(*WEB, nat=NAT)) is None
+    put(host, None)
+    assert (host.texts(), host.mode(INIT)) == (files, 0o755)
+    assert "holdfast" not in "".join(nat_of(host))
+
+
+def test_what_ufw_did_not_run_before_it_does_not_run_with_our_hook(host):
+    host.write(INIT, "#!/bin/sh\ntouch %s/ran\n" % host.folder, 0o640)
+    put(host, document(*WEB, nat=NAT))
+    host.start()
+    assert not (host.folder / "ran").exists()
+
+
+@pytest.mark.parametrize("text", ["", "#!/usr/bin/perl\nexit 0;\n"])
+def test_translations_are_refused_where_there_is_no_place_for_the_hook(host, text):
+    host.write(INIT, text)
+    with pytest.raises(HoldfastError, match="put the file of the package ufw back"):
+        put(host, document(*WEB, nat=NAT))
+
+
+@pytest.mark.parametrize(
+    "hand",
+    [
+        "iptables -t nat -F holdfast-postrouting",
+        "ip6tables -t nat -D PREROUTING -j holdfast-prerouting",
+        "iptables -t nat -A POSTROUTING -j holdfast-postrouting",
+        "iptables -t nat -I POSTROUTING -o eth7 -j MASQUERADE",
+        "chmod 640 %s",
+    ],
+)
+def test_translations_that_were_changed_by_hand_are_seen_and_put_right(host, hand):
+    put(host, document(*WEB, nat=NAT))
+    text = Ufw(host).live_text()
+    host.shell(hand.replace("%s", host._moved(INIT)))
+    assert Ufw(host).live_text() != text
+    assert put(host, document(*WEB, nat=NAT)) is not None
+    assert host.mode(INIT) == 0o750
+    assert Ufw(host).live_text() == text
 
 
 def test_the_kernel_changes_before_the_files_and_is_put_back_exactly(host):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -35,11 +37,16 @@ def tuples(text, family=4):
     return [line for line in part.splitlines() if line.startswith("### tuple ###")]
 
 
+def nat_by_family(policy):
+    """The translations, each for one family."""
+    return [replace(one, family=family) for one in policy.nat for family in one.families()]
+
+
 def refused(policy):
     return [one.field for one in BACKEND.policy_unsupported(policy)]
 
 
-@given(policies(nat=False, guard=True, native=False))
+@given(policies(guard=True, native=False))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_policy_is_read_back_as_it_was_or_refused(policy):
     if BACKEND.policy_unsupported(policy):
@@ -51,6 +58,7 @@ def test_a_policy_is_read_back_as_it_was_or_refused(policy):
     for direction in DIRECTIONS:
         mine, theirs = (sorted({one.comment or "" for one in each.list_for(direction)}) for each in (policy, found))
         assert mine == theirs
+    assert sorted(map(str, nat_by_family(found))) == sorted(map(str, nat_by_family(policy)))
     assert BACKEND.render_policy(found) == text or differ(BACKEND.parse_policy(BACKEND.render_policy(found)), policy) is None
 
 
@@ -63,6 +71,25 @@ def test_rules_come_back_in_the_order_of_the_document(policy):
     for direction in DIRECTIONS:
         mine, theirs = ([one.comment for one in each.rules if one.direction == direction] for each in (policy, found))
         assert [one for one in theirs if one] == [one for one in mine if one] or len(theirs) != len(mine)
+
+
+def test_translations_are_a_part_of_before_rules_that_can_be_loaded_again_and_again():
+    nat = [{"type": "dnat", "to": "192.0.2.5", "port": 443, "to_port": 8443}, {"type": "masquerade", "interface": "eth0", "comment": "out"}]
+    policy = document({"port": 80}, nat=nat)
+    text = text_of(policy)
+    part = text[text.index("*nat") : text.index("COMMIT")].splitlines()
+    assert part == [
+        "*nat",
+        ":holdfast-postrouting - [0:0]",
+        ":holdfast-prerouting - [0:0]",
+        "-I PREROUTING -j holdfast-prerouting",
+        "-I POSTROUTING -j holdfast-postrouting",
+        "-A holdfast-postrouting -o eth0 -m comment --comment out -j MASQUERADE",
+        "-A holdfast-prerouting -p tcp -m tcp --dport 443 -j DNAT --to-destination 192.0.2.5:8443",
+    ]
+    assert BACKEND.parse_policy(text).nat == policy.nat
+    with pytest.raises(HoldfastError, match="not written by a policy"):
+        BACKEND.parse_policy(text.replace("-I PREROUTING -j holdfast-prerouting", "-A PREROUTING -j MASQUERADE", 1))
 
 
 def test_what_ufw_can_say_is_a_tuple_with_its_number_and_comment():
@@ -112,7 +139,6 @@ def test_no_chain_of_ours_leads_to_one_that_ufw_deletes():
 @pytest.mark.parametrize(
     ("rules", "words", "field"),
     [
-        ([{"port": 80}], {"nat": [{"type": "masquerade", "interface": "eth0"}]}, "nat[0]"),
         ([{"port": 80, "program": "/usr/bin/x"}], {}, "rules[0].program"),
         ([], {"native": {"ufw": {"before": {"in": ["allow 22"]}}}}, "native.ufw"),
     ],

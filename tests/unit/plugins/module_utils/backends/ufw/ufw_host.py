@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.tools import TOOLS
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.edit import complete_user_files
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.files import (
@@ -12,6 +14,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.fil
     BEFORE,
     CONF,
     DEFAULTS,
+    INIT,
     PREFIX,
     USER,
     Files,
@@ -37,6 +40,7 @@ BEFORE_TEXT = """\
 COMMIT
 """
 AFTER_TEXT = "*filter\n:%(ufw)s-after-input - [0:0]\nCOMMIT\n"
+INIT_TEXT = '#!/bin/sh\n# before.init\nset -e\ncase "$1" in\nstart)\n    ;;\nesac\n'
 USER_TEXT = "*filter\n:%(ufw)s-user-input - [0:0]\n:%(ufw)s-user-output - [0:0]\n:%(ufw)s-user-forward - [0:0]\n### RULES ###\nCOMMIT\n"
 
 
@@ -55,14 +59,27 @@ class UfwHost(NamespaceHost):
         files = complete_user_files(Files(texts), (4, 6)) if enabled else Files(texts)
         for path, text in files.texts.items():
             self.write(path, text)
+        self.write(INIT, INIT_TEXT, 0o640)
         if enabled:
             self.start()
 
     def start(self):
-        """Empty the filter tables and load the files."""
+        """Empty the filter tables and load the files; of the table nat nothing goes by itself."""
         files = read_files(self)
+        for word in ("stop", "start"):
+            if self.mode(INIT) & 0o111:
+                self.checked([self._moved(INIT), word])
         for family in (4, 6):
             self.checked([TOOLS[family] + "-restore", "-w", "5"], loaded_text(files, family))
+            nat = "".join("*nat" + part.partition("COMMIT\n")[0] + "COMMIT\n" for part in files.text(BEFORE[family]).split("*nat")[1:])
+            self.checked([TOOLS[family] + "-restore", "-w", "5", "--noflush"], nat)
+
+    def run(self, argv, stdin=None, timeout=60.0):
+        return super().run([*argv[:-1], self._moved(argv[-1])] if argv[0] == "stat" else argv, stdin, timeout)
+
+    def mode(self, path):
+        """Return the permissions of a file."""
+        return os.stat(self._moved(path)).st_mode & 0o777
 
     def which(self, program):
         return "/usr/sbin/ufw" if program == "ufw" else super().which(program)
