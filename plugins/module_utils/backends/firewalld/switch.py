@@ -16,12 +16,13 @@ from ...host import Host
 from ...policy.rule import Rule
 from ..base import Command, Snapshot, Transaction
 from ..ruleset import Ruleset
-from .loading import READY
+from . import kernel
+from .loading import READY, SEEN
 from .names import CONFIG, LAST, policy_path
-from .objects import OwnPolicy, own_files
+from .objects import OwnPolicy, own_files, read_files
 from .policy_text import rule_item
 from .render import normalise
-from .state import State
+from .state import STOPPED, State, make_ruleset
 from .zone_files import zone_paths
 
 UNIT = "firewalld.service"
@@ -62,7 +63,13 @@ def switch_transaction(
         "files": files, "before": {path: host.read(path) for path in files}, "seen": None, "switch": wanted, "was": running,
     }  # fmt: skip
     shown = [Command(("tee", path), text) for path, text in sorted(files.items())]
-    return Transaction(tuple(shown + commands), ruleset.listing, facts)
+    return Transaction(tuple(shown + commands), _listing_when_off(state) if wanted == "disabled" else ruleset.listing, facts)
+
+
+def _listing_when_off(state: State) -> str:
+    """Return what is listed of a firewalld that does not run: our files."""
+    policies, sets = read_files(state.files)
+    return make_ruleset(State({"state": STOPPED}, tuple(policies), sets, (), state.files)).listing
 
 
 def _kept_files(host: Host, state: State, keep: t.Sequence[Rule]) -> t.Dict[str, str]:
@@ -107,6 +114,9 @@ def persist_switch(host: Host, facts: t.Mapping[str, t.Any]) -> t.List[str]:
     if facts["switch"] == "disabled":
         host.checked(["systemctl", "disable", UNIT])
         return ["firewalld does not start at boot any more"]
+    if host.exists(SEEN):
+        # The rules were loaded anew, and more than before where SSH was let in: from now on they are what is expected.
+        host.write(SEEN, kernel.digest(kernel.table_text(host)) + "\n", 0o644)
     if starts_at_boot(host):
         return []
     host.checked(["systemctl", "enable", UNIT])

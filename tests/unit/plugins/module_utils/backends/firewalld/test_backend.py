@@ -254,6 +254,20 @@ def test_a_firewalld_that_does_not_run_says_so_and_can_be_switched_on(host):
     assert (host.daemon.running, host.daemon.boots) == (False, False)
 
 
+def test_what_is_let_in_by_switching_on_is_no_drift_afterwards(host):
+    add(host, rule(action="allow", port=8123))
+    carry_out(host, Firewalld(host).plan_switch(Firewalld(host).read(), "disabled", []))
+    off = Firewalld(host).read()
+    carry_out(host, Firewalld(host).plan_switch(off, "enabled", [rule(action="allow", port=2222, comment="holdfast: management")]))
+    assert Firewalld(host).plan_switch(Firewalld(host).read(), "enabled", []).commands == ()
+
+
+def test_switching_off_predicts_what_is_listed_then(host):
+    planned = Firewalld(host).plan_switch(Firewalld(host).read(), "disabled", [])
+    carry_out(host, planned)
+    assert planned.after == Firewalld(host).read().listing
+
+
 @pytest.mark.parametrize(
     ("words", "field"),
     [
