@@ -79,13 +79,15 @@ class Connection:
     """A connection plugin with the methods that all of them have.
 
     :ivar cut: called for each use; raises where the network is cut.
+    :ivar codepage: in which programs of the host write; what it has no letters for becomes a question mark.
     """
 
-    def __init__(self, windows, name="winrm", shell="powershell", options=None):
+    def __init__(self, windows, name="winrm", shell="powershell", options=None, codepage="utf-8"):
         self._windows, self._load_name, self.transport = windows, name, name
         self._shell = shell_loader.get(shell)
         self._options = {"port": 5985, "remote_addr": "198.51.100.10", **(options or {})}
         self.resets, self.commands, self.cut = 0, [], lambda: None
+        self.codepage = codepage
 
     def get_option(self, name):
         return self._options[name]
@@ -103,7 +105,7 @@ class Connection:
         self.commands.append(command)
         own = self.transport in ("winrm", "psrp")
         code, said = self._windows.machine.powershell(command) if own else self._windows.machine.command(command)
-        text = said.replace("\n", "\r\n").encode()
+        text = said.replace("\n", "\r\n").encode(self.codepage, "replace")
         return (code, text, b"") if code == 0 else (code, text, text)
 
     def put_file(self, in_path, out_path):

@@ -257,6 +257,10 @@ class Backend:
         """
         return None
 
+    def remarks(self, policy: Policy) -> t.Sequence[str]:
+        """Return in sentences what a supported policy leads to here beside its verdicts, where that is more than it asks for."""
+        return ()
+
     # -- the firewall as a whole --------------------------------------------------------------------------------------------
 
     def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:

@@ -86,6 +86,7 @@ class _Task:
         """Return the native text; needs no root and no live firewall."""
         wanted = self._wanted(self.request.read(), self.engine.find_management(self.request.agent_ports), None)
         text = self.backend.render_policy(wanted, self.request.layout)
+        self.notes.extend(self.backend.remarks(wanted))
         self._done("The policy is rendered for %s" % self.backend.NAME)
         self.result["rendered"] = text
         return self.result
@@ -248,6 +249,7 @@ class _Task:
             if chain.base and chain.owner is None and not chain.missing and (chain.entries or chain.default != "allow")
         ]  # fmt: skip
         beside = bool(others) and not self.backend.ACCEPT_IS_FINAL and self.request.state != "overridden"
+        self.notes.extend(self.backend.remarks(wanted) if wanted is not None else ())
         told = self.backend.beside(ruleset, self.request.state == "overridden") if wanted is not None else None
         self.notes.extend(told or ())
         if beside and wanted is not None and told is None:

@@ -38,14 +38,14 @@ from ..ruleset import Chain, Edit, Entry, Ruleset
 from .change import change
 from .compile import Compiled
 from .entries import allows_beside, is_of_windows, normalise, ruleset_of, single
-from .naming import POLICY, groups_of, is_ours, key_of, words_of
+from .naming import groups_of, is_ours, key_of
 from .native_rule import NativeRule
 from .netsh_line import add_line, parse_add_line
-from .policy_text import UNKNOWN, Before, parse_head, parse_state, plan_of, render_text
+from .policy_text import parse_state, plan_of, render_text
 from .regions import regions_of
 from .state import Profile, State, parse_listing, parse_registry
 from .supported import is_implied, unsupported
-from .whole_policy import compiled_policy, managed_lines, policy_unsupported, wanted_profiles
+from .whole_policy import before_policy, compiled_policy, managed_lines, policy_unsupported, remarks, wanted_profiles
 
 #: The script that netsh runs.
 SCRIPT = "C:\\ProgramData\\holdfast\\rules.netsh"
@@ -76,6 +76,7 @@ class Windows(Backend):
     * It keeps the state of every connection, so stateful makes no difference (``normalise``), and known connections pass by themselves. So
       does loopback. These two rules of a guard need no rule of Windows.
     * A deny drops silently; there is no reject, limit or log for a rule, no interface by its name, no forwarding and no translation.
+    * A log is a setting of a profile, and is of everything that is dropped (``remarks``); it has no text and no limit.
     * A single deny beats every allow, also narrower ones that are there already (DENY_WINS).
     * ICMP does not come in IPv6 and ICMPv6 not in IPv4, whatever the protocol number says.
 
@@ -137,10 +138,13 @@ class Windows(Backend):
         service = self.host.run(["sc", "query", "mpssvc"])
         return {
             "variant": "Windows Defender Firewall", "enabled": all(one.on for one in state.profiles.values()),
-            "service_running": bool(re.search(r":\s*4\s+RUNNING", service.out)),
+            # The number is the same in every language.
+            "service_running": bool(re.search(r":\s*4\s", service.out)),
             "profiles": {
-                name: {"enabled": one.on, "inbound": one.inbound, "outbound": one.outbound, "set_by_group_policy": sorted(one.fixed)}
-                for name, one in state.profiles.items()
+                name: {
+                    "enabled": one.on, "inbound": one.inbound, "outbound": one.outbound, "logs_dropped": bool(one.logged),
+                    "set_by_group_policy": sorted(one.fixed),
+                } for name, one in state.profiles.items()
             },
         }  # fmt: skip
 
@@ -197,7 +201,7 @@ class Windows(Backend):
         new = [one for rule in kept for one in single(rule).natives]
         gone = [one for one in state.rules if _is_removable(one)]
         managed = any(is_ours(one) and key_of(one) for one in gone)
-        profiles = wanted_profiles(state, {}, _before(state)) if managed else None
+        profiles = wanted_profiles(state, {}, before_policy(state)) if managed else None
         return self._transaction(ruleset, [one for one in gone if one not in new], [one for one in new if one not in gone], profiles)
 
     def _transaction(
@@ -250,7 +254,7 @@ class Windows(Backend):
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         state = _state_of(ruleset)
         live = {name: natives for name, natives in groups_of(state.rules).items() if key_of(natives[0])}
-        before = _before(state)
+        before = before_policy(state)
         gone = [one for natives in live.values() for one in natives]
         if wanted is None:
             return self._transaction(ruleset, gone, (), wanted_profiles(state, {}, before) if live else None)
@@ -266,7 +270,10 @@ class Windows(Backend):
                 new += group.natives
         if alone:
             gone += [one for one in state.rules if _is_removable(one) and not (is_ours(one) and key_of(one))]
-        return self._transaction(ruleset, gone, new, wanted_profiles(state, plan.defaults, before))
+        return self._transaction(ruleset, gone, new, wanted_profiles(state, plan.defaults, before, plan.logs))
+
+    def remarks(self, policy: Policy) -> t.Sequence[str]:
+        return remarks(policy)
 
     def beside(self, ruleset: Ruleset, alone: bool) -> t.Sequence[str]:
         return allows_beside(_state_of(ruleset), alone)
@@ -355,22 +362,6 @@ def _native_of(line: str) -> NativeRule:
 def _is_removable(native: NativeRule) -> bool:
     """Return whether a rule is one of the administrator or ours."""
     return native.source == "local" and not is_of_windows(native)
-
-
-def _before(state: State) -> Before:
-    """Return the defaults of the profiles from before our policy; where it notes none, or leaves a direction alone, those of now."""
-    noted: Before = {}
-    for natives in groups_of(state.rules).values():
-        if key_of(natives[0]) == POLICY:
-            try:
-                noted = parse_head(words_of(natives)).before
-            except HoldfastError:
-                continue
-    found: Before = {}
-    for name, one in state.profiles.items():
-        inbound, outbound = noted.get(name, (UNKNOWN, UNKNOWN))
-        found[name] = (one.inbound if inbound == UNKNOWN else inbound, one.outbound if outbound == UNKNOWN else outbound)
-    return found
 
 
 def _refuse_idle(state: State) -> None:

@@ -17,9 +17,9 @@ from ...policy.errors import HoldfastError
 from ...policy.scope import PROFILES
 from .naming import OLD, is_ours
 from .native_rule import NativeRule
-from .netsh_line import CONTEXT, add_line, protocol_word, quoted
+from .netsh_line import CONTEXT, LONGEST, add_line, protocol_word, quoted
 from .policy_text import in_order
-from .state import Profile, State
+from .state import Profile, State, logging_word
 
 
 def change(
@@ -51,6 +51,11 @@ def change(
         if line in removals:
             removals.remove(line)
         removals.append(line)
+    for line in lines + removals:
+        if len(line) > LONGEST:
+            raise HoldfastError(
+                "This line is too long for a script of netsh (%d characters), do it in Windows: %s" % (len(line), line[:200])
+            )
     return lines + removals, after
 
 
@@ -87,7 +92,8 @@ def _profile_lines(state: State, wanted: t.Mapping[str, Profile]) -> t.List[str]
     """
     lines: t.List[str] = []
     for word, value in (
-        ("firewallpolicy", lambda one: "%s,%s" % (one.inbound, one.outbound)), ("state", lambda one: "on" if one.on else "off")
+        ("firewallpolicy", lambda one: "%s,%s" % (one.inbound, one.outbound)), ("state", lambda one: "on" if one.on else "off"),
+        ("logging droppedconnections", logging_word),
     ):  # fmt: skip
         changed = {
             name: value(wanted[name]) for name in PROFILES if name in wanted and _differs(state.profiles.get(name), wanted[name], value)
@@ -108,7 +114,10 @@ def _differs(old: t.Optional[Profile], new: Profile, value: t.Callable[[Profile]
 def _refuse_fixed(name: str, old: t.Optional[Profile], new: Profile) -> None:
     if old is None:
         return
-    for word, mine, theirs in (("state", old.on, new.on), ("inbound", old.inbound, new.inbound), ("outbound", old.outbound, new.outbound)):
+    for word, mine, theirs in (
+        ("state", "on" if old.on else "off", "on" if new.on else "off"), ("inbound", old.inbound, new.inbound),
+        ("outbound", old.outbound, new.outbound), ("logging", logging_word(old), logging_word(new)),
+    ):  # fmt: skip
         if word in old.fixed and mine != theirs:
             raise HoldfastError(
                 "A group policy sets %s of the profile %s of this host to %s, so it cannot be changed here; change the group policy"

@@ -20,10 +20,8 @@ from ...policy.errors import HoldfastError
 from ...policy.protocols import protocol_name
 from ...policy.rule import Rule
 from .native_rule import NativeRule
-from .netsh_line import add_line
+from .netsh_line import LONGEST, add_line
 
-#: Characters of a line of a script; longer ones are not needed, and netsh has a limit.
-MOST_LINE = 1000
 _LEAST_TEXT = 80
 _MOST_TITLE = 40
 _NAME = re.compile(r"(?:hf(old) )?hf(?::(policy|default-in|default-out|g\d+|\d+))?(?: (.*))? #([0-9a-f]{8})\Z", re.DOTALL)
@@ -80,7 +78,7 @@ def named(key: str, title: str, words: str, natives: t.Sequence[NativeRule], dir
     left = words
     while left or not parts:
         one = members[len(parts)] if len(parts) < len(members) else spare
-        room = max(_LEAST_TEXT, MOST_LINE - len(add_line(one)) - len(' description="hf 0000/0000: "'))
+        room = max(_LEAST_TEXT, LONGEST - len(add_line(one)) - len(' description="hf 0000/0000: "'))
         # A space at the end of a description would not survive.
         part = left[:room].rstrip(" ") or left[:room]
         parts.append(part)

@@ -44,8 +44,9 @@ class Hosts:
         return not self.v4 and not self.v6 and not self.words
 
     def texts(self) -> t.List[str]:
-        """Return them as netsh writes them: networks as prefixes, everything else as ranges."""
-        return [*self.words, *(interval_text(one, 4) for one in self.v4), *(interval_text(one, 6) for one in self.v6)]
+        """Return them as netsh takes them: networks as prefixes, everything else as ranges, none of which begins with ``::``."""
+        v6 = [part for one in self.v6 for part in _without_lowest(one)]
+        return [*self.words, *(interval_text(one, 4) for one in self.v4), *(interval_text(one, 6) for one in v6)]
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,21 @@ def make_ports(intervals: t.Iterable[Interval], words: t.Iterable[str] = ()) -> 
     """Return ports in canonical form."""
     found = tuple(joined(intervals))
     return Ports(() if found == ANY_PORTS else found, tuple(sorted(set(words))))
+
+
+def _without_lowest(interval: Interval) -> t.List[Interval]:
+    """Return an interval of IPv6 in parts that Windows takes.
+
+    No range may begin or end with the unspecified address or that of loopback (MS-FASP 2.2.10), while a network may contain both
+    (2.2.6), if it is not all of IPv6. So the largest network from there on stands alone.
+    """
+    low, high = interval
+    if low == 1 and high > 1:
+        return [(1, 1), (2, high)]
+    if low > 0 or high == 0:
+        return [interval]
+    size = 1 << min((high + 1).bit_length() - 1, 127)
+    return [(0, size - 1)] + ([(size, high)] if size <= high else [])
 
 
 def interval_text(interval: Interval, version: int) -> str:

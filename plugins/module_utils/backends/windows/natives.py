@@ -33,6 +33,10 @@ from .regions import (
 #: Characters of one list of addresses, and of one list of ports, in a line.
 MOST_HOSTS = 200
 MOST_PORTS = 80
+#: The same beside a program and a service whose names are longer than SHORT_NAMES together.
+FEW_HOSTS = 80
+FEW_PORTS = 40
+SHORT_NAMES = 70
 _ONE_FAMILY = {1: 4, 58: 6}
 
 
@@ -51,9 +55,11 @@ def natives_of(regions: t.Sequence[Region], direction: str, action: str) -> t.Li
             types: t.List[t.Tuple[t.Tuple[int, t.Optional[int]], ...]] = [()]
             if one.sides[TYPE] != ANY_TYPE:
                 types = [((kind, None),) for low, high in one.sides[TYPE] for kind in range(low, high + 1)]
-            for local, remote in _hosts_of(members, number):
-                for my_ports in _spread_ports(one.sides[LOCAL_PORT]):
-                    for their_ports in _spread_ports(one.sides[REMOTE_PORT]):
+            long = sum(len(word) for word in one.condition if word is not None) > SHORT_NAMES
+            ports = FEW_PORTS if long else MOST_PORTS
+            for local, remote in _hosts_of(members, number, FEW_HOSTS if long else MOST_HOSTS):
+                for my_ports in _spread_ports(one.sides[LOCAL_PORT], ports):
+                    for their_ports in _spread_ports(one.sides[REMOTE_PORT], ports):
                         found += [
                             NativeRule(
                                 "", direction, action, True, number, local, remote, my_ports, their_ports, kind,
@@ -81,7 +87,7 @@ def _form(region: Region) -> t.Tuple[t.Any, ...]:
     return (region.sides[PROFILE:], region.condition)
 
 
-def _hosts_of(members: t.Sequence[Region], number: t.Optional[int]) -> t.Iterator[t.Tuple[Hosts, Hosts]]:
+def _hosts_of(members: t.Sequence[Region], number: t.Optional[int], most: int) -> t.Iterator[t.Tuple[Hosts, Hosts]]:
     """Return pairs of local and remote addresses for regions that are alike but for these."""
     anywhere = [all(member.sides[place] == ANY_HOST[member.family] for member in members) for place in (LOCAL, REMOTE)]
     alone = len(members) == 1 and number not in _ONE_FAMILY
@@ -92,8 +98,8 @@ def _hosts_of(members: t.Sequence[Region], number: t.Optional[int]) -> t.Iterato
         else:
             sides.append({member.family: member.sides[place] for member in members})
     mine, theirs = sides
-    for local in _spread_hosts(mine):
-        for remote in _spread_hosts(theirs):
+    for local in _spread_hosts(mine, most):
+        for remote in _spread_hosts(theirs, most):
             yield from _same_families(local, remote)
 
 
@@ -110,17 +116,17 @@ def _same_families(local: Hosts, remote: Hosts) -> t.Iterator[t.Tuple[Hosts, Hos
         )  # fmt: skip
 
 
-def _spread_hosts(sides: t.Optional[t.Mapping[int, Side]]) -> t.Iterator[Hosts]:
+def _spread_hosts(sides: t.Optional[t.Mapping[int, Side]], most: int) -> t.Iterator[Hosts]:
     if sides is None:
         yield Hosts()
         return
     words = [(family, interval) for family in sorted(sides) for interval in sides[family]]
-    for part in _spread(words, lambda word: interval_text(word[1], word[0]), MOST_HOSTS):
+    for part in _spread(words, lambda word: interval_text(word[1], word[0]), most):
         yield make_hosts({family: [interval for one, interval in part if one == family] for family in (4, 6)})
 
 
-def _spread_ports(side: Side) -> t.Iterator[Ports]:
-    for part in _spread(list(side), lambda one: "%d-%d" % one, MOST_PORTS):
+def _spread_ports(side: Side, most: int) -> t.Iterator[Ports]:
+    for part in _spread(list(side), lambda one: "%d-%d" % one, most):
         yield make_ports(part)
 
 

@@ -16,6 +16,9 @@ from ...policy.errors import HoldfastError
 from .native_rule import NativeRule, parse_hosts, parse_ports
 
 CONTEXT = "advfirewall firewall "
+#: Characters that a line of a script has at most. Nobody says how many netsh of Windows takes; that of ReactOS reads 1,023 at a time
+#: (netsh.c, RunScript) and takes the rest for another line.
+LONGEST = 1000
 _ICMP = {1: "icmpv4", 58: "icmpv6"}
 _NAMES = {"icmpv4": 1, "icmpv6": 58, "tcp": 6, "udp": 17}
 _WORDS = {6: "tcp", 17: "udp"}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
-from ...policy.rule import DIRECTIONS, Rule
+from ...policy.rule import DIRECTIONS, Log, Rule
 from ...policy.scope import PROFILES
 from .compile import Compiled, Unsplittable, compile_list
 from .naming import POLICY, Group, groups_of, key_of, named, title_of, words_of
@@ -26,8 +26,10 @@ from .state import INBOUND, OUTBOUND, State
 from .supported import is_implied
 
 _HOST_DIRECTIONS = ("in", "out")
-#: The defaults of the profiles from before the policy: name to inbound and outbound; UNKNOWN for a direction that it leaves alone.
-Before = t.Dict[str, t.Tuple[str, str]]
+#: The profiles from before the policy: name to the defaults for inbound and outbound, and whether dropped packets were logged (LOGGED);
+#: UNKNOWN for what it leaves alone.
+Before = t.Dict[str, t.Tuple[str, str, str]]
+LOGGED = ("off", "on")
 UNKNOWN = "-"
 
 
@@ -36,14 +38,21 @@ class Plan:
     """What a policy needs on a host.
 
     :ivar defaults: the default of Windows for each direction that the policy manages, ``allow`` or ``deny``.
+    :ivar logs: whether dropped packets are to be logged.
     """
 
     groups: t.List[Group] = field(default_factory=list)
     defaults: t.Dict[str, str] = field(default_factory=dict)
+    logs: bool = False
 
     def natives(self) -> t.List[NativeRule]:
         """Return all rules, those of one rule of the document together."""
         return [one for group in self.groups for one in group.natives]
+
+
+def logs_denied(log: t.Optional[Log], defaults: t.Mapping[str, str]) -> bool:
+    """Return whether there is something to log: a log of what a default denies, and a default that denies."""
+    return log is not None and any(defaults[direction] == "deny" for direction in _HOST_DIRECTIONS)
 
 
 def compile_policy(policy: Policy) -> t.Dict[str, Compiled]:
@@ -66,7 +75,7 @@ def listed(policy: Policy, direction: str) -> t.List[t.Tuple[int, Rule]]:
 
 def plan_of(policy: Policy, compiled: t.Mapping[str, Compiled], before: t.Optional[Before] = None) -> Plan:
     """Return the rules of Windows of a policy that was compiled."""
-    plan = Plan()
+    plan = Plan(logs=logs_denied(policy.log_denied, policy.defaults))
     plan.groups.append(named(POLICY, "", _head(policy, before or {}), ()))
     found: t.Dict[int, Group] = {}
     last: t.List[Group] = []
@@ -92,10 +101,14 @@ def _head(policy: Policy, before: Before) -> str:
         if is_implied(rule):
             kind = "known" if rule.established else "lo"
             words.append("implied %d %s %s %s" % (number, rule.direction, kind, escaped(rule.comment or "")))
+    if policy.log_denied is not None:
+        words.append("log")
     managed = [policy.defaults[direction] != "unmanaged" for direction in _HOST_DIRECTIONS]
     for name in PROFILES:
         if name in before:
             words.append("before %s %s" % (name, " ".join(word if own else UNKNOWN for word, own in zip(before[name], managed))))
+            if logs_denied(policy.log_denied, policy.defaults):
+                words.append("logged %s %s" % (name, before[name][2]))
     return " ".join(words)
 
 
@@ -105,12 +118,14 @@ class Head:
 
     :ivar counts: how many rules the guard and the document have.
     :ivar implied: rules of the guard that Windows does by itself, by their numbers.
+    :ivar log: what the policy says about a log of what its defaults deny.
     """
 
     counts: t.Tuple[int, int]
     defaults: t.Dict[str, str] = field(default_factory=dict)
     implied: t.Dict[int, Rule] = field(default_factory=dict)
     before: Before = field(default_factory=dict)
+    log: t.Optional[Log] = None
 
 
 def parse_head(text: str) -> Head:
@@ -139,8 +154,17 @@ def parse_head(text: str) -> Head:
                 name, inbound, outbound = words[place + 1 : place + 4]
                 if name not in PROFILES or inbound not in (*INBOUND, UNKNOWN) or outbound not in (*OUTBOUND, UNKNOWN):
                     raise ValueError(word)
-                head.before[name] = (inbound, outbound)
+                head.before[name] = (inbound, outbound, UNKNOWN)
                 place += 4
+            elif word == "logged":
+                name, was = words[place + 1 : place + 3]
+                if name not in head.before or was not in (*LOGGED, UNKNOWN):
+                    raise ValueError(word)
+                head.before[name] = (*head.before[name][:2], was)
+                place += 3
+            elif word == "log":
+                head.log = Log()
+                place += 1
             elif word in DIRECTIONS and words[place + 1] in ("allow", "deny", "unmanaged"):
                 head.defaults[word] = words[place + 1]
                 place += 2
@@ -163,6 +187,8 @@ def render_text(policy: Policy, plan: Plan) -> str:
         left = [one for one in _HOST_DIRECTIONS if one not in plan.defaults]
         lines.append("# the defaults of the profiles for %s stay as the host has them" % " and ".join(left))
     lines.append("advfirewall set allprofiles state on")
+    if plan.logs:
+        lines.append("advfirewall set allprofiles logging droppedconnections enable")
     return "\n".join(lines) + "\n"
 
 
@@ -207,7 +233,8 @@ def parse_state(state: State) -> t.Optional[t.Tuple[Policy, Before]]:
         if missing or len(numbers) > count:
             raise HoldfastError("Rule %d of the %s is gone, or is one too many" % (min(missing or [count]), word))
     policy = Policy(
-        tuple(rules[number] for number in sorted(rules)), head.defaults, guard=tuple(guard[number] for number in sorted(guard))
+        tuple(rules[number] for number in sorted(rules)), head.defaults, guard=tuple(guard[number] for number in sorted(guard)),
+        log_denied=head.log,
     )  # fmt: skip
     _refuse_changes(policy, head.before, state, [one for natives in groups.values() for one in natives])
     return policy, head.before
@@ -233,3 +260,5 @@ def _refuse_changes(policy: Policy, before: Before, state: State, natives: t.Seq
                 raise HoldfastError("The default of the profile %s was changed by hand to %s" % (name, word))
         if not profile.on and plan.defaults:
             raise HoldfastError("The profile %s was switched off by hand" % name)
+        if plan.logs and profile.logged is False:
+            raise HoldfastError("The log of dropped packets of the profile %s was switched off by hand" % name)

@@ -25,13 +25,15 @@ def parse_registry_rule(text: str, source: str = "local") -> NativeRule:
 
     :raises HoldfastError: when it is none.
     """
-    fields = text.strip().split("|")
+    text = text.strip()
+    fields = text.split("|")
     if not fields[0].startswith("v"):
         raise HoldfastError("This is not the text of a rule of Windows Defender Firewall: %s" % text[:200])
     one: t.Dict[str, str] = {}
     lists: t.Dict[str, t.List[str]] = {"local": [], "remote": [], "Profile": [], "local ports": [], "remote ports": []}
     icmp: t.List[t.Tuple[int, t.Optional[int]]] = []
-    extra: t.List[t.Tuple[str, str]] = []
+    # A text that does not end as all do was cut, and what is missing may have narrowed it.
+    extra: t.List[t.Tuple[str, str]] = [] if text.endswith("|") else [("Incomplete", "TRUE")]
     for field in fields[1:]:
         key, equals, value = field.partition("=")
         if not equals:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...policy.errors import HoldfastError
 from ...policy.scope import PROFILES
@@ -23,8 +23,14 @@ from .registry_rule import parse_registry_rule
 _KEYS = {"domainprofile": "domain", "standardprofile": "private", "privateprofile": "private", "publicprofile": "public"}
 #: The key above those of profiles and rules, and whose they are.
 _SOURCES = {"firewallpolicy": "local", "mdm": "gpo", "windowsfirewall": "gpo"}
+_SETTING = re.compile(
+    r"(?:netsh\s+)?advfirewall\s+set\s+(all|domain|private|public)profiles?\s+(\w+|logging\s+\w+)\s+(\S+)\Z", re.IGNORECASE
+)
 INBOUND = ("blockinbound", "blockinboundalways", "allowinbound")
 OUTBOUND = ("allowoutbound", "blockoutbound")
+#: The value below a profile's key ``Logging`` that says whether dropped packets are logged: FW_PROFILE_CONFIG_LOG_DROPPED_PACKETS of
+#: MS-FASP 2.2.38, of which that of a group policy wins.
+_DROPPED = "LogDroppedPackets"
 _VALUE = re.compile(r"\s{4}(.*?)\s{4}(REG_[A-Z_]+)\s{4}(.*)\Z")
 
 
@@ -35,6 +41,7 @@ class Profile:
     :ivar inbound: the default in the words of netsh; empty where a text does not say it.
     :ivar fixed: words of the settings that a group policy sets, so that they cannot be changed here.
     :ivar local_rules: whether the rules of the host count; a group policy can say that they do not.
+    :ivar logged: whether dropped packets are logged; None where a text does not say it.
     """
 
     on: bool = True
@@ -42,6 +49,7 @@ class Profile:
     outbound: str = "allowoutbound"
     fixed: t.FrozenSet[str] = frozenset()
     local_rules: bool = True
+    logged: t.Optional[bool] = None
 
     def default(self, direction: str) -> str:
         """Return the action for what no rule matches."""
@@ -75,10 +83,17 @@ class State:
             lines.append("advfirewall set %sprofile state %s" % (name, "on" if profile.on else "off"))
             if profile.inbound and profile.outbound:
                 lines.append("advfirewall set %sprofile firewallpolicy %s,%s" % (name, profile.inbound, profile.outbound))
+            if profile.logged is not None:
+                lines.append("advfirewall set %sprofile logging droppedconnections %s" % (name, logging_word(profile)))
             if profile.fixed or not profile.local_rules:
                 told = sorted(profile.fixed) + ([] if profile.local_rules else ["localfirewallrules"])
                 lines.append("# a group policy sets for %s: %s" % (name, " ".join(told)))
         return lines
+
+
+def logging_word(profile: Profile) -> str:
+    """Return whether dropped packets are logged as netsh writes it; empty where that is not known."""
+    return "" if profile.logged is None else "enable" if profile.logged else "disable"
 
 
 def is_of_app(native: NativeRule) -> bool:
@@ -101,13 +116,13 @@ def parse_registry(local: str, policies: str = "") -> State:
         fixed = {
             word for word, keys in (
                 ("state", ("EnableFirewall",)), ("inbound", ("DefaultInboundAction", "DoNotAllowExceptions")),
-                ("outbound", ("DefaultOutboundAction",)),
+                ("outbound", ("DefaultOutboundAction",)), ("logging", (_DROPPED,)),
             ) if any(key in theirs for key in keys)
         }  # fmt: skip
         state.profiles[name] = Profile(
             both.get("EnableFirewall", 1) != 0, inbound,
             "blockoutbound" if both.get("DefaultOutboundAction") == 1 else "allowoutbound",
-            frozenset(fixed), theirs.get("AllowLocalPolicyMerge", 1) != 0,
+            frozenset(fixed), theirs.get("AllowLocalPolicyMerge", 1) != 0, both.get(_DROPPED, 0) != 0,
         )  # fmt: skip
     return state
 
@@ -115,9 +130,13 @@ def parse_registry(local: str, policies: str = "") -> State:
 def _read_keys(text: str, rules: t.List[NativeRule], values: t.Dict[str, t.Dict[str, t.Dict[str, int]]]) -> None:
     """Add the rules and the numbers of the profiles that a part of the registry has."""
     parts: t.List[str] = []
-    for line in text.splitlines():
+    logging = False
+    # Not splitlines: a name may have a sign that Python takes for the end of a line, and what is behind it narrows the rule.
+    for line in text.split("\n"):
         if line.startswith("HKEY_"):
             parts = line.strip().lower().split("\\")
+            logging = parts[-1] == "logging"
+            parts = parts[:-1] if logging else parts
             continue
         match = _VALUE.match(line.rstrip("\r"))
         source = _SOURCES.get(parts[-2]) if len(parts) > 1 else None
@@ -127,7 +146,7 @@ def _read_keys(text: str, rules: t.List[NativeRule], values: t.Dict[str, t.Dict[
         if parts[-1] == "firewallrules":
             if kind == "REG_SZ" and value.startswith("v"):
                 rules.append(parse_registry_rule(value, source))
-        elif parts[-1] in _KEYS and kind == "REG_DWORD":
+        elif parts[-1] in _KEYS and kind == "REG_DWORD" and (name == _DROPPED) == logging:
             values[source].setdefault(_KEYS[parts[-1]], {})[name] = int(value, 16)
 
 
@@ -139,14 +158,14 @@ def parse_listing(text: str) -> State:
     state = State()
     for line in text.splitlines():
         line = line.strip()
-        match = re.match(r"(?:netsh\s+)?advfirewall\s+set\s+(all|domain|private|public)profiles?\s+(\w+)\s+(\S+)\Z", line, re.IGNORECASE)
+        match = _SETTING.match(line)
         if line.startswith("# a group policy sets for "):
             name, _colon, words = line[len("# a group policy sets for ") :].partition(": ")
             told = frozenset(words.split())
             profile = state.profiles.get(name, Profile(True, "", ""))
-            state.profiles[name] = Profile(
-                profile.on, profile.inbound, profile.outbound, told - {"localfirewallrules"}, "localfirewallrules" not in told
-            )
+            state.profiles[name] = replace(
+                profile, fixed=told - {"localfirewallrules"}, local_rules="localfirewallrules" not in told
+            )  # fmt: skip
         elif not line or line.startswith("#"):
             continue
         elif re.match(r"v\d+\.\d+\|", line):
@@ -154,7 +173,7 @@ def parse_listing(text: str) -> State:
         elif is_add_line(line):
             state.rules.append(parse_add_line(line))
         elif match is not None:
-            _set_profile(state, match.group(1).lower(), match.group(2).lower(), match.group(3).lower())
+            _set_profile(state, *(" ".join(word.lower().split()) for word in match.groups()))
         else:
             raise HoldfastError("This is not a line of netsh advfirewall that sets a profile or adds a rule: %s" % line[:200])
     return state
@@ -162,12 +181,17 @@ def parse_listing(text: str) -> State:
 
 def _set_profile(state: State, which: str, word: str, value: str) -> None:
     inbound, _comma, outbound = value.partition(",")
-    usable = value in ("on", "off") if word == "state" else word == "firewallpolicy" and inbound in INBOUND and outbound in OUTBOUND
-    if not usable:
+    usable = {
+        "state": value in ("on", "off"), "firewallpolicy": inbound in INBOUND and outbound in OUTBOUND,
+        "logging droppedconnections": value in ("enable", "disable"),
+    }  # fmt: skip
+    if not usable.get(word, False):
         raise HoldfastError("netsh does not know this setting of a profile: %s %s" % (word, value))
     for name in PROFILES if which == "all" else (which,):
         one = state.profiles.get(name, Profile(True, "", ""))
         if word == "state":
-            state.profiles[name] = Profile(value == "on", one.inbound, one.outbound, one.fixed, one.local_rules)
+            state.profiles[name] = replace(one, on=value == "on")
+        elif word == "firewallpolicy":
+            state.profiles[name] = replace(one, inbound=inbound, outbound=outbound)
         else:
-            state.profiles[name] = Profile(one.on, inbound, outbound, one.fixed, one.local_rules)
+            state.profiles[name] = replace(one, logged=value == "enable")

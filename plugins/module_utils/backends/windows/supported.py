@@ -14,6 +14,8 @@ from ...policy.protocols import TCP, UDP, protocol_name
 from ...policy.rule import Rule
 from ..base import GUARD_MARK, Unsupported
 
+#: Characters of a program and a service together that leave room for the rest in a line of netsh.
+MOST_NAMES = 300
 _LOGGING = (
     "Windows logs for a whole profile, not for a rule: netsh advfirewall set allprofiles logging droppedconnections enable; leave log out"
 )
@@ -47,6 +49,10 @@ def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
 
 def _unsupported_scope(rule: Rule) -> t.List[Unsupported]:
     program = rule.scope.program if rule.scope is not None else None
+    service = rule.scope.service if rule.scope is not None else None
+    if len(program or "") + len(service or "") > MOST_NAMES:
+        reason = "with its program the name is longer than a line of netsh has room for (%d characters); name one of both" % MOST_NAMES
+        return [Unsupported("system_service", str(service), reason)]
     if program is None:
         return []
     if program.startswith("/"):

@@ -49,9 +49,10 @@ def confirm(host: WindowsHost, identity: t.Optional[str]) -> Fields:
     backend = make_backend(str(seen.facts.get("backend")), host)
     if backend.fingerprint() != seen.facts.get("after"):
         undo(host, found)
+        said = look(host).log.replace("\n", " / ") or "nothing"
         raise HoldfastError(
             "After the change other rules are in force than those that were planned, so it was undone. Either netsh refused a line, or "
-            "somebody else changed the rules at the same time",
+            "somebody else changed the rules at the same time. What netsh said: %s" % said,
             rolled_back=True, change=found,
         )  # fmt: skip
     if not take(host, CONFIRMING):

@@ -55,7 +55,7 @@ class Seen:
     :ivar facts: its ``change.json``.
     :ivar restored: identity and exit code of the last rollback.
     :ivar last: the ``change.json`` of that.
-    :ivar log: what its scripts said.
+    :ivar log: what its scripts said, each line once: netsh says the same word to a thousand lines, in its own language.
     :ivar refused: whether it was the host that refused the change.
     :ivar folder: whether the folder of a pending change is there, in whatever state.
     """
@@ -93,7 +93,8 @@ def look(host: WindowsHost) -> Seen:
     if len(found) != len(parts):
         raise HoldfastError("The host did not answer as Windows does: %s" % (done.err or done.out).strip()[:500])
     names = frozenset(line.strip() for line in found[0].splitlines() if line.strip())
-    return Seen(names, _json(found[1]), tuple(found[2].split()), _json(found[3]), found[4][-2000:], bool(found[5]), bool(found[6]))
+    log = "\n".join(dict.fromkeys(line.strip() for line in found[4].splitlines() if line.strip()))
+    return Seen(names, _json(found[1]), tuple(found[2].split()), _json(found[3]), log[-2000:], bool(found[5]), bool(found[6]))
 
 
 def own_root(host: WindowsHost) -> None:

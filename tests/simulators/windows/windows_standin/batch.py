@@ -12,6 +12,8 @@ import re
 
 from . import file_commands
 
+#: Characters that a line may have, as a command and in a script, before and after its variables are put in.
+LONGEST = 8191
 #: Steps after which a script is taken for one that never ends.
 STEPS = 5000
 
@@ -104,6 +106,10 @@ class Shell:
 
     def _line(self, line):
         """Run an expanded line; returns the label to go to, or None."""
+        if len(line) > LONGEST:
+            self._say("The command line is too long.\n")
+            self.level = 1
+            return None
         line = line.lstrip().lstrip("@").lstrip()
         condition = _IF.match(line)
         if condition is None and line.lower().startswith("if "):

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The words of ``netsh advfirewall firewall`` as fields of the registry, and what netsh refuses.
 
-Facts: the help of netsh, MS-GPFAS 2.2.2 (texts of rules), and captures of real hosts.
+Facts: the help of netsh, MS-GPFAS 2.2.2 (texts of rules), MS-FASP 2.2.4 to 2.2.10 (which addresses are valid), and captures of real hosts.
 """
 
 import ipaddress
@@ -183,6 +183,8 @@ def address(word, key):
         first, last = (ipaddress.ip_address(one) for one in word.split("-"))
         if first.version != last.version or first > last:
             raise ValueError(word)
+        if first.version == 6 and any(one.is_unspecified or one.is_loopback for one in (first, last)):
+            raise ValueError(word)  # MS-FASP 2.2.10: no range begins or ends at :: or ::1
         return "%s%d" % (key, first.version), "%s-%s" % (first, last)
     network = ipaddress.ip_network(word, strict=False)
     if "/" in word and network.prefixlen == 0:

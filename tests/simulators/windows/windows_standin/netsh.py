@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """netsh: ``advfirewall`` with its rules, profiles, export, import and reset, and ``-f FILE``.
 
-A script goes on after a line that is refused, and its code does not tell: 0.
+A script goes on after a line that is refused, and its code does not tell: 0. It is read in the code page of the host, so a byte order mark
+or a letter that is not ASCII becomes something else; a line longer than LINE is cut into several, as ``fgetws`` does in the netsh of
+ReactOS (that of Windows does not say how long its buffer is).
 """
 
 import json
@@ -14,6 +16,8 @@ from .fields import ADD, Refused, addresses, choice, from_text, parse_arguments,
 from .store import PROFILES, fresh
 from .words import TEXTS
 
+#: Signs of one line of a script.
+LINE = 1023
 _FILTERS = ("name", "group", "dir", "profile", "program", "service", "localip", "remoteip", "localport", "remoteport", "protocol")
 _POLICIES = {
     "blockinbound": {"DefaultInboundAction": 1, "DoNotAllowExceptions": 0},
@@ -28,14 +32,21 @@ def run(store, words):
     texts = TEXTS[store.language]
     if len(words) == 2 and words[0].lower() == "-f":
         try:
-            with open(store.path(words[1]), encoding="utf-8") as handle:
-                lines = handle.read().splitlines()
+            with open(store.path(words[1]), encoding="cp1252", errors="replace", newline="") as handle:
+                text = handle.read()
         except OSError:
             return 1, texts["file"] + "\n"
+        lines = [line[place : place + LINE] for line in text.split("\n") for place in range(0, len(line) or 1, LINE)]
+        lines = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
         said = []
-        for line in lines:
-            if line.strip() and not line.strip().startswith("#"):
+        store.kept_back = True
+        for number, line in enumerate(lines):
+            if number in store.state.get("refuses", ()):
+                said.append("\n%s\n\n" % texts["argument"])
+            else:
                 said.append(run(store, split(line))[1])
+        store.kept_back = False
+        store.save()
         return 0, "".join(said)
     try:
         return _advfirewall(store, words, texts)
@@ -109,6 +120,8 @@ def _whole(store, rest, lowered, texts):
 
 
 def _set_profiles(store, which, words, texts):
+    if words[:1] == ["logging"]:
+        return _set_logging(store, which, words[1:], texts)
     if len(words) != 2:
         raise Refused("argument")
     if words[0] == "state":
@@ -127,10 +140,29 @@ def _set_profiles(store, which, words, texts):
     return _ok(store, texts)
 
 
+def _set_logging(store, which, words, texts):
+    values_of = {"enable": 1, "disable": 0}  # notconfigured is for group policies only
+    names = {"droppedconnections": "LogDroppedPackets", "allowedconnections": "LogSuccessfulConnections"}
+    if len(words) != 2 or words[0] not in (*names, "filename", "maxfilesize"):
+        raise Refused("argument")
+    if words[0] in names and words[1] in values_of:
+        changes = {names[words[0]]: values_of[words[1]]}
+    elif words[0] == "maxfilesize" and words[1].isdigit() and 1 <= int(words[1]) <= 32767:
+        changes = {"LogFileSize": int(words[1])}
+    elif words[0] == "filename":
+        changes = {"LogFilePath": words[1]}
+    else:
+        raise Refused("argument")
+    for name in which:
+        store.state["profiles"][name].setdefault("Logging", {}).update(changes)
+    return _ok(store, texts)
+
+
 def _show_profiles(store, which, texts):
     said = []
     for name in which:
         values_of = {**store.state["profiles"][name], **store.state["policies"]["profiles"].get(name, {})}
+        logging = {**store.state["profiles"][name].get("Logging", {}), **values_of.get("Logging", {})}
         inbound = "AllowInbound" if values_of.get("DefaultInboundAction") == 0 else "BlockInbound"
         if values_of.get("DoNotAllowExceptions"):
             inbound = "BlockInboundAlways"
@@ -138,6 +170,8 @@ def _show_profiles(store, which, texts):
         said += ["", texts["settings"] % texts[name], "-" * 70]
         said.append("%-38s%s" % (texts["state"], texts["on"] if values_of.get("EnableFirewall", 1) else texts["off"]))
         said.append("%-38s%s,%s" % (texts["policy"], inbound, outbound))
+        said += ["", texts["logging"]]
+        said.append("%-38s%s" % ("LogDroppedConnections", texts["enabled?" if logging.get("LogDroppedPackets") else "disabled?"]))
     return 0, "\n".join([*said, texts["ok"], "", ""])
 
 

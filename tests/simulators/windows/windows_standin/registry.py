@@ -15,8 +15,7 @@ def keys_of(store):
     state = store.state
     found = [(FIREWALL, [])]
     for name, key in _PROFILE_KEYS.items():
-        found.append(("%s\\%s" % (FIREWALL, key), _numbers(state["profiles"][name])))
-        found.append(("%s\\%s\\Logging" % (FIREWALL, key), _numbers({"LogFileSize": 4096})))
+        found += _profile("%s\\%s" % (FIREWALL, key), state["profiles"][name], {"LogFileSize": 4096})
     found.append((FIREWALL + "\\FirewallRules", [(name, "REG_SZ", text) for name, text in state["rules"]]))
     static = "v2.0|Action=Block|Dir=Out|App=%windir%\\system32\\svchost.exe|Svc=p2psvc|Name=Block any outbound traffic from p2psvc|"
     found.append((FIREWALL + "\\RestrictedServices\\Static\\System", [("PNRPMNRS-1", "REG_SZ", static)]))
@@ -24,14 +23,21 @@ def keys_of(store):
     if policies["profiles"] or policies["rules"]:
         found.append((POLICIES, _numbers({"PolicyVersion": 542})))
         for name, numbers in policies["profiles"].items():
-            found.append(("%s\\%s" % (POLICIES, _POLICY_KEYS[name]), _numbers(numbers)))
+            found += _profile("%s\\%s" % (POLICIES, _POLICY_KEYS[name]), numbers, {})
         found.append((POLICIES + "\\FirewallRules", [("gpo-%d" % number, "REG_SZ", text) for number, text in enumerate(policies["rules"])]))
     found.append((ROUTING, _numbers({"IPEnableRouter": state["routing"]})))
     return found
 
 
+def _profile(key, values, logging):
+    """Return the keys of a profile; its log has one of its own."""
+    logging = {**logging, **values.get("Logging", {})}
+    found = [(key, _numbers({name: value for name, value in values.items() if name != "Logging"}))]
+    return [*found, (key + "\\Logging", _numbers(logging))] if logging else found
+
+
 def _numbers(values):
-    return [(name, "REG_DWORD", "0x%x" % value) for name, value in values.items()]
+    return [(name, "REG_DWORD", "0x%x" % value) if isinstance(value, int) else (name, "REG_SZ", value) for name, value in values.items()]
 
 
 def run_reg(store, words):

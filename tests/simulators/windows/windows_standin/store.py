@@ -67,6 +67,8 @@ class Store:
                 self.state = json.load(handle)
         except FileNotFoundError:
             self.state = fresh()
+        #: Whether a script runs, which saves once.
+        self.kept_back = False
         self.language = environ.get("HOLDFAST_STANDIN_LANGUAGE") or self.state.get("language", "en")
 
     @property
@@ -80,6 +82,8 @@ class Store:
 
     def save(self):
         """Write the state."""
+        if self.kept_back:
+            return
         os.makedirs(self.folder, exist_ok=True)
         with open(self._file + ".new", "w", encoding="utf-8") as handle:
             json.dump(self.state, handle, indent=1)

@@ -24,7 +24,8 @@ TEXTS = {
         "localip": "LocalIP:", "remoteip": "RemoteIP:", "protocol:": "Protocol:", "localport": "LocalPort:", "remoteport": "RemotePort:",
         "edge": "Edge traversal:", "action": "Action:", "description": "Description:", "yes": "Yes", "no": "No", "in": "In", "out": "Out",
         "allow": "Allow", "block": "Block", "bypass": "Bypass", "any": "Any", "on": "ON", "off": "OFF", "state": "State",
-        "policy": "Firewall Policy", "settings": "%s Profile Settings: ",
+        "policy": "Firewall Policy", "settings": "%s Profile Settings: ", "logging": "Logging:", "enabled?": "Enable",
+        "disabled?": "Disable",
         "domain": "Domain", "private": "Private", "public": "Public",
     },
     "de": {
@@ -48,6 +49,7 @@ TEXTS = {
         "remoteport": "Remoteport:", "edge": "Edgeausnahme:", "action": "Aktion:", "description": "Beschreibung:", "yes": "Ja",
         "no": "Nein",
         "in": "Eingehend", "out": "Ausgehend", "allow": "Zulassen", "block": "Blocken", "bypass": "Umgehen", "any": "Beliebig",
+        "logging": "Protokollierung:", "enabled?": "Aktivieren", "disabled?": "Deaktivieren",
         "on": "EIN", "off": "AUS", "state": "Status", "policy": "Firewallrichtlinie", "settings": "%s-Profileinstellungen: ",
         "domain": "Dom\u00e4ne", "private": "Privat", "public": "\u00d6ffentlich",
     },

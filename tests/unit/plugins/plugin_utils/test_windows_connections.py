@@ -20,7 +20,7 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.connection import psrp, winrm
 from ansible.plugins.loader import connection_loader
 
-from ansible_collections.holdfast.firewall.plugins.action import rule
+from ansible_collections.holdfast.firewall.plugins.action import policy, rule
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.windows import confirm as changes
 from ansible_collections.holdfast.firewall.plugins.plugin_utils import confirmed_change
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host import RemoteHost
@@ -35,12 +35,15 @@ class Wire:
 
     def __init__(self, windows):
         self.windows, self.opened, self._path, self.lines = windows, 0, "", []
+        self.largest = 0
 
     def run(self, script, data=(), arguments=()):
         """Run a script of PowerShell: one of the plugins for files, or a line of ours; returns code and output."""
         created = re.search(r"\$path = '([^']*)'", script)
         if "[System.IO.File]::Create($path)" in script:
-            content = b"".join(base64.b64decode(one) for one in data)
+            parts = [base64.b64decode(one) for one in data]
+            content = b"".join(parts)
+            self.largest = max([self.largest, *map(len, parts)])
             with open(self.windows.store.path(arguments[0] if arguments else created[1]), "wb") as out:
                 out.write(content)
             return 0, json.dumps({"sha1": hashlib.sha1(content).hexdigest()})
@@ -70,6 +73,7 @@ def over_winrm(wire, monkeypatch):
 
     def execute(self, command, args=(), from_exec=False, stdin_iterator=None):
         assert command == "PowerShell"
+        assert len(" ".join(map(str, (command, *args)))) <= 8191, "the shell of WinRM is cmd.exe"
         data = [one.strip() for one, _last in stdin_iterator] if stdin_iterator is not None else []
         code, said = wire.run(base64.b64decode(args[-1]).decode("utf-16-le"), data)
         return code, said.encode(), b""
@@ -137,3 +141,28 @@ def test_a_change_is_confirmed_after_a_reset_of_the_real_plugins(connection, wir
     assert result["proof"] == "a new %s connection" % connection.transport.rpartition(".")[2]
     assert wire.opened == 3  # the task's own, one that saw the change in force, and one that is newer than it
     assert any("|LPort=8080|" in text for text in wire.windows.rules())
+
+
+def test_a_thousand_rules_go_through_the_real_plugins_in_pieces(connection, wire, monkeypatch):
+    for module in (confirmed_change, changes):
+        monkeypatch.setattr(module.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(confirmed_change.ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
+    rules = [
+        {
+            "action": "allow",
+            "port": 1000 + number,
+            "source": "10.%d.%d.0/24" % divmod(number, 256),
+            "comment": "what makes the script longer",
+        }
+        for number in range(1000)
+    ]
+    action = policy.ActionModule.__new__(policy.ActionModule)
+    action._task = options_of({"policy": {"defaults": {"in": "deny", "forward": "unmanaged"}, "rules": rules, "logging": {"denied": True}}})
+    action._connection = connection
+    result = action.run(task_vars={})
+    assert result["changed"] is True
+    assert any("every packet that it drops" in note for note in result["notes"])
+    assert sum("|Name=hf:" in text for text in wire.windows.rules()) > 1000
+    size = os.path.getsize(wire.windows.store.path("C:\\ProgramData\\holdfast\\rules.netsh"))
+    assert 0 < wire.largest < size
+    assert action.run(task_vars={})["changed"] is False

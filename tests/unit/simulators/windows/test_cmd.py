@@ -41,6 +41,12 @@ def test_lines_mean_what_they_mean_on_windows(windows, line, answer):
     assert windows.machine.command(line) == answer
 
 
+def test_a_line_that_is_too_long_does_nothing(windows, script):
+    assert windows.machine.command("echo " + "x" * 8186)[0] == 0
+    assert windows.machine.command("echo " + "x" * 8187) == (1, "The command line is too long.\n")
+    assert "too long" in script('@echo off\nset "LONG=%s"\necho %%LONG%% %%LONG%%\n' % ("x" * 8000))[1]
+
+
 def test_a_digit_before_a_redirection_is_a_stream(windows):
     windows.machine.command("echo 0>C:\\a & >C:\\b echo 0")
     assert windows.machine.command("type C:\\b") == (0, "0\n")

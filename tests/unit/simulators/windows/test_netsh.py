@@ -72,6 +72,13 @@ def test_two_rules_may_have_one_name_and_go_together(windows):
         (("name=x", "dir=in", "action=allow", "localip=localsubnet"), "IP address"),
         (("name=x", "dir=in", "action=allow", "protocol=icmpv4", "remoteip=2001:db8::1"), "IP version"),
         (("name=x", "dir=in", "action=allow", "name=y"), "A specified value"),
+        (("name=x", "dir=in", "action=allow", "remoteip=::/0"), "IP address"),
+        (("name=x", "dir=in", "action=allow", "remoteip=::-2001:db8::1"), "IP address"),
+        (("name=x", "dir=in", "action=allow", "remoteip=::1-2001:db8::1"), "IP address"),
+        (("name=x", "dir=in", "action=allow", "remoteip=10.0.0.9-10.0.0.1"), "IP address"),
+        (("name=x", "dir=in", "action=allow", "remoteip=10.0.0.1-2001:db8::1"), "IP address"),
+        (("name=x", "dir=in", "action=allow", "remoteip=10.0.0.0/33"), "IP address"),
+        (("name=x", "dir=in", "action=allow", "remoteip=10.0.0.1,,10.0.0.2"), "IP address"),
     ],
 )  # fmt: skip
 def test_what_netsh_refuses(windows, words, said):
@@ -79,6 +86,45 @@ def test_what_netsh_refuses(windows, words, said):
     assert code == 1
     assert said in text
     assert texts(windows) == []
+
+
+def test_all_of_ipv6_is_two_networks(windows):
+    assert windows("netsh", *ADD, "name=x", "dir=in", "action=allow", "remoteip=::/1,8000::/1")[0] == 0
+    assert "RA6=::/1|RA6=8000::/1|" in texts(windows)[0]
+
+
+def script(windows, data):
+    folder = windows.folder / "drive"
+    folder.mkdir(exist_ok=True)
+    (folder / "s").write_bytes(data)
+    return windows("netsh", "-f", "C:\\s")
+
+
+def test_a_line_of_a_script_that_is_too_long_becomes_two(windows):
+    line = b"advfirewall firewall add rule name=x dir=in action=allow protocol=tcp localport=1 remoteip="
+    line += b",".join(b"10.0.%d.%d" % divmod(number, 250) for number in range(200))
+    code, said = script(windows, line + b" profile=domain\r\n")
+    assert (code, "was not found" in said) == (0, True)
+    assert "Profile=" not in "".join(texts(windows))
+
+
+def test_a_script_is_read_in_the_code_page_of_the_host(windows):
+    line = "advfirewall firewall add rule name=x dir=in action=allow description=B\u00fcro\r\n"
+    script(windows, b"\xef\xbb\xbf" + line.encode())
+    assert texts(windows) == [], "a byte order mark is a part of the first word"
+    script(windows, line.encode())
+    assert "Desc=B\u00c3\u00bcro|" in texts(windows)[0]
+
+
+def test_dropped_packets_are_logged_for_a_profile(windows):
+    for language, word in (("en", "Enable"), ("de", "Aktivieren")):
+        assert windows("netsh", "advfirewall", "set", "publicprofile", "logging", "droppedconnections", "enable")[0] == 0
+        said = windows("netsh", "advfirewall", "show", "publicprofile", HOLDFAST_STANDIN_LANGUAGE=language)[1]
+        assert "LogDroppedConnections                 %s\n" % word in said
+    said = windows("reg", "query", KEY, "/s")[1]
+    assert said.count("LogDroppedPackets    REG_DWORD    0x1") == 1
+    for words in (("droppedconnections", "notconfigured"), ("droppedconnections", "on"), ("dropped", "enable"), ("maxfilesize", "40000")):
+        assert windows("netsh", "advfirewall", "set", "allprofiles", "logging", *words)[0] == 1
 
 
 def test_no_match_is_a_failure_in_the_language_of_the_display(windows):

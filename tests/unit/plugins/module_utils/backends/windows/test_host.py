@@ -18,7 +18,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.live_policy import live_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Rule
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Log, Rule
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.windows.packets import expected, packets
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.windows.test_policy_text import carried, policy
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.windows.windows_host import Packet, WindowsHost
@@ -441,3 +441,110 @@ def test_the_live_rules_of_others_are_a_policy_that_can_be_asked(backend):
     assert found.policy.defaults["in"] == "deny"
     assert found.policy.rules[0].action == "deny"
     assert any("-30253" in line for line in found.not_judged)
+
+
+# -- the log -----------------------------------------------------------------------------------------------------------------
+
+LOGGING = ("netsh", "advfirewall", "set")
+
+
+def logged(backend):
+    """In which profiles dropped packets are logged."""
+    return [name for name, one in backend.host.store.state["profiles"].items() if one.get("Logging", {}).get("LogDroppedPackets")]
+
+
+def with_log(*words, log=True, **defaults):
+    return replace(policy(list(words or [WEB]), **defaults), log_denied=Log() if log else None)
+
+
+def test_a_log_is_switched_on_in_all_profiles_and_a_second_run_changes_nothing(backend):
+    assert put(backend, with_log())
+    assert logged(backend) == ["domain", "private", "public"]
+    assert not put(backend, with_log())
+    assert backend.read_policy(backend.read()).log_denied == Log()
+    assert {one["logs_dropped"] for one in backend.status()["profiles"].values()} == {True}
+
+
+@pytest.mark.parametrize("last", [None, policy([WEB])], ids=["removed", "without a log"])
+def test_a_log_goes_back_to_what_it_was_before_the_policy(backend, last):
+    backend.host.must(*LOGGING, "publicprofile", "logging", "droppedconnections", "enable")
+    backend.host.must(*LOGGING, "domainprofile", "logging", "droppedconnections", "disable")
+    put(backend, with_log())
+    put(backend, with_log(WEB, BAD))
+    assert put(backend, last)
+    assert logged(backend) == ["public"]
+    assert not put(backend, last)
+
+
+def test_a_log_of_the_administrator_is_left_alone_by_a_policy_without_one(backend):
+    backend.host.must(*LOGGING, "allprofiles", "logging", "droppedconnections", "enable")
+    put(backend, policy([WEB]))
+    own = backend.live_text()
+    assert backend.read_policy(backend.read()).log_denied is None
+    assert len(logged(backend)) == 3
+    backend.host.must(*LOGGING, "allprofiles", "logging", "droppedconnections", "disable")
+    assert backend.live_text() == own
+    assert not put(backend, policy([WEB]))
+
+
+def test_a_log_that_is_switched_off_by_hand_is_told_and_switched_on_again(backend):
+    put(backend, with_log())
+    own = backend.live_text()
+    backend.host.must(*LOGGING, "privateprofile", "logging", "droppedconnections", "disable")
+    assert backend.live_text() != own
+    with pytest.raises(HoldfastError, match="log of dropped packets of the profile private"):
+        backend.read_policy(backend.read())
+    assert put(backend, with_log())
+    assert len(logged(backend)) == 3
+    put(backend, None)
+    assert logged(backend) == []
+
+
+def test_a_log_comes_with_a_policy_that_denies_what_goes_out_only(backend):
+    assert put(backend, with_log({"action": "allow", "direction": "out", "port": 53}, out="deny", **{"in": "unmanaged"}))
+    assert len(logged(backend)) == 3
+
+
+def test_what_logs_else_is_not_touched(backend):
+    backend.host.must(*LOGGING, "allprofiles", "logging", "maxfilesize", "16384")
+    backend.host.must(*LOGGING, "allprofiles", "logging", "allowedconnections", "enable")
+    put(backend, with_log())
+    put(backend, None)
+    assert backend.host.store.state["profiles"]["public"]["Logging"] == {
+        "LogFileSize": 16384, "LogSuccessfulConnections": 1, "LogDroppedPackets": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("set_to", "refused"), [(0, True), (1, False)])
+def test_a_group_policy_that_decides_about_the_log_is_not_fought(backend, set_to, refused):
+    store = backend.host.store
+    store.state["policies"]["profiles"]["domain"] = {"Logging": {"LogDroppedPackets": set_to}}
+    store.save()
+    if refused:
+        with pytest.raises(HoldfastError, match="sets logging of the profile domain of this host to disable"):
+            backend.plan_policy(backend.read(), with_log())
+        return
+    put(backend, with_log())
+    assert logged(backend) == ["private", "public"]
+    assert not put(backend, with_log())
+    assert backend.read_policy(backend.read()).log_denied == Log()
+
+
+def test_the_switch_of_the_firewall_leaves_the_log_alone(backend):
+    put(backend, with_log())
+    backend.apply(backend.plan_switch(backend.read(), "disabled", ()))
+    backend.apply(backend.plan_switch(backend.read(), "enabled", ()))
+    assert len(logged(backend)) == 3
+    assert not put(backend, with_log())
+
+
+def test_a_rule_whose_line_no_script_has_room_for_is_not_removed_by_half(backend):
+    many = ",".join("198.51.%d.%d" % (number // 250, 2 * (number % 120)) for number in range(200))
+    for port in ("99", "98"):
+        backend.host.must(
+            "netsh", "advfirewall", "firewall", "add", "rule", "name=mine", "dir=in", "action=allow", "protocol=tcp", "localport=" + port,
+            "remoteip=" + many,
+        )  # fmt: skip
+    native = next(entry for chain in backend.read().chains for entry in chain.entries if "localport=99" in entry.native[0])
+    with pytest.raises(HoldfastError, match="too long for a script of netsh"):
+        backend.plan(backend.read(), [Edit(backend.read().chains[0], remove=native)])

@@ -14,15 +14,18 @@ from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.equivalence import differ
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.backend import Windows
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.naming import MOST_LINE
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.netsh_line import LONGEST
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy_document
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rates import Rate
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Log
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.scope import Scope
 from ansible_collections.holdfast.firewall.tests.unit.paper_host import PaperHost
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.windows.packets import expected, packets
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.windows.windows_host import texts_of, verdict
 from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policies, standard_guard
 
+WEB = {"action": "allow", "port": 443}
 PLAIN = (None, None, 6, 6, 6, 17, 17, 1, 58, 50, 47)
 SCOPES = (
     Scope(profiles=("private",)), Scope(profiles=("domain", "public")), Scope(program="C:\\Program Files\\app\\app.exe"),
@@ -34,6 +37,7 @@ SCOPES = (
 @st.composite
 def carried(draw, scopes=True):
     """A policy of which Windows has words for every rule, though perhaps not for their order."""
+    log = draw(st.sampled_from((None, None, Log())))
     policy = draw(policies(
         limits=False, logs=False, forward=False, nat=False, guard=True, interfaces=(), out_interfaces=False, protocols=PLAIN,
         defaults=("allow", "deny"), management=False,
@@ -42,7 +46,7 @@ def carried(draw, scopes=True):
     for rule in policy.rules:
         scope = draw(st.sampled_from((None, None, None, *SCOPES))) if scopes else None
         rules.append(replace(rule, action="deny" if rule.action == "reject" else rule.action, scope=scope))
-    return replace(policy, rules=tuple(rules))
+    return replace(policy, rules=tuple(rules), log_denied=log)
 
 
 def backend():
@@ -65,7 +69,7 @@ def test_a_random_policy_is_refused_or_decides_as_its_list_and_comes_back(wanted
         assert all("order cannot be kept" in reason.reason for reason in refused), refused
         return
     text = one.render_policy(wanted)
-    assert all(len(line) <= MOST_LINE + 100 for line in text.splitlines() if "program=" not in line)
+    assert all(len(line) <= LONGEST for line in text.splitlines())
     texts, defaults = texts_of(text)
     for packet in packets(wanted, random.Random(seed)):
         if wanted.defaults[packet.direction] == "unmanaged":
@@ -76,6 +80,7 @@ def test_a_random_policy_is_refused_or_decides_as_its_list_and_comes_back(wanted
         assert verdict(texts, default, packet) == expected(wanted, packet), (vars(packet), text)
     found = backend().parse_policy(text)
     assert (found.rules, found.guard, dict(found.defaults)) == (wanted.rules, wanted.guard, dict(wanted.defaults))
+    assert found.log_denied == wanted.log_denied
     assert differ(found, wanted) is None
     assert backend().render_policy(found) == text
 
@@ -114,7 +119,7 @@ def test_a_default_of_allow_with_denies_of_everything_becomes_a_default_of_block
     )
     assert natives(text, "default-out") == [
         "dir=out action=allow enable=yes profile=any protocol=any remoteip=0.0.0.0-9.255.255.255,11.0.0.0-255.255.255.255,%s"
-        % "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+        % "::/1,8000::/1"
     ]
 
 
@@ -178,8 +183,86 @@ def test_two_thousand_addresses_become_lines_that_netsh_can_read():
     listed = ["198.%d.%d.%d" % (18 + number // 65536, number // 256 % 256, number % 256) for number in range(0, 4000, 2)]
     wanted = policy([{"action": "allow", "port": 443, "source": listed}])
     text = backend().render_policy(wanted)
-    assert max(len(line) for line in text.splitlines()) <= MOST_LINE
+    assert max(len(line) for line in text.splitlines()) <= LONGEST
     assert backend().parse_policy(text).rules == wanted.rules
+
+
+def test_no_range_of_ipv6_begins_with_an_address_that_windows_refuses():
+    rules = [
+        {"action": "allow", "port": 80, "source": "!2001:db8::/32"}, {"action": "allow", "port": 81, "source": "!::1"},
+        {"action": "allow", "port": 82, "source": "!::"}, {"action": "allow", "port": 83, "family": "ipv6"},
+    ]  # fmt: skip
+    wanted = policy(rules)
+    text = backend().render_policy(wanted)
+    top = "ffff:" * 7 + "ffff"
+    assert [natives(text, "000%d" % number)[0].split("remoteip=")[1].split()[0] for number in range(4)] == [
+        "::/3,2000::-2001:db7:%s,2001:db9::-%s" % ("ffff:" * 5 + "ffff", top), "::,::2-%s" % top, "::1,::2-%s" % top, "::/1,8000::/1",
+    ]  # fmt: skip
+    assert texts_of(text)[0], "the stand-in takes it"
+    assert backend().parse_policy(text).rules == wanted.rules
+
+
+@pytest.mark.parametrize("scope", [
+    {"program": "C:\\" + "long name\\" * 24 + "app.exe"}, {"program": "C:\\" + "p" * 250 + ".exe", "system_service": "s" * 40},
+    {"system_service": "s" * 256},
+])  # fmt: skip
+def test_a_long_program_or_service_leaves_room_in_a_line_for_many_addresses_and_ports(scope):
+    networks = ["2001:db8:%x:%x:aaaa:bbbb:%x:0/112" % (number, number * 7, number) for number in range(1, 201)]
+    rules = [
+        {
+            "action": "allow", "port": ["%d" % port for port in range(1001, 1100, 2)], "source": networks, "profile": ["domain", "private"],
+            "source_port": ["%d" % port for port in range(20001, 20100, 2)], "destination": "2001:db8::1-2001:db8::ffff:1",
+            "comment": "x" * 60, **scope,
+        }
+    ]  # fmt: skip
+    wanted = policy(rules)
+    text = backend().render_policy(wanted)
+    assert max(len(line) for line in text.splitlines()) <= LONGEST
+    assert backend().parse_policy(text).rules == wanted.rules
+
+
+def test_a_program_and_a_service_that_no_line_has_room_for_are_refused():
+    rules = [{"action": "allow", "port": 80, "program": "C:\\" + "p" * 250, "system_service": "s" * 200}]
+    assert [one.field for one in backend().policy_unsupported(policy(rules))] == ["rules[0].system_service"]
+
+
+LOGGED = "advfirewall set allprofiles logging droppedconnections enable"
+
+
+def logging(words, rules=(WEB,), **defaults):
+    return replace(policy(list(rules), **defaults), log_denied=words)
+
+
+def test_a_log_of_what_is_denied_is_a_setting_of_the_profiles():
+    wanted = logging(Log())
+    text = backend().render_policy(wanted)
+    assert LOGGED in text.splitlines()
+    assert backend().parse_policy(text).log_denied == Log()
+    assert "logging" not in backend().render_policy(policy([WEB]))
+
+
+def test_where_no_default_denies_there_is_nothing_to_log():
+    wanted = logging(Log(), out="allow", **{"in": "allow"})
+    assert LOGGED not in backend().render_policy(wanted)
+    assert backend().parse_policy(backend().render_policy(wanted)).log_denied == Log()
+    assert not backend().remarks(wanted)
+
+
+@pytest.mark.parametrize(("log", "field"), [(Log("denied "), "logging.log_prefix"), (Log(None, Rate(6, 60)), "logging.log_limit")])
+def test_a_text_or_a_limit_of_a_log_is_refused(log, field):
+    assert [one.field for one in backend().policy_unsupported(logging(log))] == [field]
+
+
+def test_that_windows_logs_more_than_was_asked_for_is_told():
+    assert "every packet that it drops" in backend().remarks(logging(Log()))[0]
+    assert "pfirewall.log" in backend().remarks(logging(Log()))[0]
+    assert not backend().remarks(policy([WEB]))
+
+
+def test_a_log_that_was_switched_off_by_hand_is_seen():
+    text = backend().render_policy(logging(Log()))
+    with pytest.raises(HoldfastError, match=r"log of dropped packets .* by hand"):
+        backend().parse_policy(text.replace(LOGGED, LOGGED.replace("enable", "disable")))
 
 
 def test_comments_come_back_and_bring_nothing_into_the_script():
