@@ -36,6 +36,7 @@ WEB = {
         {"action": "deny", "source": "198.51.100.66", "port": 5432},
         {"action": "allow", "source": "198.51.100.0/24", "port": 5432, "comment": "database"},
     ],
+    "logging": {"denied": True},
 }
 
 
@@ -102,10 +103,13 @@ def test_a_policy_is_in_force_once_and_an_edit_by_hand_is_seen(controller, ask):
     words = json.dumps({"policy": WEB})
     first = ask(words, module=POLICY)
     assert (first["changed"], first["proof"]) == (True, "a new ssh connection")
+    assert any("logs every packet that it drops" in note for note in first["notes"])
+    assert {one["Logging"]["LogDroppedPackets"] for one in firewall(controller)["profiles"].values()} == {1}
     # What Windows is administered through stays open, whatever the document says.
     assert connects(controller, 22, 3389, 5985, 5986, 443, 5432, 8443) == [22, 3389, 5985, 5986, 443, 5432]
     assert ask(words, module=POLICY)["changed"] is False
     gathered = ask("state=gathered", module=POLICY)["gathered"]
+    assert gathered["logging"] == {"denied": True}
     assert [rule["port"] for rule in gathered["rules"]] == [[443], [5432], [5432]]
     mine = next(text for _name, text in firewall(controller)["rules"] if "|LPort=443|" in text)
     name = mine.split("|Name=")[1].split("|")[0]
@@ -116,6 +120,8 @@ def test_a_policy_is_in_force_once_and_an_edit_by_hand_is_seen(controller, ask):
     packet = {"direction": "in", "protocol": "tcp", "source": "198.51.100.66", "destination": "198.51.100.10", "port": 5432}
     live = ask(json.dumps({"live": True, "questions": ["trace"], "packet": packet}), module=ANALYZE)
     assert live["traces"][0]["verdict"] == "deny"
+    assert ask("state=deleted", module=POLICY)["changed"] is True
+    assert {one["Logging"]["LogDroppedPackets"] for one in firewall(controller)["profiles"].values()} == {0}
     controller.lab.exec(HOST, ["netsh", "advfirewall", "reset"])
 
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """netsh: ``advfirewall`` with its rules, profiles, export, import and reset, and ``-f FILE``.
 
-A script goes on after a line that is refused, and its code does not tell: 0. It is read in the code page of the host, so a byte order mark
+A script goes on after a line that is refused. Its code is 0 even so; of some hosts it is told that it is 1 then, which the state has a word
+for (``tells``), so nobody may rely on it. A script is read in the code page of the host, so a byte order mark
 or a letter that is not ASCII becomes something else; a line longer than LINE is cut into several, as ``fgetws`` does in the netsh of
 ReactOS (that of Windows does not say how long its buffer is).
 """
@@ -38,16 +39,15 @@ def run(store, words):
             return 1, texts["file"] + "\n"
         lines = [line[place : place + LINE] for line in text.split("\n") for place in range(0, len(line) or 1, LINE)]
         lines = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
-        said = []
+        done = []
         store.kept_back = True
         for number, line in enumerate(lines):
-            if number in store.state.get("refuses", ()):
-                said.append("\n%s\n\n" % texts["argument"])
-            else:
-                said.append(run(store, split(line))[1])
+            refused = number in store.state.get("refuses", ())
+            done.append((1, "\n%s\n\n" % texts["argument"]) if refused else run(store, split(line)))
         store.kept_back = False
         store.save()
-        return 0, "".join(said)
+        code = max([code for code, _said in done], default=0) if store.state.get("tells") else 0
+        return code, "".join(said for _code, said in done)
     try:
         return _advfirewall(store, words, texts)
     except Refused as exc:

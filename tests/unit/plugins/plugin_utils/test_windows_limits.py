@@ -63,10 +63,10 @@ class Site:
         state = self.windows.store.state
         return state["rules"], state["profiles"]
 
-    def refuse(self, *numbers):
-        """Let netsh refuse these lines of a script."""
+    def refuse(self, *numbers, tells=False):
+        """Let netsh refuse these lines of a script, and say so by its code or not."""
         store = self.windows.store
-        store.state["refuses"] = list(numbers)
+        store.state.update(refuses=list(numbers), tells=tells)
         store.save()
 
 
@@ -114,7 +114,8 @@ def test_no_line_is_longer_than_windows_takes_however_much_a_policy_says(site, r
     assert site.put(None)
 
 
-def test_each_line_that_netsh_refuses_is_noticed_and_all_is_undone(tmp_path):
+@pytest.mark.parametrize("tells", [False, True], ids=["code 0", "code 1"])
+def test_each_line_that_netsh_refuses_is_noticed_and_all_is_undone(tmp_path, tells):
     site = Site(tmp_path, "ssh", "cmd")
     site.put(document([WEB, GUESTS]))
     before = site.firewall()
@@ -125,8 +126,9 @@ def test_each_line_that_netsh_refuses_is_noticed_and_all_is_undone(tmp_path):
         "advfirewall firewall add rule", "advfirewall firewall delete rule", "advfirewall set allprofiles",
     }  # fmt: skip
     for number, line in enumerate(lines):
-        site.refuse(number)
-        with pytest.raises(HoldfastError, match=r"was undone.*What netsh said: .*A specified value is not valid"):
+        site.refuse(number, tells=tells)
+        expected = "the host refused it: " if tells else "was undone.*What netsh said: "
+        with pytest.raises(HoldfastError, match=r"(?s)%s.*A specified value is not valid" % expected):
             site.put(wanted)
         assert site.firewall() == before, line
     site.refuse()
