@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_request import parse_analyze_request
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError, PolicyError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.json_text import lists_from_text
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.payload_cache import kept_payload
-from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_file import load_policy_text, read_policy_text, with_line
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_file import load_policy_text, read_source, with_line
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host import is_windows
 
 MODULE = "holdfast.firewall.analyze"
@@ -30,7 +29,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[Result] = None) -> Result:
         """Run the task."""
         super().run(tmp, task_vars)
-        args = dict(self._task.args)
+        args = lists_from_text(self._task.args, ("questions", "kinds", "agent_ports"))
         texts: t.Dict[str, t.Tuple[str, str]] = {}
         try:
             for key, source_key in (("policy", "src"), ("other", "other_src")):
@@ -63,16 +62,4 @@ class ActionModule(ActionBase):
             return (args[key], key) if isinstance(args.get(key), str) else None
         if args.get(key) is not None:
             raise PolicyError(source_key, source, "either %s or %s" % (source_key, key), "both were given")
-        return self._read(str(source), source_key), str(source)
-
-    def _read(self, source: str, source_key: str) -> str:
-        try:
-            path = self._find_needle("files", source) if not os.path.isabs(source) else source
-            readable = self._loader.get_real_file(path, decrypt=True)
-        except AnsibleError as exc:
-            said = " ".join(str(exc).split())
-            raise HoldfastError("%s: the file %s cannot be read on the control node: %s" % (source_key, source, said)) from None
-        try:
-            return read_policy_text(readable)
-        finally:
-            self._loader.cleanup_tmp_file(readable)
+        return read_source(self, str(source), source_key), str(source)

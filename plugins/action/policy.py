@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from ansible.errors import AnsibleError
-
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError, PolicyError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import PolicyError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy_request import parse_policy_request
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.checked_documents import is_checked, note_checked
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.confirmed_change import ConfirmedChangeAction, Result
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_file import (
     load_policy_text,
-    read_policy_text,
+    read_source,
     with_line,
 )
 
@@ -26,7 +23,7 @@ class ActionModule(ConfirmedChangeAction):
 
     MODULE = "holdfast.firewall.policy"
     #: The text of the document and what people call it, where it came as text.
-    _text: t.Tuple[str, str] = ("", "")
+    _text: t.Optional[t.Tuple[str, str]] = None
 
     def prepare(self, args: Result, task_vars: Result) -> Result:
         """Read ``src`` (also from a vault) or a document given as text, so that the module gets data."""
@@ -34,10 +31,10 @@ class ActionModule(ConfirmedChangeAction):
         if source is not None:
             if args.get("policy") is not None:
                 raise PolicyError("src", source, "either src or policy", "both were given")
-            self._text = (self._read(str(source)), str(source))
+            self._text = (read_source(self, str(source), "src"), str(source))
         elif isinstance(args.get("policy"), str):
             self._text = (args["policy"], "policy")
-        if self._text[0]:
+        if self._text is not None:
             args["policy"] = load_policy_text(*self._text)
         return args
 
@@ -48,22 +45,6 @@ class ActionModule(ConfirmedChangeAction):
             try:
                 request.read()
             except PolicyError as exc:
-                raise (with_line(exc, *self._text) if self._text[0] else exc) from None
+                raise (with_line(exc, *self._text) if self._text is not None else exc) from None
             if not request.warnings:
                 note_checked(request.document)
-
-    def _read(self, source: str) -> str:
-        try:
-            path = self._find_needle("files", source) if not os.path.isabs(source) else source
-            readable = self._loader.get_real_file(path, decrypt=True)
-        except AnsibleError as exc:
-            raise HoldfastError("src: the file %s cannot be read on the control node: %s" % (source, _without_remote(exc))) from None
-        try:
-            return read_policy_text(readable)
-        finally:
-            self._loader.cleanup_tmp_file(readable)
-
-
-def _without_remote(exc: AnsibleError) -> str:
-    """Return Ansible's words, less its hint at an option that this module does not have."""
-    return " ".join(str(exc).split()).split(" on the Ansible Controller", 1)[0]

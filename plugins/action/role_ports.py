@@ -15,6 +15,7 @@ class ActionModule(ConfirmedChangeAction):
     """The ports of some roles, confirmed."""
 
     MODULE = "holdfast.firewall.role_ports"
+    LISTS = ("role", "keep_roles", "agent_ports")
 
     def check(self, args: t.Mapping[str, t.Any]) -> None:
         """Read the whole request once here: a typo never opens a connection."""

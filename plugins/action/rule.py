@@ -15,6 +15,7 @@ class ActionModule(ConfirmedChangeAction):
     """One rule, confirmed."""
 
     MODULE = "holdfast.firewall.rule"
+    LISTS = ("port", "port_range", "source_port", "icmp_type", "source", "destination", "profile", "agent_ports")
 
     def check(self, args: t.Mapping[str, t.Any]) -> None:
         """Read the whole request once here: a typo never opens a connection."""

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - holdfast.firewall._attributes
   - holdfast.firewall._attributes.action
   - holdfast.firewall._attributes.actiongroup_host
+  - holdfast.firewall._change
 attributes:
   check_mode:
     support: full
@@ -62,30 +63,6 @@ options:
         the installation.
     type: bool
     default: false
-  backend:
-    description:
-      - The firewall to work with. V(auto) finds out which one decides on the host, see RV(detection). A firewall that a task switched off
-        is found again.
-    type: str
-    choices: [auto, ufw, firewalld, pf, ipfw, npf, nftables, iptables, windows, macos]
-    default: auto
-  agent_ports:
-    description:
-      - TCP ports of agents (monitoring, backup) that are let in like SSH when the firewall is enabled.
-    type: list
-    elements: str
-  confirm:
-    description:
-      - V(auto) opens a new connection after the change and confirms it. V(manual) leaves that to a later task of
-        M(holdfast.firewall.confirm), which has to run within O(confirm_within).
-    type: str
-    choices: [auto, manual]
-    default: auto
-  confirm_within:
-    description:
-      - Seconds after which the host restores its old state by itself, from 10 to 3600.
-    type: int
-    default: 60
 notes:
   - As long as nftables or iptables are disabled, tasks that change their rules are refused, since they would replace the rules that are
     kept.
@@ -242,26 +219,20 @@ def main() -> None:
     from ansible.module_utils.basic import AnsibleModule
 
     from ansible_collections.holdfast.firewall.plugins.module_utils.change.backend_task import run_backend
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.module_task import argument_spec, finish
     from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
     from ansible_collections.holdfast.firewall.plugins.module_utils.policy.backend_request import STATES, parse_backend_request
-    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import BACKENDS
 
     module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": list(STATES), "default": "enabled"},
-            "install": {"type": "bool", "default": False},
-            "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
-            "agent_ports": {"type": "list", "elements": "str"},
-            "confirm": {"type": "str", "choices": ["auto", "manual"], "default": "auto"},
-            "confirm_within": {"type": "int", "default": 60},
-        },
+        argument_spec=argument_spec(
+            {
+                "state": {"type": "str", "choices": list(STATES), "default": "enabled"},
+                "install": {"type": "bool", "default": False},
+            }
+        ),
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(**run_backend(LocalHost(), parse_backend_request(module.params), module.check_mode))
-    except HoldfastError as exc:
-        module.fail_json(**exc.as_failure())
+    finish(module, lambda: run_backend(LocalHost(), parse_backend_request(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

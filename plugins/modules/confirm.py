@@ -30,7 +30,7 @@ attributes:
     support: full
   platform:
     support: full
-    platforms: Linux, FreeBSD, OpenBSD, macOS, Windows
+    platforms: Linux, FreeBSD, OpenBSD, NetBSD, macOS, Windows
   action:
     support: full
 options:

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - holdfast.firewall._attributes
   - holdfast.firewall._attributes.action
   - holdfast.firewall._attributes.actiongroup_host
+  - holdfast.firewall._change
 attributes:
   check_mode:
     support: full
@@ -35,7 +36,7 @@ attributes:
     support: full
   platform:
     support: full
-    platforms: Linux, FreeBSD, OpenBSD, macOS, Windows
+    platforms: Linux, FreeBSD, OpenBSD, NetBSD, macOS, Windows
   action:
     support: full
 options:
@@ -68,12 +69,6 @@ options:
     description:
       - Native text for V(state=parsed), as V(rendered) writes it or as the backend lists its rules. O(backend) has to be named.
     type: str
-  backend:
-    description:
-      - The firewall to use. V(auto) finds out which one decides on the host, and RV(detection) says why.
-    type: str
-    choices: [auto, ufw, firewalld, pf, ipfw, npf, nftables, iptables, windows, macos]
-    default: auto
   layout:
     description:
       - V(rules) writes one line a rule. V(compiled) writes sets, maps and trees, in which the cost of a packet does not grow with the
@@ -82,28 +77,7 @@ options:
     type: str
     choices: [auto, rules, compiled]
     default: auto
-  agent_ports:
-    description:
-      - TCP ports of agents on the host that are kept open like the SSH port.
-    type: list
-    elements: str
-  confirm:
-    description:
-      - V(auto) proves the host can be reached by a new connection and confirms, within this task.
-      - V(manual) leaves that to a later M(holdfast.firewall.confirm). Without it the host restores the old rules by itself.
-    type: str
-    choices: [auto, manual]
-    default: auto
-  confirm_within:
-    description:
-      - Seconds after which the host restores the old rules unless the change is confirmed, from 10 to 3600.
-    type: int
-    default: 60
 notes:
-  - Needs root on the host to read and to change rules.
-  - The host needs C(at), C(systemd-run), on the BSDs C(daemon), on macOS C(launchd), or on Windows C(schtasks), for its rollback timer.
-  - For a Windows host the task runs on the control node, over any connection with a shell of Windows. It needs an account whose session
-    is elevated.
   - Every policy starts with rules that cannot be switched off. They pass loopback, known connections, neighbour discovery, the management
     ports, DHCP and DNS. RV(guard) shows them for V(state=gathered).
   - Where another program decides about forwarding (Docker, for example) and the document says nothing of it, forwarding is left to that
@@ -115,7 +89,7 @@ seealso:
   - module: holdfast.firewall.confirm
   - module: holdfast.firewall.analyze
 author:
-  - holdfast.firewall contributors (@holdfast-firewall)
+  - holdfast.firewall contributors (@holdfast)
 """
 
 EXAMPLES = r"""
@@ -324,38 +298,29 @@ def main() -> None:
     keep_code(state_root())  # before the imports that it speeds up
     from ansible.module_utils.basic import AnsibleModule
 
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.module_task import argument_spec, finish
     from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_task import run_policy
     from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
-    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
     from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy_request import parse_policy_request
-    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import BACKENDS
 
     module = AnsibleModule(
-        argument_spec={
-            "policy": {"type": "raw"},
-            "src": {"type": "str"},
-            "state": {
-                "type": "str",
-                "choices": ["merged", "replaced", "overridden", "deleted", "gathered", "rendered", "parsed"],
-                "default": "replaced",
-            },
-            "running_config": {"type": "str"},
-            "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
-            "layout": {"type": "str", "choices": ["auto", "rules", "compiled"], "default": "auto"},
-            "agent_ports": {"type": "list", "elements": "str"},
-            "confirm": {"type": "str", "choices": ["auto", "manual"], "default": "auto"},
-            "confirm_within": {"type": "int", "default": 60},
-        },
+        argument_spec=argument_spec(
+            {
+                "policy": {"type": "raw"},
+                "src": {"type": "str"},
+                "state": {
+                    "type": "str",
+                    "choices": ["merged", "replaced", "overridden", "deleted", "gathered", "rendered", "parsed"],
+                    "default": "replaced",
+                },
+                "running_config": {"type": "str"},
+                "layout": {"type": "str", "choices": ["auto", "rules", "compiled"], "default": "auto"},
+            }
+        ),
         mutually_exclusive=[("policy", "src")],
         supports_check_mode=True,
     )
-    try:
-        result = run_policy(LocalHost(), parse_policy_request(module.params), module.check_mode, bool(module._diff))
-    except HoldfastError as exc:
-        module.fail_json(**exc.as_failure())
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    module.exit_json(**result)
+    finish(module, lambda: run_policy(LocalHost(), parse_policy_request(module.params), module.check_mode, bool(module._diff)))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - holdfast.firewall._attributes
   - holdfast.firewall._attributes.action
   - holdfast.firewall._attributes.actiongroup_host
+  - holdfast.firewall._change
 attributes:
   check_mode:
     support: full
@@ -66,29 +67,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  backend:
-    description:
-      - The firewall to work with. V(auto) finds out which one decides on the host, see RV(detection).
-    type: str
-    choices: [auto, ufw, firewalld, pf, ipfw, npf, nftables, iptables, windows, macos]
-    default: auto
-  agent_ports:
-    description:
-      - TCP ports of agents (monitoring, backup) that are kept open like SSH when rules are removed.
-    type: list
-    elements: str
-  confirm:
-    description:
-      - V(auto) opens a new connection after the change and confirms it. V(manual) leaves that to a later task of
-        M(holdfast.firewall.confirm), which has to run within O(confirm_within).
-    type: str
-    choices: [auto, manual]
-    default: auto
-  confirm_within:
-    description:
-      - Seconds after which the host restores the old rules by itself, from 10 to 3600.
-    type: int
-    default: 60
 notes:
   - Kept open on removal are the port of SSH that is really in use, on Windows those of RDP and WinRM, DNS (53) and DHCP (67, 68), and
     O(agent_ports).
@@ -255,30 +233,23 @@ def main() -> None:
     keep_code(state_root())  # before the imports that it speeds up
     from ansible.module_utils.basic import AnsibleModule
 
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.module_task import STRINGS, argument_spec, finish
     from ansible_collections.holdfast.firewall.plugins.module_utils.change.role_task import run_roles
     from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
-    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import BACKENDS
     from ansible_collections.holdfast.firewall.plugins.module_utils.policy.role_request import parse_role_request
 
-    strings = {"type": "list", "elements": "str"}
     module = AnsibleModule(
-        argument_spec={
-            "role": dict(strings, required=True),
-            "roles": {"type": "dict", "required": True},
-            "keep_roles": dict(strings),
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
-            "agent_ports": dict(strings),
-            "confirm": {"type": "str", "choices": ["auto", "manual"], "default": "auto"},
-            "confirm_within": {"type": "int", "default": 60},
-        },
+        argument_spec=argument_spec(
+            {
+                "role": dict(STRINGS, required=True),
+                "roles": {"type": "dict", "required": True},
+                "keep_roles": dict(STRINGS),
+                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            }
+        ),
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(**run_roles(LocalHost(), parse_role_request(module.params), module.check_mode))
-    except HoldfastError as exc:
-        module.fail_json(**exc.as_failure())
+    finish(module, lambda: run_roles(LocalHost(), parse_role_request(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - holdfast.firewall._attributes
   - holdfast.firewall._attributes.action
   - holdfast.firewall._attributes.actiongroup_host
+  - holdfast.firewall._change
 attributes:
   check_mode:
     support: full
@@ -31,7 +32,7 @@ attributes:
     support: full
   platform:
     support: full
-    platforms: Linux, FreeBSD, OpenBSD, macOS, Windows
+    platforms: Linux, FreeBSD, OpenBSD, NetBSD, macOS, Windows
   action:
     support: full
 options:
@@ -180,41 +181,11 @@ options:
       - Raw rules by backend, one a line, for what the common language cannot say. They take precedence over the common options on a host
         with that backend.
     type: dict
-  backend:
-    description:
-      - The firewall to work with. V(auto) finds out which one decides on the host, see RV(detection).
-    type: str
-    choices: [auto, ufw, firewalld, pf, ipfw, npf, nftables, iptables, windows, macos]
-    default: auto
   dry_run:
     description:
       - Returns the native form of the rule and stops. Needs no root and, with O(backend), no firewall.
     type: bool
     default: false
-  agent_ports:
-    description:
-      - TCP ports of agents (monitoring, backup) that are kept open like SSH when rules are removed or flushed.
-    type: list
-    elements: str
-  confirm:
-    description:
-      - V(auto) opens a new connection after the change and confirms it. V(manual) leaves that to a later task of
-        M(holdfast.firewall.confirm), which has to run within O(confirm_within).
-    type: str
-    choices: [auto, manual]
-    default: auto
-  confirm_within:
-    description:
-      - Seconds after which the host restores the old rules by itself, from 10 to 3600.
-    type: int
-    default: 60
-notes:
-  - The rollback is armed with C(at), else with C(systemd-run), on the BSDs with C(daemon), on macOS with C(launchd), on Windows with
-    C(schtasks). A host that has none of them is not changed and the task fails with RV(rc=31).
-  - For a Windows host the task runs on the control node, over any connection with a shell of Windows. It needs an account whose session
-    is elevated.
-  - Over a connection that is no network connection (local, chroot, a container's own exec) there is no new connection to open, and the
-    proof only shows that the host still runs tasks. RV(proof) says so.
 seealso:
   - module: holdfast.firewall.confirm
 author:
@@ -435,53 +406,47 @@ def main() -> None:
     keep_code(state_root())  # before the imports that it speeds up
     from ansible.module_utils.basic import AnsibleModule
 
+    from ansible_collections.holdfast.firewall.plugins.module_utils.change.module_task import STRINGS, argument_spec, finish
     from ansible_collections.holdfast.firewall.plugins.module_utils.change.rule_task import run_rule
     from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
-    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
-    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import BACKENDS, parse_request
+    from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import parse_request
 
-    strings = {"type": "list", "elements": "str"}
     module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent", "check", "flush"], "default": "present"},
-            "action": {"type": "str", "choices": ["allow", "deny", "reject"]},
-            "protocol": {"type": "str", "default": "tcp"},
-            "port": dict(strings),
-            "port_range": dict(strings),
-            "source_port": dict(strings),
-            "icmp_type": dict(strings),
-            "source": dict(strings, default=["any"]),
-            "destination": dict(strings, default=["any"]),
-            "family": {"type": "str", "choices": ["any", "ipv4", "ipv6"], "default": "any"},
-            "interface": {"type": "str"},
-            "out_interface": {"type": "str"},
-            "program": {"type": "str"},
-            "system_service": {"type": "str"},
-            "profile": dict(strings),
-            "direction": {"type": "str", "choices": ["in", "out", "forward"], "default": "in"},
-            "stateful": {"type": "bool", "default": False},
-            "limit": {"type": "str"},
-            "limit_burst": {"type": "int"},
-            "limit_per": {"type": "str", "choices": ["rule", "source"], "default": "rule"},
-            "log": {"type": "bool", "default": False},
-            "log_prefix": {"type": "str"},
-            "log_limit": {"type": "str"},
-            "comment": {"type": "str"},
-            "address_sets": {"type": "dict"},
-            "native": {"type": "dict"},
-            "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
-            "dry_run": {"type": "bool", "default": False},
-            "agent_ports": dict(strings),
-            "confirm": {"type": "str", "choices": ["auto", "manual"], "default": "auto"},
-            "confirm_within": {"type": "int", "default": 60},
-        },
+        argument_spec=argument_spec(
+            {
+                "state": {"type": "str", "choices": ["present", "absent", "check", "flush"], "default": "present"},
+                "action": {"type": "str", "choices": ["allow", "deny", "reject"]},
+                "protocol": {"type": "str", "default": "tcp"},
+                "port": dict(STRINGS),
+                "port_range": dict(STRINGS),
+                "source_port": dict(STRINGS),
+                "icmp_type": dict(STRINGS),
+                "source": dict(STRINGS, default=["any"]),
+                "destination": dict(STRINGS, default=["any"]),
+                "family": {"type": "str", "choices": ["any", "ipv4", "ipv6"], "default": "any"},
+                "interface": {"type": "str"},
+                "out_interface": {"type": "str"},
+                "program": {"type": "str"},
+                "system_service": {"type": "str"},
+                "profile": dict(STRINGS),
+                "direction": {"type": "str", "choices": ["in", "out", "forward"], "default": "in"},
+                "stateful": {"type": "bool", "default": False},
+                "limit": {"type": "str"},
+                "limit_burst": {"type": "int"},
+                "limit_per": {"type": "str", "choices": ["rule", "source"], "default": "rule"},
+                "log": {"type": "bool", "default": False},
+                "log_prefix": {"type": "str"},
+                "log_limit": {"type": "str"},
+                "comment": {"type": "str"},
+                "address_sets": {"type": "dict"},
+                "native": {"type": "dict"},
+                "dry_run": {"type": "bool", "default": False},
+            }
+        ),
         mutually_exclusive=[("port", "port_range")],
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(**run_rule(LocalHost(), parse_request(module.params), module.check_mode))
-    except HoldfastError as exc:
-        module.fail_json(**exc.as_failure())
+    finish(module, lambda: run_rule(LocalHost(), parse_request(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.json_text import lists_from_text
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.fresh_connection import describe_proof, fresh, over_network
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.payload_cache import kept_payload
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host import is_windows
@@ -50,6 +51,8 @@ class ConfirmedChangeAction(ActionBase):
 
     #: The module, and whether the task's options are checked on the control node first.
     MODULE = ""
+    #: Its options that are lists; an ad-hoc task writes them as JSON text, perhaps.
+    LISTS: t.Tuple[str, ...] = ("agent_ports",)
     _requires_connection = True
     _supports_async = True  # to refuse it in words
     _supports_check_mode = True
@@ -78,7 +81,7 @@ class ConfirmedChangeAction(ActionBase):
             msg = "async is refused: this task has to prove that the host can be reached before it ends. Remove async"
             return {"failed": True, "changed": False, "msg": msg}
         try:
-            args = self.prepare(dict(self._task.args), task_vars)
+            args = self.prepare(lists_from_text(self._task.args, self.LISTS), task_vars)
             self.check(args)
         except HoldfastError as exc:
             return dict(exc.as_failure(), failed=True, changed=False)

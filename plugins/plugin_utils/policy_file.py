@@ -13,11 +13,18 @@ import stat
 import typing as t
 
 import yaml  # type: ignore[import-untyped]
+from ansible.errors import AnsibleError
 
-from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import PolicyError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError, PolicyError
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.policy_yaml import values_of
 
 MAX_BYTES = 16 << 20
+#: The options that take a document as text, and those that take the path of a file in their place.
+SOURCES = {"policy": "src", "other": "other_src"}
+#: What is said of an expression in a file.
+NO_TEMPLATE = (
+    "a file is not a template; to fill it in, give it as policy: \"{{ lookup('ansible.builtin.template', 'web.yml') | from_yaml }}\""
+)
 _VAULT = "$ANSIBLE_VAULT;"
 
 
@@ -43,9 +50,32 @@ def load_policy_text(text: str, name: str = "policy") -> t.Any:
         raise PolicyError(name, "(a file that is encrypted with Ansible Vault)", "YAML", "give the vault password to Ansible")
     data = values_of(_plain(text), name)
     if not isinstance(data, (dict, list)):
-        hint = "the file is empty" if data is None else "the file holds one value only"
-        raise PolicyError(name, data, "a mapping (defaults, rules, ...) or a list of rules", hint)
+        found = "(nothing)" if data is None else data
+        raise PolicyError(name, found, "a mapping (defaults, rules, ...) or a list of rules", _hint(data, name))
     return data
+
+
+def read_source(action: t.Any, source: str, option: str) -> str:
+    """Return the text of a file that an option of a task names, perhaps from a vault.
+
+    :param action: the action plugin of the task, which knows where the files of its play are.
+    :raises HoldfastError: when it cannot be read.
+    """
+    if not source.strip():
+        raise PolicyError(option, source, "the path of a file on the control node")
+    try:
+        path = action._find_needle("files", source) if not os.path.isabs(source) else source
+        if os.path.isdir(path):
+            return read_policy_text(path)  # says that it is a folder
+        readable = action._loader.get_real_file(path, decrypt=True)
+    except AnsibleError as exc:
+        # Ansible's hint at an option that our modules do not have is left out.
+        said = " ".join(str(exc).split()).split(" on the Ansible Controller", 1)[0]
+        raise HoldfastError("%s: the file %s cannot be read on the control node: %s" % (option, source, said)) from None
+    try:
+        return read_policy_text(readable)
+    finally:
+        action._loader.cleanup_tmp_file(readable)
 
 
 def read_policy_text(path: str) -> str:
@@ -72,6 +102,15 @@ def read_policy_text(path: str) -> str:
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         raise PolicyError("%s:%d" % (name, line), "(the byte %#04x)" % data[exc.start], "text in UTF-8", "save the file as UTF-8") from None
+
+
+def _hint(data: t.Any, name: str) -> str:
+    """Return what is wrong with a text that is no document; an option's name says that it is no file."""
+    if name in SOURCES:
+        if data is None:
+            return "the text is empty"
+        return "the path of a file goes into %s" % SOURCES[name] if isinstance(data, str) else "it is one value only"
+    return "the file is empty" if data is None else "the file holds one value only"
 
 
 def _plain(text: str) -> str:
@@ -101,6 +140,8 @@ def line_of(text: str, place: str, root: str = "policy") -> t.Optional[int]:
 def with_line(error: PolicyError, text: str, name: str) -> PolicyError:
     """Return the error of a document with its line in the text it came from: ``policy.rules[3].port (site.yml:17): found ...``."""
     line = line_of(text, error.place)
+    if "{{" in error.details["found"] and name not in SOURCES:
+        error = error.hinted(NO_TEMPLATE)
     return error if line is None else error.at("%s (%s:%d)" % (error.place, name, line))
 
 

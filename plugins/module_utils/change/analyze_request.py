@@ -8,7 +8,6 @@ Pure: touches nothing.
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ from ..analysis.packets import Packet
 from ..policy.bounds import check_bounds
 from ..policy.document import parse_policy_document
 from ..policy.errors import PolicyError
+from ..policy.json_text import from_json_text
 from ..policy.parse import check_keys, parse_bool, parse_choice, parse_list
 from ..policy.policy import Policy
 from ..policy.ports import parse_port
@@ -93,12 +93,7 @@ def parse_analyze_request(args: t.Any) -> AnalyzeRequest:
 
 def _document(value: t.Any, place: str) -> Document:
     """Read a document; text (an ad-hoc task has nothing else) is read as JSON."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as exc:
-            allowed = "a mapping, a list of rules, or the same as JSON text"
-            raise PolicyError(place, value, allowed, "this text is no JSON: %s" % exc) from None
+    value = from_json_text(value, place, "a mapping, a list of rules, or the same as JSON text")
     check_bounds(value, place)
     policy, warnings = parse_policy_document(value, place)
     return Document(policy, tuple(warnings))

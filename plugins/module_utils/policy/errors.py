@@ -68,6 +68,10 @@ class PolicyError(HoldfastError):
         """Return the same error for another place."""
         return PolicyError(place, _Shown(self.details["found"]), self.allowed, self.hint)
 
+    def hinted(self, hint: str) -> PolicyError:
+        """Return the same error with another next step."""
+        return PolicyError(self.place, _Shown(self.details["found"]), self.allowed, hint)
+
 
 class _Shown(str):
     """What was found, in the words of a message already."""

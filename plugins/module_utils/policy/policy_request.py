@@ -8,13 +8,13 @@ Pure: touches nothing. The control node reads it before it opens a connection, t
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import dataclass, field
 
 from .bounds import check_bounds
 from .document import parse_policy_document
 from .errors import PolicyError
+from .json_text import from_json_text
 from .parse import check_keys, parse_choice, parse_list
 from .policy import Policy
 from .ports import parse_port
@@ -102,13 +102,7 @@ def parse_policy_request(args: t.Any) -> PolicyRequest:
 
 def _document(value: t.Any) -> t.Any:
     """Return the document; text (an ad-hoc task has nothing else) is read as JSON."""
-    if not isinstance(value, str):
+    document = from_json_text(value, "policy", "a mapping, a list of rules, or the same as JSON text")
+    if document is value:
         check_bounds(value, "policy")
-        return value
-    try:
-        document = json.loads(value)
-    except (ValueError, RecursionError) as exc:
-        allowed = "a mapping, a list of rules, or the same as JSON text"
-        raise PolicyError("policy", value, allowed, "this text is no JSON: %s" % exc) from None
-    check_bounds(document, "policy")
     return document

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from .bounds import check_bounds
 from .document import parse_address_sets
 from .errors import PolicyError
+from .json_text import from_json_text
 from .parse import FIELDS, check_keys, parse_bool, parse_choice, parse_list, parse_rule
 from .ports import parse_port
 from .rule import Rule
@@ -55,7 +56,12 @@ def parse_request(args: t.Any) -> RuleRequest:
     check_keys(args, OPTIONS, "rule")
     given = {key: value for key, value in args.items() if value is not None}
     state = parse_choice(given.get("state", "present"), STATES, "rule.state")
-    sets = parse_address_sets(given.get("address_sets"), "rule.address_sets")
+    sets = parse_address_sets(
+        from_json_text(
+            given.get("address_sets"), "rule.address_sets", "a mapping of names to lists of addresses, or the same as JSON text"
+        ),
+        "rule.address_sets",
+    )
     native = _parse_native(given.get("native"))
     rule = None
     words = {key: value for key, value in given.items() if key in FIELDS}
@@ -88,7 +94,8 @@ def parse_window(value: t.Any, place: str) -> int:
 def _parse_native(value: t.Any) -> t.Dict[str, str]:
     if value is None:
         return {}
-    allowed = "a mapping of a backend's name to its raw rules, one a line"
+    allowed = "a mapping of a backend's name to its raw rules, one a line, or the same as JSON text"
+    value = from_json_text(value, "rule.native", allowed)
     if not isinstance(value, t.Mapping):
         raise PolicyError("rule.native", value, allowed)
     check_keys(value, BACKENDS, "rule.native")

@@ -9,13 +9,13 @@ control node reads the task before it opens a connection, the target reads it ag
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import dataclass, field
 
 from .bounds import check_bounds
 from .document import parse_policy_document
 from .errors import PolicyError, nearest
+from .json_text import from_json_text
 from .names import parse_name
 from .parse import check_keys, parse_choice, parse_list
 from .rule import Rule
@@ -82,12 +82,7 @@ def parse_role_request(args: t.Any) -> RoleRequest:
 
 def _parse_roles(value: t.Any) -> t.Tuple[t.Dict[str, t.List[RoleRule]], t.List[str]]:
     allowed = "a mapping of the names of roles to lists of rules, or the same as JSON text"
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as exc:
-            raise PolicyError("roles", value, allowed, "this text is no JSON: %s" % exc) from None
-        check_bounds(value, "roles")
+    value = from_json_text(value, "roles", allowed)
     if not isinstance(value, t.Mapping) or not value:
         raise PolicyError("roles", value if value else "(nothing)", allowed)
     found: t.Dict[str, t.List[RoleRule]] = {}

@@ -11,8 +11,9 @@ import yaml
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.backend_request import OPTIONS, STATES, parse_backend_request
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import PolicyError
 from ansible_collections.holdfast.firewall.plugins.modules import backend
+from ansible_collections.holdfast.firewall.tests.unit.documented import documented_options
 
-DOCUMENTED = yaml.safe_load(backend.DOCUMENTATION)["options"]
+DOCUMENTED = documented_options(backend)
 
 
 @pytest.mark.parametrize(

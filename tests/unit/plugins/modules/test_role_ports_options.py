@@ -11,6 +11,7 @@ import yaml
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import PolicyError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.role_request import OPTIONS, parse_role_request
 from ansible_collections.holdfast.firewall.plugins.modules import role_ports
+from ansible_collections.holdfast.firewall.tests.unit.documented import documented_options
 
 WEB = {"web": [{"action": "allow", "port": 80}]}
 BAD = {
@@ -52,7 +53,7 @@ def test_only_the_named_roles_are_taken_in_their_order():
 
 
 def test_the_documentation_has_every_option():
-    assert set(yaml.safe_load(role_ports.DOCUMENTATION)["options"]) == set(OPTIONS)
+    assert set(documented_options(role_ports)) == set(OPTIONS)
 
 
 @pytest.mark.parametrize("task", yaml.safe_load(role_ports.EXAMPLES), ids=lambda task: task["name"])

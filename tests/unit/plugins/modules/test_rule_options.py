@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import PolicyError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.icmp import TYPES
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import FIELDS
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.protocols import ICMP, ICMPV6
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import OPTIONS, parse_request
 from ansible_collections.holdfast.firewall.plugins.modules import rule as module
+from ansible_collections.holdfast.firewall.tests.unit.documented import documented_options
 
-DOCUMENTED = yaml.safe_load(module.DOCUMENTATION)["options"]
+DOCUMENTED = documented_options(module)
 EXAMPLES = yaml.safe_load(module.EXAMPLES)
 LANGUAGE = (Path(__file__).resolve().parents[4] / "docs" / "docsite" / "rst" / "language.rst").read_text(encoding="utf-8")
 
@@ -69,3 +71,18 @@ def test_the_guide_has_the_number_of_every_icmp_type(protocol):
 def test_an_example_of_the_module_is_valid(task):
     request = parse_request(task["holdfast.firewall.rule"])
     assert request.rule is not None or request.native or request.state == "check"
+
+
+def test_mappings_of_an_ad_hoc_task_are_json_text():
+    request = parse_request({"action": "allow", "port": "80", "source": "@office", "address_sets": '{"office": ["192.0.2.1"]}'})
+    assert request.rule == parse_request({"action": "allow", "port": 80, "source": "192.0.2.1"}).rule
+    assert parse_request({"native": '{"nftables": "tcp dport 80 accept"}'}).native == {"nftables": "tcp dport 80 accept"}
+
+
+@pytest.mark.parametrize("option", ["address_sets", "native"])
+@pytest.mark.parametrize("text", ["foo", "", "[1]", '{"office": '])
+def test_text_that_is_no_mapping_is_refused_with_what_to_write(option, text):
+    with pytest.raises(PolicyError) as caught:
+        parse_request({"action": "allow", "port": 80, option: text})
+    assert caught.value.place == "rule.%s" % option
+    assert "JSON text" in caught.value.allowed or text == "[1]"
