@@ -82,8 +82,8 @@ notes:
     ports, DHCP and DNS. RV(guard) shows them for V(state=gathered).
   - Where another program decides about forwarding (Docker, for example) and the document says nothing of it, forwarding is left to that
     program, and RV(notes) says so.
-  - On Windows C(logging) switches the firewall's log on, which has everything that is dropped, and RV(notes) says so. It has no C(prefix) and
-    no C(limit).
+  - On Windows C(logging) switches the firewall's log on, which has everything that is dropped, and RV(notes) says so. It has no C(prefix)
+    and no C(limit).
 seealso:
   - module: holdfast.firewall.rule
   - module: holdfast.firewall.confirm
