@@ -30,7 +30,7 @@ rules:
 """
 #: The text of IPv6 repeats that of IPv4.
 _SECOND_FAMILY = ("# ip6tables-restore", "# /etc/ufw/before6.rules")
-_TRANSLATING = ("masquerade", "dnat ip", "MASQUERADE", "DNAT", "nat on", "rdr on")
+_TRANSLATING = ("masquerade", "dnat ip", "MASQUERADE", "DNAT", "nat on", "rdr on", "forward-port")
 
 
 def examples() -> Dict[str, str]:
@@ -41,7 +41,7 @@ def examples() -> Dict[str, str]:
         if "NetBSD" in column or name == "windows":  # the guide has an example without a reject for Windows
             continue
         found[name] = block("text", rendered(backend, DOCUMENT))
-        if name not in ("firewalld", "ipfw", "npf"):
+        if name not in ("ipfw", "npf"):
             lines = [line.strip() for line in rendered(backend, TRANSLATIONS).splitlines()]
             found["translations of " + name] = block(
                 "text", "\n".join(line for line in lines if any(word in line for word in _TRANSLATING))

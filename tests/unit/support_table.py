@@ -129,9 +129,14 @@ CASES: Tuple[Tuple[str, str, Document], ...] = (
     ("", "``limit``", {"logging": {"denied": True, "limit": "6/minute"}}),
     ("nat", "``masquerade``", _nat(type="masquerade", interface="eth0")),
     ("", "``snat``", _nat(type="snat", to="203.0.113.1", interface="eth0")),
-    ("", "``dnat``", _nat(type="dnat", to=["203.0.113.1", "2001:db8::1"], port=1, to_port=2)),
-    ("", "``redirect``", _nat(type="redirect", to_port=2, port=1)),
-    ("", "ports of sctp", _nat(type="redirect", to_port=2, port=1, protocol="sctp")),
+    ("", "``dnat``",
+     _nat([{"action": "allow", "direction": "forward", "port": 2}], type="dnat", to=["203.0.113.1", "2001:db8::1"], port=1, to_port=2)),
+    ("", "``redirect``", _nat([{"action": "allow", "port": 2}], type="redirect", to_port=2, port=1)),
+    ("", "``masquerade`` of a port", _nat(type="masquerade", interface="eth0", port=25)),
+    ("", "``dnat`` of all protocols",
+     _nat([{"action": "allow", "direction": "forward", "protocol": "any"}], type="dnat", to="203.0.113.1")),
+    ("", "ports of sctp",
+     _nat([{"action": "allow", "port": 2, "protocol": "sctp"}], type="redirect", to_port=2, port=1, protocol="sctp")),
     ("native", "lines ``before`` and ``after``", {"native": {name: {"before": lines, "after": lines} for name, lines in NATIVE.items()}}),
 )  # fmt: skip
 

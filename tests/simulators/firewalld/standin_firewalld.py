@@ -48,6 +48,10 @@ class Firewalld:
         self.boots = True
         self.reloads = 0
         self.active = {}
+        #: What the host says of its addresses.
+        self.addresses = ""
+        #: Which interface is compared beside a source in a set of addresses and interfaces: iifname from firewalld 2.3 on.
+        self.compared = "oifname"
         self.live = {}
         self.kernel = None
         self.load()
@@ -82,6 +86,8 @@ class Firewalld:
             return ""
         if argv[0] == "ls":
             return "".join(path.rpartition("/")[2] + "\n" for path in sorted(self.files) if path.startswith(argv[1] + "/"))
+        if argv[0] == "ip":
+            return self.addresses
         raise Refused(127, "%s: not found" % argv[0])
 
     def _unit(self, words):
@@ -126,6 +132,8 @@ class Firewalld:
         return ""
 
     def _asked(self, argv, stdin):
+        if "-c" in argv and stdin is None:
+            return self.compared + "\n"
         if "-c" in argv:
             found = [text for text in json.loads(stdin) if not valid(text)]
             return "".join("%s: INVALID_RULE\n" % text for text in found)
@@ -146,6 +154,11 @@ class Firewalld:
             for rule in policy["rich_rules"]:
                 if 'service name="' in rule and rule.split('service name="')[1].split('"')[0] not in SERVICES:
                     raise Refused(101, "Error: INVALID_SERVICE")
+                here = policy["egress_zones"] == ["HOST"]
+                if " masquerade" in rule and "HOST" in policy["egress_zones"] + policy["ingress_zones"]:
+                    raise Refused(112, "Error: INVALID_ZONE: 'masquerade' is invalid for zone 'HOST'")
+                if " forward-port " in rule and here == (" to-addr=" in rule):
+                    raise Refused(105, "Error: INVALID_FORWARD: to-addr %s" % ("is invalid" if here else "is missing"))
         self._fill_kernel()
 
     def saved(self):

@@ -20,7 +20,7 @@ from ...policy.rule import DIRECTIONS, Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
 from ..ruleset import BOTH_FAMILIES, Chain, Edit, Entry, Ruleset
 from . import kernel, loading
-from .names import CHAINS, CONFIG, FIRST, LAST, NAME, PREFIX, ipset_path, policy_path
+from .names import CHAINS, CONFIG, FIRST, LAST, NAME, PREFIX, ipset_path, nat_paths, nat_place, policy_path
 from .render import normalise, rich_rules, sets_of, unsupported
 from .rich import parse_rich
 from .state import NOT_IN_FORCE, STOPPED, State, make_ruleset, make_state
@@ -28,7 +28,6 @@ from .switch import is_running, persist_switch, starts_at_boot
 
 _ENTRIES = re.compile(r"firewall-cmd --permanent --ipset=(?P<name>\S+)(?: --add-entry=[0-9a-f.:/]+)+\Z")
 _COMMAND = re.compile(r"firewall-cmd (?:--permanent )?--policy=(?P<policy>\S+) --add-rich-rule='(?P<rule>[^']*)'\s*\Z")
-_TRANSLATION = re.compile(r"\b(?:dnat|redirect) (?:ip6? )?to\b|\bredirect$|xt target \"(?:DNAT|REDIRECT)\"")
 _DIRECTED = re.compile(r"(?:(?P<direction>in|out|forward)\s*:?\s+)?(?P<rule>rule\b.*)\Z")
 
 
@@ -47,6 +46,9 @@ class Firewalld(Backend):
     * The host's talk with itself passes. What somebody's destination translation sends on passes too; a policy that decides forwarding is
       refused where such a translation is in force.
     * IPv6 packets from addresses that do not lie behind their interface, and to addresses that embed IPv4 ones (RFC 3964), are stopped.
+
+    Translations are policies of their own, ``holdfast-nat1-fwd`` and its like, with forward ports and masquerades. Since what they send on
+    passes before all rules too, a dnat or redirect is carried where the rules allow all of it.
 
     Comments, and which rich rules are one rule, are in the description of our policies. Interfaces, limits for each source, source and
     destination ports together and ICMP types without a name are refused (``unsupported``). The guard says multicast listener discovery
@@ -88,7 +90,7 @@ class Firewalld(Backend):
     def parse(self, text: str) -> Ruleset:
         """Read the files of ours in a listing, or commands as ``render`` writes them."""
         from .meaning import Books, rules_of_rich
-        from .objects import read_files, split_files
+        from .objects import plain_sets, read_files, split_files
 
         policies, sets = read_files({path: one for path, one in split_files(text).items() if path.startswith(CONFIG)})
         if policies:
@@ -104,7 +106,7 @@ class Firewalld(Backend):
             found = _COMMAND.match(line)
             direction = "in" if found is None else _direction_of(found.group("policy"))
             rich = parse_rich(line if found is None else found.group("rule"))
-            rules = rules_of_rich(rich, direction, Books(sets)) or ()
+            rules = rules_of_rich(rich, direction, Books(plain_sets(sets))) or ()
             chains[direction].append(Entry((line,), rules[0] if len(rules) == 1 else None, rules if len(rules) > 1 else ()))
         return Ruleset(
             tuple(
@@ -142,12 +144,15 @@ class Firewalld(Backend):
         listed = kernel.table_text(self.host)
         chains = [CHAINS[one.direction] % one.name for one in state.own]
         seen = (self.host.read(loading.SEEN) or "").strip()
-        changed = not kernel.has_chains(listed, chains) or (bool(seen) and bool(state.own) and seen != kernel.digest(listed))
+        changed = not kernel.has_chains(listed, chains) or kernel.masquerades_what_arrives(listed)
+        changed = changed or (bool(seen) and bool(state.own) and seen != kernel.digest(listed))
         return replace(state, beneath=changed, lost=not kernel.has_chains(listed, ()))
 
     def _own_files(self, facts: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
         """Return the texts of our files on disk."""
         paths = [policy_path(one) for names in (FIRST, LAST) for one in names.values()]
+        noted = {policy_path(one) for kind in ("policies", "saved policies") for one in facts.get(kind, ()) if nat_place(one) is not None}
+        paths += sorted({*noted, *nat_paths(self.host.exists)})
         names = {*facts.get("ipsets", {}), *facts.get("saved ipsets", {})}
         paths += [ipset_path(one) for one in sorted(names) if one.startswith(PREFIX)]
         texts = {path: self.host.read(path) for path in paths}
@@ -265,11 +270,12 @@ class Firewalld(Backend):
         listed, self._confirmed = self._confirmed, None
         if listed is None:
             listed = kernel.table_text(self.host) or ""
-        files = [policy_path(one) for names in (FIRST, LAST) for one in names.values()]
+        files = [policy_path(one) for names in (FIRST, LAST) for one in names.values()] + nat_paths(self.host.exists)
         texts = ["%s\n%s" % (path, self.host.read(path)) for path in files if self.host.exists(path)]
         return "".join(texts) + (listed if whole else kernel.own_part(listed))
 
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
+        from .nat_checks import compares_source_with_arrival, refuse_translations_of_others, refuse_without_routing
         from .planning import emptied_zones, make_plan, wanted_files
         from .policy_text import policies_of
 
@@ -277,28 +283,14 @@ class Firewalld(Backend):
         zones = emptied_zones(self.host, state) if alone and wanted is not None else {}
         if wanted is None:
             return make_plan(self.host, state, (), {}, ()) if state.own or state.files else Transaction((), ruleset.listing)
-        self._refuse_translations(wanted)
-        policies, sets = policies_of(wanted)
+        refuse_translations_of_others(self.host, wanted)
+        policies, sets = policies_of(wanted, compares_source_with_arrival(self.host, wanted.nat))
         if not zones and not state.odd and not state.beneath:
             files = wanted_files(policies, sets)
             if files == state.live_files() and files == dict(state.files):
                 return Transaction((), ruleset.listing)
+        refuse_without_routing(self.host, wanted.nat)
         return make_plan(self.host, state, policies, sets, (), zones)
-
-    def _refuse_translations(self, wanted: Policy) -> None:
-        """Refuse to decide about packets that firewalld passes before it asks any policy.
-
-        :raises HoldfastError: where there may be such packets.
-        """
-        if wanted.defaults["forward"] == "unmanaged":
-            return
-        listed = self.host.run(["nft", "list", "ruleset"], timeout=120.0).out
-        lines = [line.strip() for line in listed.splitlines() if _TRANSLATION.search(line)]
-        if lines:
-            raise HoldfastError(
-                "firewalld passes whatever a destination translation sends on, before it asks any policy, so forwarding cannot be decided "
-                "here (%s). Set defaults.forward to unmanaged" % "; ".join(lines[:3])
-            )
 
     # -- the firewall as a whole ---------------------------------------------------------------------------------------------------
 

@@ -13,12 +13,11 @@ import typing as t
 from dataclasses import replace
 
 from ...analysis.relation import covers, overlaps
-from ...policy.addresses import Addresses
 from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
 from ..ruleset import Chain, Edit, Entry
 from .names import CONTINUE, FIRST, LAST
-from .objects import Item, OwnPolicy
+from .objects import Content, Item, OwnPolicy
 from .policy_text import rule_item
 from .render import normalise, sets_of
 from .rich import parse_rich
@@ -39,7 +38,7 @@ class Draft:
         for policy in state.own:
             self._items[policy.name] = [(item, number) for number, item in enumerate(policy.items)]
             self._targets[policy.name] = (policy.direction, policy.target)
-        self.sets: t.Dict[str, Addresses] = {name: one for name, one in state.sets.items() if one is not None}
+        self.sets: t.Dict[str, Content] = {name: one for name, one in state.sets.items() if one is not None}
         #: What goes out of zones: zone, setting and value.
         self.cut: t.List[t.Tuple[str, str, t.Any]] = []
 

@@ -14,13 +14,15 @@ import typing as t
 
 from ...host import Host
 from ...policy.errors import HoldfastError
-from .names import PREFIX
+from .names import NAT_PREFIX, PREFIX
 
 TABLE = ("nft", "list", "table", "inet", "firewalld")
 _BLOCK = re.compile(r"^\t(chain|set) (\S+) \{$")
 #: Chains of firewalld through which packets reach ours.
 _BASES = frozenset({"filter_INPUT", "filter_OUTPUT", "filter_FORWARD"})
 _DISPATCH = re.compile(r"filter_(INPUT|OUTPUT|FORWARD)_POLICIES_(pre|post)\Z")
+_NAT_DISPATCH = re.compile(r"nat_(PREROUTING|POSTROUTING)_POLICIES_pre\Z")
+_NAT_OWN = "_policy_" + NAT_PREFIX
 #: What a number of bytes or packets would be in a listing with counters.
 _COUNTER = re.compile(r"counter packets \d+ bytes \d+")
 
@@ -40,16 +42,30 @@ def own_part(text: str) -> str:
     """Return what of the table is ours, and how packets get there."""
     kept: t.List[str] = []
     mode = ""
+    translates = _NAT_OWN in text
     for line in text.splitlines():
         head = _BLOCK.match(line)
         if head is not None:
             name = head.group(2)
-            own = PREFIX in name and (head.group(1) == "set" or name.startswith("filter_"))
-            mode = "all" if own or name in _BASES else "jumps" if _DISPATCH.match(name) else ""
+            own = PREFIX in name and (head.group(1) == "set" or name.startswith("filter_") or _NAT_OWN in name)
+            leads = _DISPATCH.match(name) or (translates and _NAT_DISPATCH.match(name))
+            mode = "all" if own or name in _BASES else "jumps" if leads else ""
             kept += [line] if mode else []
         elif mode == "all" or (mode == "jumps" and "_policy_" + PREFIX in line):
             kept.append(line)
     return "\n".join(kept) + "\n"
+
+
+def masquerades_what_arrives(text: t.Optional[str]) -> bool:
+    """Return whether a masquerade of ours has the interface of arrival instead of the one that a packet leaves by."""
+    own = False
+    for line in (text or "").splitlines():
+        head = _BLOCK.match(line)
+        if head is not None:
+            own = _NAT_OWN in head.group(2)
+        elif own and " iifname @" in line and line.endswith("masquerade"):
+            return True
+    return False
 
 
 def digest(text: t.Optional[str]) -> str:

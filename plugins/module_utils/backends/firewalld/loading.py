@@ -154,7 +154,11 @@ def apply(host: Host, transaction: Transaction) -> None:
                 "%s failed with code %d: %s" % (" ".join(command.argv)[:300], answer.rc, said[:2000] or "(it said nothing)")
             )
     restarted = any(command.argv[:2] in (RESTART[:2], ("systemctl", "start")) for command in transaction.commands)
-    host.write(APPLIED, (_settled(host) if restarted else kernel.digest(kernel.table_text(host))) + "\n", _MODE)
+    settled = _settled(host) if restarted else ""
+    listed = kernel.table_text(host)
+    if kernel.masquerades_what_arrives(listed):
+        raise HoldfastError("This firewalld makes another masquerade of a set of interfaces than it said; leave masquerade out")
+    host.write(APPLIED, (settled or kernel.digest(listed)) + "\n", _MODE)
     write_files(host, facts["before"])
 
 

@@ -18,14 +18,17 @@ from xml.etree import ElementTree as ET
 
 from ...policy.addresses import Addresses, make_addresses, network_text
 from ...policy.errors import HoldfastError
-from .names import CONTINUE, FIRST, FIRST_PRIORITY, LAST, LAST_PRIORITY, WAY, ipset_path, policy_path
+from .names import CONTINUE, FIRST_PRIORITY, LAST, LAST_PRIORITY, WAY, direction_of, ipset_path, nat_place, policy_path
+from .passages import PASSAGES, Passage, passage_entries, read_passage
 from .rich import RichRule, element_text, parse_rich
 
 _XML = '<?xml version="1.0" encoding="utf-8"?>\n'
 _SECTION = re.compile(r"^# (/\S+)$")
 #: What items of a policy may be: rules, raw lines before and after them, the line that logs what the default denies, and a default that
-#: rejects (the target would answer otherwise than a rule does).
-KINDS = ("rule", "before", "after", "denied", "default")
+#: rejects (the target would answer otherwise than a rule does); in policies of their own, translations.
+KINDS = ("rule", "before", "after", "denied", "default", "nat")
+#: What a set has in it.
+Content = t.Union[Addresses, Passage]
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,18 @@ class OwnPolicy:
         """Whether it decides behind the rules of zones."""
         return self.name == LAST[self.direction]
 
+    @property
+    def priority(self) -> int:
+        """The place among all policies of firewalld."""
+        place = nat_place(self.name)
+        return LAST_PRIORITY if self.last else FIRST_PRIORITY + (place[0] - 1 if place is not None else 0)
+
     def xml(self) -> str:
         """Return the file."""
         note = json.dumps([_noted(item) for item in self.items], separators=(",", ":"))
         ways = WAY[self.direction]
         lines = [
-            '<policy target="%s" priority="%d">' % (self.target, LAST_PRIORITY if self.last else FIRST_PRIORITY),
+            '<policy target="%s" priority="%d">' % (self.target, self.priority),
             "  <short>Rules of holdfast.firewall</short>",
             "  <description>%s</description>" % element_text(note),
             '  <ingress-zone name="%s"/>' % ways[0],
@@ -84,16 +93,21 @@ def _noted(item: Item) -> t.List[t.Any]:
     return noted
 
 
-def set_xml(addresses: Addresses) -> str:
+def set_xml(content: Content) -> str:
     """Return the file of a set."""
-    family = '  <option name="family" value="inet6"/>\n' if addresses.family == 6 else ""
-    size = '  <option name="maxelem" value="%d"/>\n' % max(65536, len(addresses.networks))
-    entries = "".join("  <entry>%s</entry>\n" % network_text(one) for one in addresses.networks)
-    return _XML + '<ipset type="hash:net">\n  <short>Addresses of holdfast.firewall</short>\n%s%s%s</ipset>\n' % (family, size, entries)
+    passage = isinstance(content, Passage)
+    texts = passage_entries(content) if isinstance(content, Passage) else [network_text(one) for one in content.networks]
+    family = '  <option name="family" value="inet6"/>\n' if content.family == 6 else ""
+    size = '  <option name="maxelem" value="%d"/>\n' % max(65536, len(texts))
+    entries = "".join("  <entry>%s</entry>\n" % one for one in texts)
+    head = '<ipset type="%s">\n  <short>Addresses of holdfast.firewall</short>\n' % (PASSAGES if passage else "hash:net")
+    return _XML + "%s%s%s%s</ipset>\n" % (head, family, size, entries)
 
 
-def read_set(kind: str, options: t.Mapping[str, str], entries: t.Sequence[str]) -> t.Optional[Addresses]:
-    """Return the addresses of a set, or None for sets of something else."""
+def read_set(kind: str, options: t.Mapping[str, str], entries: t.Sequence[str]) -> t.Optional[Content]:
+    """Return what a set has in it, or None for sets of something else."""
+    if kind == PASSAGES and entries and not set(options) - {"family", "maxelem", "hashsize"}:
+        return read_passage(entries, 6 if options.get("family") == "inet6" else 4)
     if kind not in ("hash:net", "hash:ip") or not entries or set(options) - {"family", "maxelem", "hashsize"}:
         return None
     version = 6 if options.get("family") == "inet6" else 4
@@ -109,12 +123,17 @@ def read_set(kind: str, options: t.Mapping[str, str], entries: t.Sequence[str]) 
     return make_addresses(networks)
 
 
+def plain_sets(sets: t.Mapping[str, t.Optional[Content]]) -> t.Dict[str, t.Optional[Addresses]]:
+    """Return the sets as rules know them: None for those that are more than addresses."""
+    return {name: one if isinstance(one, Addresses) else None for name, one in sets.items()}
+
+
 def own_policy(name: str, target: str, description: str, rules: t.Sequence[str]) -> t.Optional[OwnPolicy]:
     """Return a policy of ours from what firewalld says of it, or None for a name that we do not have.
 
     :raises HoldfastError: for a rich rule that cannot be read.
     """
-    direction = next((one for one in FIRST if name in (FIRST[one], LAST[one])), None)
+    direction = direction_of(name)
     if direction is None:
         return None
     found = sorted((parse_rich(one) for one in rules), key=_place)
@@ -178,7 +197,7 @@ def split_files(text: str) -> t.Dict[str, str]:
     return {path: "\n".join(lines) + "\n" for path, lines in files.items()}
 
 
-def own_files(policies: t.Iterable[OwnPolicy], sets: t.Mapping[str, Addresses]) -> t.Dict[str, str]:
+def own_files(policies: t.Iterable[OwnPolicy], sets: t.Mapping[str, Content]) -> t.Dict[str, str]:
     """Return the files of policies and of the sets that they name."""
     files = {}
     for policy in policies:
@@ -195,13 +214,13 @@ def sets_named(policy: OwnPolicy) -> t.List[str]:
     return sorted({one.ipset for one in matches if one is not None and one.ipset is not None})
 
 
-def read_files(files: t.Mapping[str, str]) -> t.Tuple[t.List[OwnPolicy], t.Dict[str, t.Optional[Addresses]]]:
+def read_files(files: t.Mapping[str, str]) -> t.Tuple[t.List[OwnPolicy], t.Dict[str, t.Optional[Content]]]:
     """Return our policies and all sets in the text of files.
 
     :raises HoldfastError: where a file is not XML as firewalld writes it.
     """
     policies: t.List[OwnPolicy] = []
-    sets: t.Dict[str, t.Optional[Addresses]] = {}
+    sets: t.Dict[str, t.Optional[Content]] = {}
     for path, text in sorted(files.items()):
         name = path.rpartition("/")[2][: -len(".xml")]
         if "/policies/" in path:

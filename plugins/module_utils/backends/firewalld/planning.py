@@ -11,24 +11,23 @@ from __future__ import annotations
 import typing as t
 
 from ...host import Host
-from ...policy.addresses import Addresses
 from ...policy.errors import HoldfastError
 from ..base import Transaction
 from . import loading
 from .differences import runtime_only
 from .names import PREFIX
-from .objects import OwnPolicy, files_text, own_files
+from .objects import Content, OwnPolicy, files_text, own_files
 from .state import OWNERS, State, zones_in_use
 from .zone_files import without_deciding, without_setting, zone_paths
 
 
-def wanted_files(policies: t.Iterable[OwnPolicy], sets: t.Mapping[str, Addresses]) -> t.Dict[str, str]:
+def wanted_files(policies: t.Iterable[OwnPolicy], sets: t.Mapping[str, Content]) -> t.Dict[str, str]:
     """Return the files of policies of ours and of the sets of ours that they name."""
     return own_files(policies, {name: one for name, one in sets.items() if name.startswith(PREFIX)})
 
 
 def make_plan(
-    host: Host, state: State, policies: t.Iterable[OwnPolicy], sets: t.Mapping[str, Addresses], cut: t.Iterable[t.Tuple[str, str, t.Any]],
+    host: Host, state: State, policies: t.Iterable[OwnPolicy], sets: t.Mapping[str, Content], cut: t.Iterable[t.Tuple[str, str, t.Any]],
     zones: t.Optional[t.Mapping[str, str]] = None,
 ) -> Transaction:  # fmt: skip
     """Return what makes these our policies, and takes settings out of zones."""

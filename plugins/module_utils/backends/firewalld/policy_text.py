@@ -15,7 +15,7 @@ import ipaddress
 import typing as t
 from dataclasses import replace
 
-from ...policy.addresses import Addresses, make_addresses
+from ...policy.addresses import make_addresses
 from ...policy.errors import HoldfastError
 from ...policy.policy import NativeLines, Policy
 from ...policy.protocols import ICMPV6
@@ -23,9 +23,10 @@ from ...policy.rule import DIRECTIONS, Log, Rule
 from ..base import GUARD_MARK, Unsupported
 from .meaning import Books, merged, rules_of_rich
 from .names import CONTINUE, FIRST, LAST, NAME, TARGETS
-from .objects import Item, OwnPolicy
+from .objects import Content, Item, OwnPolicy, plain_sets
 from .render import normalise, rich_log, rich_rules, sets_of, unsupported, unsupported_log
 from .rich import RichRule, parse_rich
+from .translations import nat_as_kept, nat_policies, nat_unsupported, read_translations
 
 LOOPBACK = GUARD_MARK + "loopback"
 KNOWN = GUARD_MARK + "known connections"
@@ -56,7 +57,8 @@ def as_kept(policy: Policy) -> Policy:
             )
         }
     log = policy.log_denied if any(policy.defaults[one] in ("deny", "reject") for one in DIRECTIONS) else None
-    return replace(policy, guard=tuple(guard), rules=tuple(rules), native=native, log_denied=log)
+    nat = nat_as_kept(policy.nat)
+    return replace(policy, guard=tuple(guard), rules=tuple(rules), nat=nat, nat_labels=(), native=native, log_denied=log)
 
 
 def _canonical(text: str) -> str:
@@ -91,9 +93,7 @@ def policy_unsupported(policy: Policy) -> t.Tuple[Unsupported, ...]:
             if not _by_itself(one):
                 found += _placed("guard[%d]" % number, unsupported(one))
     found += _unsupported_connections(policy)
-    for number, translation in enumerate(policy.nat):
-        reason = "translations are not written for firewalld; put them into a zone (masquerade, forward-port)"
-        found.append(Unsupported("nat[%d].type" % number, translation.kind, reason))
+    found += nat_unsupported(policy)
     if policy.log_denied is not None:
         found += _placed("logging", unsupported_log(policy.log_denied))
     found += _unsupported_native(policy)
@@ -179,18 +179,19 @@ def _odd_characters(rule: RichRule) -> t.List[str]:
 # -- writing ---------------------------------------------------------------------------------------------------------------------
 
 
-def policies_of(policy: Policy) -> t.Tuple[t.List[OwnPolicy], t.Dict[str, Addresses]]:
-    """Return the policies of firewalld that are a supported policy, and their sets."""
+def policies_of(policy: Policy, turned: bool = False) -> t.Tuple[t.List[OwnPolicy], t.Dict[str, Content]]:
+    """Return the policies of firewalld that are a supported policy, and their sets; for ``turned`` see ``nat_policies``."""
     kept = as_kept(policy)
     found = []
-    sets: t.Dict[str, Addresses] = {}
+    sets: t.Dict[str, Content] = {}
     for direction in DIRECTIONS:
         if kept.defaults[direction] == "unmanaged":
             continue
         found.append(OwnPolicy(FIRST[direction], direction, TARGETS[kept.defaults[direction]], tuple(_items(kept, direction))))
         for rule in kept.list_for(direction):
             sets.update(sets_of(rule))
-    return found, sets
+    translating, named = nat_policies(policy.nat, turned)
+    return found + translating, {**sets, **named}
 
 
 def rule_item(rule: Rule) -> Item:
@@ -214,23 +215,18 @@ def _items(policy: Policy, direction: str) -> t.List[Item]:
 # -- reading ---------------------------------------------------------------------------------------------------------------------
 
 
-def is_whole(policies: t.Iterable[OwnPolicy]) -> bool:
-    """Return whether our policies are a whole policy, and not single rules."""
-    return any(one.target != CONTINUE for one in policies)
-
-
-def read_policies(policies: t.Sequence[OwnPolicy], sets: t.Mapping[str, t.Optional[Addresses]]) -> Policy:
+def read_policies(policies: t.Sequence[OwnPolicy], sets: t.Mapping[str, t.Optional[Content]]) -> Policy:
     """Return the policy that our policies of firewalld are.
 
     :raises HoldfastError: when one of them has what the common language cannot say.
     """
-    reader = _Reader(Books(sets))
+    reader = _Reader(Books(plain_sets(sets)))
     by_name = {one.name: one for one in policies}
     for direction in DIRECTIONS:
         if LAST[direction] in by_name and FIRST[direction] in by_name and by_name[FIRST[direction]].target != CONTINUE:
             raise HoldfastError("Policy %s of firewalld stands beside the whole policy %s" % (LAST[direction], FIRST[direction]))
         reader.read_direction(direction, by_name.get(FIRST[direction]))
-    return reader.policy()
+    return replace(reader.policy(), nat=read_translations(policies, sets))
 
 
 class _Reader:

@@ -12,14 +12,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ...policy.addresses import Addresses
 from ...policy.errors import HoldfastError
 from ...policy.protocols import ICMP, ICMPV6
 from ...policy.rule import DIRECTIONS, Rule
 from ..ruleset import BOTH_FAMILIES, Chain, Entry, Ruleset
 from .meaning import Books, block_rules, merged, port_rule, protocol_rule, rules_of_rich, service_rules
-from .names import CONTINUE, FIRST, LAST, PREFIX, WAY
-from .objects import OwnPolicy, files_text, own_files, own_policy, read_set
+from .names import CONTINUE, FIRST, LAST, PREFIX, WAY, nat_place
+from .objects import Content, OwnPolicy, files_text, own_files, own_policy, plain_sets, read_set
 from .rich import RichRule, parse_rich
 
 Facts = t.Mapping[str, t.Any]
@@ -63,7 +62,7 @@ class State:
 
     facts: Facts
     own: t.Tuple[OwnPolicy, ...]
-    sets: t.Mapping[str, t.Optional[Addresses]]
+    sets: t.Mapping[str, t.Optional[Content]]
     odd: t.Tuple[str, ...] = ()
     files: t.Mapping[str, str] = field(default_factory=dict)
     beneath: bool = False
@@ -76,7 +75,7 @@ class State:
 
     def books(self) -> Books:
         """Return what names stand for."""
-        return Books(self.sets, self.facts.get("services", {}))
+        return Books(plain_sets(self.sets), self.facts.get("services", {}))
 
     def policy(self, name: str) -> t.Optional[OwnPolicy]:
         """Return a policy of ours."""
@@ -84,7 +83,7 @@ class State:
 
     def whole(self) -> bool:
         """Return whether our policies are a whole policy."""
-        return any(one.target != CONTINUE for one in self.own)
+        return any(one.target != CONTINUE or nat_place(one.name) is not None for one in self.own)
 
     def live_files(self) -> t.Dict[str, str]:
         """Return the files that would say what of ours is in force."""
@@ -111,7 +110,7 @@ def make_state(facts: Facts, files: t.Mapping[str, str], beneath: bool = False) 
 
     :raises HoldfastError: where one of our policies has a rule that cannot be read.
     """
-    sets: t.Dict[str, t.Optional[Addresses]] = {}
+    sets: t.Dict[str, t.Optional[Content]] = {}
     for name, settings in facts.get("ipsets", {}).items():
         sets[name] = read_set(settings[3], settings[4], settings[5])
     own = []
