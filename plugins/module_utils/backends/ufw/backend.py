@@ -115,11 +115,16 @@ class Ufw(Backend):
         return self._states[ruleset.listing]
 
     def status(self) -> Facts:
+        from .boot import unit_starts
+
         sighting = self.sight()
         facts: Facts = {"installed": sighting.available, "enabled": sighting.active}
         if sighting.available:
             facts["version"] = (re.findall(r"ufw (\S+)", self.host.run(["ufw", "version"]).out) or ["unknown"])[0]
             facts["ipv6"] = not self._filters_only_ipv4()
+            starts = unit_starts(self.host)
+            if starts is not None:
+                facts["at_boot"] = sighting.active and starts
             if self.tools.installed():
                 facts["iptables"] = self.tools.variant().text
         return facts
@@ -266,6 +271,7 @@ class Ufw(Backend):
     # -- the firewall as a whole --------------------------------------------------------------------------------------------
 
     def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
+        from .boot import with_boot
         from .change import restart
         from .edit import switched_on
 
@@ -279,7 +285,8 @@ class Ufw(Backend):
                 return Transaction((), ruleset.listing)
             return self._transaction(there, there.files.changed(there.files.enabled_texts(False)))
         rules = [self.normalise(rule) for rule in keep]
-        return self._transaction(there, switched_on(self.host, there, self.tools.abilities().names, rules))
+        transaction = self._transaction(there, switched_on(self.host, there, self.tools.abilities().names, rules))
+        return with_boot(self.tools, transaction, ruleset.listing)
 
     def is_enabled(self, ruleset: Ruleset) -> bool:
         state = self._state(ruleset)
