@@ -50,6 +50,16 @@ def unsupported_scope(rule: Rule, reason: str) -> t.List[Unsupported]:
     ]
 
 
+def refuse_policy(who: str, refused: t.Sequence[Unsupported]) -> None:
+    """Refuse a policy that a firewall cannot carry.
+
+    :raises HoldfastError: with the first reasons.
+    """
+    if refused:
+        reasons = "; ".join("%s (%s): %s" % (one.field, one.value, one.reason) for one in refused[:10])
+        raise HoldfastError("%s cannot carry this policy exactly: %s" % (who, reasons), unsupported=[one.as_dict() for one in refused])
+
+
 @dataclass(frozen=True)
 class Sighting:
     """What detection saw of one backend on a host.
@@ -123,8 +133,6 @@ class Backend:
     PERSISTS_AT_ONCE = False
     #: Whether every deny beats every allow, wherever they stand (Windows).
     DENY_WINS = False
-    #: Putting a change in force takes about this many times what ``validate`` took; who judges too low asks once more.
-    LOADS = 3.0
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -141,6 +149,12 @@ class Backend:
         Such a difference is a loss that the class's docstring names. ``parse`` returns rules in this form.
         """
         return rule
+
+    def pieces(self, rule: Rule) -> t.Tuple[Rule, ...]:
+        """Return the rules that a supported rule becomes, where one entry cannot hold it whole; together they match what it matches, and no
+        packet is matched by two of them. They are placed, found again and removed one by one.
+        """
+        return (rule,)
 
     def render(self, rule: Rule) -> t.Tuple[str, ...]:
         """Return the native lines of a supported rule, as an administrator would type or read them."""

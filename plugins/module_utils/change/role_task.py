@@ -18,6 +18,7 @@ from ..host import Host
 from ..policy.errors import HoldfastError
 from ..policy.role_request import RoleRequest, RoleRule
 from ..policy.rule import Rule
+from .asleep import asleep_words, refuse_asleep
 from .engine import Engine
 from .management import closed_by_removal
 
@@ -76,7 +77,7 @@ class _Task:
         self._request = request
         self._result = result
         self._rules = _without_doubles(backend, request.rules)
-        self._asleep = False
+        self._woken = False
 
     def present(self) -> t.Optional[Transaction]:
         """Plan what makes every rule present and effective."""
@@ -92,10 +93,12 @@ class _Task:
             if _changes(placement):
                 self._result["added"].append(self._told(one, where=placement.where))
         self._refuse_contradictions(planned)
+        for one in self._rules:
+            refuse_asleep(self._backend, self._ruleset, one.rule, one.label)
         edits = planned.edits()
         if not edits:
             transaction = self._backend.wake(self._ruleset)
-            self._asleep = transaction is not None
+            self._woken = transaction is not None
             return transaction
         return self._backend.plan(self._ruleset, edits)
 
@@ -130,22 +133,22 @@ class _Task:
 
     def done(self, would: str) -> str:
         """Return what was done, in one sentence."""
-        if self._asleep:
+        if self._woken:
             return "The rules of %s %s put into force (%s)" % (self._names(), would or "were", self._backend.NAME)
         verb = "added" if self._request.state == "present" else "removed"
         changed = len(self._result[verb])
         rest = "" if changed == len(self._rules) else " of %d" % len(self._rules)
-        kept = self._kept() if self._request.state == "absent" else ""
         done = "%s %s" % (would, verb) if would else verb
+        told = asleep_words(self._backend, self._ruleset) if self._request.state == "present" else self._kept()
         return "%d%s rule%s of %s %s (%s)%s" % (
-            changed, rest, "" if changed == 1 and not rest else "s", self._names(), done, self._backend.NAME, kept,
+            changed, rest, "" if changed == 1 and not rest else "s", self._names(), done, self._backend.NAME, told,
         )  # fmt: skip
 
     def nothing(self) -> str:
         """Return why nothing is to be done."""
         if self._request.state == "present":
-            asleep = self._backend.asleep(self._ruleset)
-            return "The rules of %s are present already (%s)%s" % (self._names(), self._backend.NAME, "; %s" % asleep if asleep else "")
+            told = asleep_words(self._backend, self._ruleset)
+            return "The rules of %s are present already (%s)%s" % (self._names(), self._backend.NAME, told)
         if self._result["kept"]:
             return "No rule of %s was removed (%s)%s" % (self._names(), self._backend.NAME, self._kept())
         return "No rule of %s is present (%s)" % (self._names(), self._backend.NAME)

@@ -18,6 +18,7 @@ from ..host import Host
 from ..policy.errors import HoldfastError
 from ..policy.request import RuleRequest
 from ..policy.rule import Rule
+from .asleep import asleep_words, refuse_asleep
 from .engine import Engine
 from .management import closed_by_removal
 
@@ -142,12 +143,12 @@ def _plan_rule(
             )  # fmt: skip
         result["placement"] = _placement_fields(placement)
         if not placement.edits:
+            refuse_asleep(backend, ruleset, rule, "The rule")
             woken = backend.wake(ruleset)
             word = "already present (%s)" if woken is None else "put into force (%s)"
-            asleep = backend.asleep(ruleset)
-            result["msg"] = "Firewall rule " + word % backend.NAME + ("; %s" % asleep if asleep is not None else "")
+            result["msg"] = "Firewall rule " + word % backend.NAME + asleep_words(backend, ruleset)
             return woken
-        result["msg"] = "Firewall rule %s (%s)" % (_kind_of_change(placement), backend.NAME)
+        result["msg"] = "Firewall rule %s (%s)" % (_kind_of_change(placement), backend.NAME) + asleep_words(backend, ruleset)
         return backend.plan(ruleset, placement.edits)
     placement = place_absent(backend, ruleset, rule)
     if not placement.edits:
@@ -195,6 +196,7 @@ def _plan_native(backend: Backend, ruleset: Ruleset, state: str, native: str, re
             edits.append(Edit(chain, remove=entry))
     if not edits:
         result["msg"] = ("Firewall rule already present (%s)" if state == "present" else "No matching %s rule found") % backend.NAME
+        result["msg"] += asleep_words(backend, ruleset) if state == "present" else ""
         return None
     result["msg"] = ("Firewall rule added (%s)" if state == "present" else "%s rule removed") % backend.NAME
     return backend.plan(ruleset, edits)

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rollback timers: what runs the restore script on the target when nobody confirms.
 
-Touches the target: arms and disarms jobs of its scheduler. A timer must fire while every connection is cut. What else may come
-(cron where there is nothing better, schtasks on Windows) is one more subclass in ``TIMERS``: it arms a script for a
-moment, says whether it still waits, and disarms it.
+Touches the target: arms and disarms jobs of its scheduler. A timer must fire while every connection is cut. What else may come (cron where
+there is nothing better) is one more subclass in ``TIMERS``: it arms a script for a moment, says whether it still waits, and disarms it.
+Windows has a scheduled task of its own, which is armed from the control node (``windows``).
 """
 
 from __future__ import annotations

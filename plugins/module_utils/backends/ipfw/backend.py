@@ -18,6 +18,8 @@ from ...policy.policy import Policy
 from ...policy.rule import Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
 from ..ruleset import Chain, Edit, Entry, Ruleset
+from ..switched_off import switched_off
+from ..while_off import adds, off_sentence, refuse_stopping
 from . import boot
 from .body import Unreadable, read_body
 from .edit import Document, dry
@@ -33,9 +35,13 @@ from .restore import as_data, put_back, restore_script
 
 #: The default is read when the module is loaded; afterwards it cannot be changed.
 _LOAD = (Command(("kenv", "-q", boot.ACCEPT + "=1")), Command(("kldload", "ipfw")))
+#: The same with the rules of the script that is configured; it may be one of ours.
+_START = (_LOAD[0], Command(("service", "ipfw", "onestart")))
 #: What a change runs of which only the boot settings are new.
 _NOTHING = (Command(("uname", "-s")),)
 _REPLIES = Rule("allow", protocol=None, reply=True)
+#: What ipfw calls letting a packet pass.
+_PASSING = ("allow", "accept", "pass", "permit")
 SWITCHES = ("net.inet.ip.fw.enable", "net.inet6.ip6.fw.enable")
 
 
@@ -73,7 +79,8 @@ class Ipfw(Backend):
     * A forwarded packet of IPv4 cannot be told from one to a broadcast address of this host, unless it is TCP (``policy_unsupported``).
     * ``lo`` means ``lo0``. An allow that logs does so for packets of no known connection.
 
-    When ipfw is not loaded, it is loaded with ``default_to_accept``, because the module alone would deny everything at once.
+    When ipfw is not loaded, it is loaded with ``default_to_accept``, because the module alone would deny everything at once. A single rule
+    does neither that nor turns ipfw on where other rules would come into force with it (``asleep``).
     """
 
     NAME = NAME
@@ -145,7 +152,7 @@ class Ipfw(Backend):
         live = self._live()
         return {
             "version": self.host.run(["uname", "-sr"]).out.strip(), "loaded": live.loaded, "enabled": live.loaded and not live.off,
-            "at_boot": boot.starts_at_boot(self.host), "script": boot.setting(self.host, "firewall_script") or "/etc/rc.firewall",
+            "at_boot": boot.starts_at_boot(self.host), "script": boot.script(self.host) or "/etc/rc.firewall",
         }  # fmt: skip
 
     def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
@@ -177,6 +184,11 @@ class Ipfw(Backend):
     # -- changing --------------------------------------------------------------------------------------------------------------
 
     def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
+        off = self.asleep(ruleset)
+        if off is not None and not self._ref(ruleset).loaded:
+            raise HoldfastError("%s. Nothing was changed" % off, backend=NAME)
+        if off is not None:
+            refuse_stopping(NAME, NAME, edits, lambda line: _native_line(line).body.split()[0] in _PASSING)
         document = self._document(ruleset)
         for edit in _with_needed_replies(edits):
             if edit.remove is not None and edit.rule is None and _carries_replies(ruleset.chains[0], edit.remove, edits):
@@ -185,14 +197,27 @@ class Ipfw(Backend):
                 document.put_line(_native_line(edit.native))
             else:
                 document.edit(edit)
-        return self._transaction(ruleset, document, any(edit.remove is None or edit.rule is not None for edit in edits))
+        if off is None or not adds(edits):
+            return self._transaction(ruleset, document, adds(edits))
+        transaction = self._transaction(ruleset, document, False)
+        return replace(transaction, persist={**transaction.persist, "asleep": True, "notes": [off]})
 
-    def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
-        off = self._ref(ruleset).off
-        if not off:
+    def asleep(self, ruleset: Ruleset) -> t.Optional[str]:
+        """Return a sentence where ipfw is off and a rule must not switch it on.
+
+        A rule may load the module where nothing is configured that loads rules, since it is loaded with a default that lets everything
+        pass; and it may turn on a list that has nothing but that default. Then nothing but the new rule is put into force.
+        """
+        live = self._ref(ruleset)
+        if not live.loaded:
+            script = boot.script(self.host)
+            if script is None and switched_off(self.host) != NAME:
+                return None
+            return "%s; its rules come from %s, which is not run" % (off_sentence(NAME, NAME), script or "a script")
+        if not live.off:
             return None
-        facts = {"before": ruleset.listing, "numbers": [], "tables": []}
-        return Transaction(tuple(Command(("sysctl", "%s=1" % name)) for name in off), ruleset.listing, facts)
+        empty = ruleset.chains[0].default == "allow" and not ruleset.chains[0].entries
+        return None if empty and switched_off(self.host) != NAME else off_sentence(NAME, NAME)
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         rules = _kept(keep.get(NAME, ()))
@@ -262,7 +287,8 @@ class Ipfw(Backend):
         for rule in keep:
             for edit in _with_needed_replies(place_needed(self, ruleset, rule).edits):
                 document.edit(edit)
-        wanted = [*([] if live.loaded else _LOAD), *document.commands(), *(Command(("sysctl", "%s=1" % name)) for name in live.off)]
+        start = [] if live.loaded else _LOAD if boot.script(self.host) is None else _START
+        wanted = [*start, *document.commands(), *(Command(("sysctl", "%s=1" % name)) for name in live.off)]
         if not wanted and at_boot:
             return Transaction((), ruleset.listing)
         facts.update(numbers=document.touched(), tables=document.new_tables)
@@ -327,7 +353,8 @@ class Ipfw(Backend):
         policy = facts.get("policy") or {}
         now = read_listing(self.read().listing)
         kept = replace(now, lines=tuple(line for line in now.lines if line.set not in policy.get("off", ())))
-        return boot.persist(self.host, str(facts["before"]), kept.text()) + tidy_up(self.host, policy)
+        notes = boot.persist(self.host, str(facts["before"]), kept.text(), enable=not facts.get("asleep"))
+        return notes + tidy_up(self.host, policy) + list(facts.get("notes", ()))
 
 
 def _refusal(answer: Result) -> str:

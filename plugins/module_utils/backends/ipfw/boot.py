@@ -18,6 +18,7 @@ from dataclasses import replace
 from ...host import Host
 from ...policy.errors import HoldfastError
 from ..base import Command
+from ..rc_conf import rc_setting, says_yes
 from .listing import DEFAULT_NUMBER, Line, Listing, read_listing
 from .policy_lines import Contents, file_text, own_lines, own_sets, tables_named
 from .policy_words import DEFAULT_MARK
@@ -80,30 +81,28 @@ exit "$status"
 """ % CALLS.rstrip("\n")  # fmt: skip
 
 
-def setting(host: Host, name: str) -> t.Optional[str]:
-    """Return a variable of rc.conf; the last assignment counts."""
-    value = None
-    for path in RC_FILES:
-        for found in re.finditer(r"^\s*%s=(\"[^\"\n]*\"|'[^'\n]*'|[^\s#;]*)" % re.escape(name), host.read(path) or "", re.MULTILINE):
-            value = found.group(1).strip("\"'")
-    return value
+def script(host: Host) -> t.Optional[str]:
+    """Return the script that is configured to load the rules at boot, whether it does or not; None without one."""
+    named = rc_setting(host, RC_FILES, "firewall_script")
+    return named or ("/etc/rc.firewall" if rc_setting(host, RC_FILES, "firewall_type") is not None else None)
 
 
 def starts_at_boot(host: Host) -> bool:
     """Return whether rc.conf enables the firewall."""
-    return (setting(host, "firewall_enable") or "").upper() in ("YES", "TRUE", "ON", "1")
+    return says_yes(rc_setting(host, RC_FILES, "firewall_enable"))
 
 
-def persist(host: Host, before: str, now: str) -> t.List[str]:
+def persist(host: Host, before: str, now: str, enable: bool = True) -> t.List[str]:
     """Write what brings the live rules back at boot.
 
     :param before: the listing before the change, which is what the administrator's script yields when ours is not in place yet.
     :param now: the live listing.
+    :param enable: whether the firewall is to start at boot; else that stays as it is.
     """
     notes: t.List[str] = []
-    former = setting(host, "firewall_script")
+    former = rc_setting(host, RC_FILES, "firewall_script")
     if former != SCRIPT:
-        own = starts_at_boot(host)
+        own = starts_at_boot(host) or (not enable and script(host) is not None)
         _write(host, FORMER, (former or "/etc/rc.firewall") + "\n" if own else "\n", 0o600)
         _write(host, BASE, before if own else "", 0o600)
         if own:
@@ -125,7 +124,7 @@ def persist(host: Host, before: str, now: str) -> t.List[str]:
     ]
     if any(written):
         notes.append("wrote %s and the lists it reads" % SCRIPT)
-    wanted = [("firewall_enable", "YES", starts_at_boot(host)), ("firewall_script", SCRIPT, former == SCRIPT)]
+    wanted = [("firewall_enable", "YES", not enable or starts_at_boot(host)), ("firewall_script", SCRIPT, former == SCRIPT)]
     for name, value, there in wanted:
         if not there:
             host.checked(["sysrc", "%s=%s" % (name, value)])
@@ -140,13 +139,13 @@ def start_at_boot(host: Host) -> t.Optional[t.List[str]]:
 
     Without a script, /etc/rc.firewall would deny everything.
     """
-    script = setting(host, "firewall_script")
-    if script is None and setting(host, "firewall_type") is None:
+    configured = script(host)
+    if configured is None:
         return None
     if starts_at_boot(host):
         return []
     host.checked(["sysrc", "firewall_enable=YES"])
-    return ["set firewall_enable=YES in rc.conf, where %s loads the rules" % (script or "/etc/rc.firewall")]
+    return ["set firewall_enable=YES in rc.conf, where %s loads the rules" % configured]
 
 
 def stop_at_boot(host: Host) -> t.List[str]:
@@ -164,7 +163,7 @@ def stop_at_boot(host: Host) -> t.List[str]:
     if not starts_at_boot(host):
         return []
     host.checked(["sysrc", "firewall_enable=NO"])
-    return ["set firewall_enable=NO in rc.conf; %s stays" % (setting(host, "firewall_script") or "/etc/rc.firewall")]
+    return ["set firewall_enable=NO in rc.conf; %s stays" % (rc_setting(host, RC_FILES, "firewall_script") or "/etc/rc.firewall")]
 
 
 def _without_policies(listing: Listing) -> Listing:

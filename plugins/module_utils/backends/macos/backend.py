@@ -14,14 +14,17 @@ from dataclasses import replace
 from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ...policy.rule import Rule
-from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
+from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported, refuse_policy
 from ..ruleset import Chain, Edit, Entry, Ruleset
+from ..while_off import off_sentence, refuse_stopping
 from . import policy_text
 from .changes import commands, differs, restore_script, touched
 from .reading import PROFILE, global_state, read_state, refusal
 from .record import PATH, read_record, target, write_record
 from .rules import BLOCK_ALL, CHAIN, normalise, program_of, ruleset_of, unsupported
 from .state import NAME, TOOL, State, parse_line, parse_state, program_lines, setting_line
+
+_WHO = "the application firewall"
 
 
 class Macos(Backend):
@@ -37,7 +40,8 @@ class Macos(Backend):
       allow`` in a policy means that the policy denies nothing but the programs it names.
     * What every policy keeps open needs no rules here, since nothing else is denied; a deny of the programs of Remote Login is refused.
 
-    A deny turns a firewall on that is off, as a rule that is added is meant to work; an allow does not, since it has its effect already.
+    A firewall that is off is not turned on by a single rule: it would stop programs that nobody named, since those without a rule follow
+    the settings of macOS. An allow is written for later, a deny is refused; a policy and the switch (``plan_switch``) turn it on.
     The tool takes one program a call and keeps every change at once, so the snapshot puts back each of them, also after a reboot.
     """
 
@@ -123,14 +127,18 @@ class Macos(Backend):
                 programs[program_of(edit.rule)] = edit.rule.action
         added = {path for path, action in programs.items() if live.programs.get(path) != action}
         asked = {program_of(edit.rule) for edit in edits if edit.rule is not None}
-        if any(programs[path] == "deny" for path in added | asked):
-            settings["enabled"] = True
+        if not settings.get("enabled"):
+            refuse_stopping("T" + _WHO[1:], NAME, edits, lambda text: parse_line(text).action != "deny")
         if settings["block_all"] and any(programs[path] == "allow" for path in added | asked):
             raise HoldfastError(
                 "The application firewall blocks everything, so an allowed program stays blocked and nothing was changed. "
                 "Switch that off first, with native: {macos: --setblockall off}"
             )
-        return self._transaction(ruleset, _switched(live, settings, programs), {})
+        after = _switched(live, settings, programs)
+        return self._transaction(ruleset, after, {"notes": [off_sentence(_WHO, NAME)]} if added and not after.on("enabled") else {})
+
+    def asleep(self, ruleset: Ruleset) -> t.Optional[str]:
+        return None if self.is_enabled(ruleset) else off_sentence(_WHO, NAME)
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         return self._transaction(ruleset, State(_state_of(ruleset).settings, {}), {})
@@ -163,16 +171,8 @@ class Macos(Backend):
         return policy_text.policy_unsupported(policy)
 
     def render_policy(self, policy: Policy, layout: str = "auto") -> str:
-        self._refuse(policy)
+        refuse_policy("The application firewall", policy_text.policy_unsupported(policy))
         return policy_text.render_policy(policy)
-
-    def _refuse(self, policy: Policy) -> None:
-        refused = policy_text.policy_unsupported(policy)
-        if refused:
-            reasons = "; ".join("%s (%s): %s" % (one.field, one.value, one.reason) for one in refused[:10])
-            raise HoldfastError(
-                "The application firewall cannot carry this policy exactly: %s" % reasons, unsupported=[one.as_dict() for one in refused]
-            )
 
     def parse_policy(self, text: str) -> Policy:
         return policy_text.parse_policy(text)
@@ -194,7 +194,7 @@ class Macos(Backend):
 
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         if wanted is not None:
-            self._refuse(wanted)
+            refuse_policy("The application firewall", policy_text.policy_unsupported(wanted))
         record = read_record(self.host)
         after, noted = target(_state_of(ruleset), record, wanted, alone)
         facts = {} if noted == record else {"record": noted.as_dict() if noted is not None else None}
@@ -238,7 +238,8 @@ class Macos(Backend):
             raise HoldfastError("The application firewall took the change and did not make it: %s. It said: %s" % ("; ".join(wrong), said))
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
-        return write_record(self.host, facts["record"]) if "record" in facts else []
+        written = write_record(self.host, facts["record"]) if "record" in facts else []
+        return written + list(facts.get("notes", ()))
 
 
 def _state_of(ruleset: Ruleset) -> State:

@@ -15,19 +15,21 @@ from dataclasses import replace
 from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ...policy.rule import Rule
-from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
-from ..ruleset import Chain, Edit, Entry, Ruleset
+from ..base import Command, Sighting, Snapshot, Transaction, Unsupported, refuse_policy
+from ..file_listing import LiveFile
+from ..one_file import OneFile
+from ..ruleset import Chain, Entry, Ruleset
+from ..states_first import normalise, refuse_router
 from . import boot
 from .conf import Conf
 from .edit import Document
-from .live import STAGED, STDIN, UNLOADED, Live, read_live, show
-from .parse import DISABLED, NAME, STRAYED, entries_of, parse, without_status
-from .policy_lines import as_kept
+from .live import STAGED, STDIN, UNLOADED, read_live, show
+from .parse import NAME, STATUS, entries_of, parse
 from .policy_parse import parse_policy
-from .policy_plan import refuse_forwarding, refuse_unsupported, wanted_text
+from .policy_plan import wanted_text
 from .policy_supported import policy_unsupported
 from .policy_text import cut, has_part, render_part
-from .render import normalise, render, unsupported
+from .render import render, unsupported
 from .tables import FOLDER, is_own, table_text, tables_in
 
 # ``file "..."`` of our tables: npfctl reads it while it checks, and it is only there once the change is applied.
@@ -35,8 +37,11 @@ _TABLE_FILE = re.compile(r'^([ \t]*table <(?:hf|hfp)_[0-9a-f]{12}> type lpm) fil
 
 _DEFAULT = re.compile(r"(?:^|[;}])[ \t]*group[ \t]+default\b", re.MULTILINE)
 
+#: What a file may say without making a difference to any packet.
+_MUTE = ("variable", "table", "procedure")
 
-class Npf(Backend):
+
+class Npf(OneFile):
     """npf of NetBSD.
 
     One chain, ``npf``, for all directions and both families. Rules are lines of /etc/npf.conf (or the file that rc.conf names), each
@@ -66,7 +71,8 @@ class Npf(Backend):
     """
 
     NAME = NAME
-    REPLY_RULES = False
+    STATUS = STATUS
+    LOAD = "npfctl reload %s"
 
     # -- pure ------------------------------------------------------------------------------------------------------------------
 
@@ -99,20 +105,11 @@ class Npf(Backend):
         count = sum(1 for line in lines if line.startswith(("pass ", "block ")))
         return Sighting(NAME, True, count > 0, "npf is filtering with %d rules" % count)
 
-    def read(self) -> Ruleset:
-        """Read the file that the live rules come from.
+    def _read_live(self) -> LiveFile:
+        return read_live(self.host)
 
-        Live rules that do not come from it are refused, unless the file has a policy of ours: that policy can be put in force again.
-        """
-        live = read_live(self.host)
-        text = live.text
-        if text and not text.endswith("\n"):
-            text += "\n"
-        if live.strayed and not has_part(text):
-            raise _strayed(live)
-        if has_part(text) and live.active and not live.loaded:
-            live = replace(live, strayed="it enforces no rules")
-        return parse((DISABLED if not live.active else STRAYED if live.strayed else "") + text, live)
+    def _parsed(self, text: str, live: LiveFile) -> Ruleset:
+        return parse(text, live)
 
     def status(self) -> t.Dict[str, t.Any]:
         active, loaded, lines = show(self.host)
@@ -122,12 +119,9 @@ class Npf(Backend):
             "rules": sum(1 for line in lines if line.startswith(("pass ", "block "))),
         }  # fmt: skip
 
-    def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
-        return ruleset.chains[0]
-
     def match_native(self, ruleset: Ruleset, text: str, wanted: bool = True) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
         chain = ruleset.chains[0]
-        conf = Conf(without_status(ruleset.listing))
+        conf = Conf(self._plain(ruleset))
         found: t.List[t.Tuple[Chain, t.Optional[Entry]]] = []
         lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
         for line in lines:
@@ -155,35 +149,36 @@ class Npf(Backend):
 
     # -- changing --------------------------------------------------------------------------------------------------------------
 
-    def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
-        if self._live(ruleset).strayed:
-            raise _strayed(self._live(ruleset))
-        document = Document(without_status(ruleset.listing))
-        for edit in edits:
-            document.edit(edit)
-        adds = any(edit.rule is not None or edit.native is not None for edit in edits)
-        return self._transaction(ruleset, document.text(), enable=adds)
+    def _document(self, text: str) -> Document:
+        return Document(text)
 
-    def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
-        return None if self._live(ruleset).active else self._transaction(ruleset, without_status(ruleset.listing), enable=True)
+    def _own(self, text: str) -> str:
+        return cut(text)[1]
 
-    def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
-        document = Document(cut(without_status(ruleset.listing))[0])
-        document.flush()
-        return self._transaction(ruleset, document.text(), enable=False)
+    def _managed(self, text: str) -> bool:
+        return has_part(text)
+
+    def _without_own(self, text: str) -> str:
+        return cut(text)[0]
+
+    def _decides(self, text: str) -> bool:
+        return any(statement.kind not in _MUTE for statement in Conf(text).statements)
 
     def _transaction(self, ruleset: Ruleset, text: str, enable: bool) -> Transaction:
-        """Return what loads a text; a rule that is added is meant to work, so npf is started for it."""
         live = self._live(ruleset)
-        old = without_status(ruleset.listing)
-        if text == old and (live.active or not enable) and not live.strayed:
+        old = self._plain(ruleset)
+        if text == old and (live.enabled or not enable) and not live.strayed:
             return Transaction((), ruleset.listing)
-        if not enable and not live.active and not live.loaded:
+        if not enable and not live.enabled and not live.ruled:
             made = self._loading(ruleset, text, True)
             facts = {**made.persist, "boot": None, "unloaded": True}
-            return replace(made, commands=(Command(("npfctl", "show")),), after=DISABLED + text, persist=facts)
-        made = self._loading(ruleset, text, live.active or not enable)
-        return made if enable else replace(made, after=("" if live.active else DISABLED) + text, persist={**made.persist, "boot": None})
+            return replace(made, commands=(Command(("npfctl", "show")),), after=STATUS.disabled + text, persist=facts)
+        made = self._loading(ruleset, text, live.enabled or not enable)
+        return (
+            made
+            if enable
+            else replace(made, after=("" if live.enabled else STATUS.disabled) + text, persist={**made.persist, "boot": None})
+        )
 
     def _loading(self, ruleset: Ruleset, text: str, active: bool) -> Transaction:
         """Return what loads a text, and starts npf unless it is."""
@@ -193,7 +188,7 @@ class Npf(Backend):
         if not active:
             commands.append(Command(("npfctl", "start")))
         tables = {name: table_text(addresses) for name, addresses in tables_in(text).items()}
-        gone = sorted(set(tables_in(without_status(ruleset.listing))) - set(tables))
+        gone = sorted(set(tables_in(self._plain(ruleset))) - set(tables))
         checks = (Command(("npfctl", "validate", STDIN), _TABLE_FILE.sub(r"\1", text)),) if text.strip() else ()
         facts = {"text": text, "path": self._live(ruleset).path, "tables": tables, "gone": gone, "boot": True}
         return Transaction(tuple(commands), text, facts, checks)
@@ -204,29 +199,16 @@ class Npf(Backend):
         return policy_unsupported(policy)
 
     def render_policy(self, policy: Policy, layout: str = "auto") -> str:
-        refuse_unsupported(policy_unsupported(policy))
+        refuse_policy("npf", policy_unsupported(policy))
         return render_part(policy, default_group=True)
 
     def parse_policy(self, text: str) -> Policy:
-        return parse_policy(without_status(text))
-
-    def policy_as_kept(self, policy: Policy) -> Policy:
-        return replace(policy, rules=tuple(as_kept(rule) for rule in policy.rules))
-
-    def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
-        """Return the policy that the file has; it is in force unless the listing begins with a line that says that it is not."""
-        part = cut(without_status(ruleset.listing))[1]
-        return parse_policy(part) if part else None
-
-    def own_listing(self, ruleset: Ruleset) -> str:
-        text = without_status(ruleset.listing)
-        part = cut(text)[1]
-        return ruleset.listing[: len(ruleset.listing) - len(text)] + part if part else ""
+        return parse_policy(STATUS.without(text))
 
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         if wanted is not None:
-            refuse_forwarding(self.host, wanted)
-        text = wanted_text(without_status(ruleset.listing), wanted, alone)
+            refuse_router(self.host, wanted, "npf", "npf.conf")
+        text = wanted_text(self._plain(ruleset), wanted, alone)
         return self._transaction(ruleset, text, enable=wanted is not None)
 
     # -- the firewall as a whole -----------------------------------------------------------------------------------------------
@@ -236,27 +218,24 @@ class Npf(Backend):
         from ..placement import place_needed
 
         live = self._live(ruleset)
-        text = without_status(ruleset.listing)
+        text = self._plain(ruleset)
         if live.strayed and not has_part(text):
-            raise _strayed(live)
+            raise self._stray(live.path, live.strayed)
         at_boot = boot.starts_at_boot(self.host)
         if state == "disabled":
-            if not live.active and not at_boot:
+            if not live.enabled and not at_boot:
                 return Transaction((), ruleset.listing)
             # Where it only starts at boot, that alone ends, and there is nothing to change now.
-            command = Command(("npfctl", "stop" if live.active else "show"))
-            return Transaction((command,), DISABLED + text, {"text": text, "path": live.path, "tables": {}, "boot": False})
+            command = Command(("npfctl", "stop" if live.enabled else "show"))
+            return Transaction((command,), STATUS.disabled + text, {"text": text, "path": live.path, "tables": {}, "boot": False})
         document = Document(text)
         for rule in keep:
             for edit in place_needed(self, ruleset, rule).edits:
                 document.edit(edit)
         text = document.text()
-        if state == "enabled" and live.active and at_boot and not live.strayed and text == without_status(ruleset.listing):
+        if state == "enabled" and live.enabled and at_boot and not live.strayed and text == self._plain(ruleset):
             return Transaction((), ruleset.listing)
-        return self._loading(ruleset, text, live.active)
-
-    def is_enabled(self, ruleset: Ruleset) -> bool:
-        return self._live(ruleset).active
+        return self._loading(ruleset, text, live.enabled)
 
     def install_commands(self) -> t.Tuple[Command, ...]:
         if self.host.which("npfctl") is not None:
@@ -265,25 +244,25 @@ class Npf(Backend):
 
     # -- both ------------------------------------------------------------------------------------------------------------------
 
-    def _live(self, ruleset: Ruleset) -> Live:
+    def _live(self, ruleset: Ruleset) -> LiveFile:
         live = ruleset.chains[0].ref
-        if isinstance(live, Live):
+        if isinstance(live, LiveFile):
             return live
-        return Live(not ruleset.listing.startswith(DISABLED), True, boot.DEFAULT_PATH, without_status(ruleset.listing))
+        return LiveFile(not ruleset.listing.startswith(STATUS.disabled), True, boot.DEFAULT_PATH, self._plain(ruleset))
 
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         live = self._live(ruleset)
         lines = ["status=0"]
-        if live.loaded:
+        if live.ruled:
             lines.append('npfctl reload "$DIR/npf.conf.before" || status=$?')
         else:
             lines.append("npfctl flush || status=$?")
-        if live.active:
+        if live.enabled:
             lines.append("npfctl start || status=$?")
         else:
             lines.append("if npfctl show 2>/dev/null | grep -q '^# filtering:[^a-z]*active'; then npfctl stop || status=$?; fi")
         lines.append('[ "$status" -eq 0 ]')
-        old = without_status(ruleset.listing)
+        old = self._plain(ruleset)
         tables = set(tables_in(old)) | set(transaction.persist.get("tables", ()))
         paths = (live.path, STAGED, boot.RC_CONF, *("%s/%s" % (FOLDER, name) for name in sorted(tables)))
         return Snapshot({"npf.conf.before": old}, "\n".join(lines) + "\n", paths)
@@ -296,38 +275,20 @@ class Npf(Backend):
         text = str(transaction.persist["text"])
         self.host.write(STAGED, UNLOADED + text if transaction.persist.get("unloaded") else text, 0o600)
         for command in transaction.commands:
-            answer = self.host.run(command.argv, command.stdin)
-            if not answer.ok:
-                said = (answer.err or answer.out).strip()
-                raise HoldfastError("%s failed with code %d: %s" % (" ".join(command.argv), answer.rc, said[:2000] or "(it said nothing)"))
+            self._run(command.argv, command.stdin)
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
         if not facts:
             return []
         path, text = str(facts["path"]), str(facts["text"])
-        notes = []
-        if self.host.read(path) != text:
-            self.host.write(path, text, self._mode(path))
-            notes.append("wrote %s" % path)
+        notes = self._write_file(path, text)
         if facts.get("boot") is not None:
             notes += boot.set_boot(self.host, bool(facts["boot"]))
         for name in facts.get("gone", ()):
             if is_own(str(name)):
                 self.host.remove("%s/%s" % (FOLDER, name))
         self.host.remove(STAGED)
-        return notes
-
-    def _mode(self, path: str) -> int:
-        """Return the mode of a file, or that of a new one that only root may read."""
-        answer = self.host.run(["stat", "-f", "%Lp", path])
-        return int(answer.out, 8) if answer.ok and re.match(r"[0-7]{3,4}\s*\Z", answer.out) else 0o600
-
-
-def _strayed(live: Live) -> HoldfastError:
-    return HoldfastError(
-        "The rules that npf enforces are not those of %s (%s), so a change of that file would replace them. "
-        "Put what you want to keep into the file and load it with: npfctl reload %s" % (live.path, live.strayed, live.path)
-    )
+        return notes + list(facts.get("notes", ()))
 
 
 def _text(conf: Conf, start: int, end: int) -> str:

@@ -16,10 +16,11 @@ from dataclasses import replace
 from ...policy.ports import PortRange, merge_ports
 from ...policy.protocols import TCP
 from ...policy.rule import Rule
+from ..states_first import LOOPBACK, LOOPBACK_COMMENT, LOOPBACK_NAME
 from .conf import Conf, Group, Statement
 from .line import Line, Unreadable, read_line
-from .policy_lines import LOOPBACK_COMMENT, plain_lines
-from .render import LOOPBACK, LOOPBACK_NAME, Mark, read_mark, rule_lines, unsupported
+from .policy_lines import plain_lines
+from .render import Mark, read_mark, rule_lines, unsupported
 from .tables import POLICY_PREFIX, PREFIX, Contents, TableBook, tables_in
 
 _COMMENT = re.compile(r"^[ \t]*(#[^\n]*)$", re.MULTILINE)

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
 
 from ...host import Host
 from ...policy.errors import HoldfastError
+from ..file_listing import LiveFile, first_difference
 from .boot import rules_path
 from .tables import FOLDER, table_text, tables_in
 
@@ -29,25 +29,7 @@ UNLOADED = "# holdfast: not loaded\n"
 _DYNAMIC = re.compile(r'# id="[0-9a-f]+" *$')
 
 
-@dataclass(frozen=True)
-class Live:
-    """What was found.
-
-    :ivar active: whether npf decides about packets.
-    :ivar loaded: whether it has rules.
-    :ivar path: the file they come from.
-    :ivar text: the text of that file, or of the change that waits for its confirmation.
-    :ivar strayed: why the rules in force are not those of the text; empty where they are, or where none are in force.
-    """
-
-    active: bool
-    loaded: bool
-    path: str
-    text: str
-    strayed: str = ""
-
-
-def read_live(host: Host) -> Live:
+def read_live(host: Host) -> LiveFile:
     """Read the state of npf and the text that its rules were loaded from.
 
     :raises HoldfastError: when npfctl is missing or refuses.
@@ -60,17 +42,17 @@ def read_live(host: Host) -> Live:
     staged = host.read(STAGED)
     # The staged text is there only while a change waits for its confirmation.
     if staged is not None and staged.startswith(UNLOADED) and not loaded:
-        return Live(active, loaded, path, staged[len(UNLOADED) :])
+        return LiveFile(active, loaded, path, staged[len(UNLOADED) :])
     if staged is not None and loaded and _expanded(host, staged)[0] == shown:
-        return Live(active, loaded, path, staged, strayed_table(host, staged))
+        return LiveFile(active, loaded, path, staged, strayed_table(host, staged))
     if not active or not loaded:
-        return Live(active, loaded, path, text)
+        return LiveFile(active, loaded, path, text)
     expected, refused = _expanded(host, text)
     if refused:
-        return Live(True, True, path, text, "npfctl refuses the file: %s" % refused)
+        return LiveFile(True, True, path, text, "npfctl refuses the file: %s" % refused)
     if expected != shown:
-        return Live(True, True, path, text, _difference(shown, expected))
-    return Live(True, True, path, text, strayed_table(host, text))
+        return LiveFile(True, True, path, text, first_difference(shown, expected))
+    return LiveFile(True, True, path, text, strayed_table(host, text))
 
 
 def show(host: Host) -> t.Tuple[bool, bool, t.Tuple[str, ...]]:
@@ -107,12 +89,3 @@ def _lines(text: str) -> t.Tuple[str, ...]:
     """Return the lines of a listing that say something, without the rules that other programs put into dynamic rulesets."""
     lines = (" ".join(line.split()) for line in text.splitlines())
     return tuple(line for line in lines if line and not line.startswith("#") and not _DYNAMIC.search(line))
-
-
-def _difference(live: t.Sequence[str], expected: t.Sequence[str]) -> str:
-    for one, other in zip(live, expected):
-        if one != other:
-            return "the first difference: live is '%s', the file says '%s'" % (one, other)
-    if len(live) > len(expected):
-        return "live is also '%s'" % live[len(expected)]
-    return "the file also says '%s'" % expected[len(live)]

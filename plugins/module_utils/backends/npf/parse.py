@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from ..file_listing import FileEntries, StatusLines
 from ..ruleset import ALL_DIRECTIONS, BOTH_FAMILIES, Chain, Entry, Ruleset
 from .blocks import Block, Context, blocks_of, policy_rule, single_rule
 from .conf import Conf, Group
@@ -21,9 +22,7 @@ from .line import EVERY_DIRECTION, Unreadable
 from .policy_text import GROUP
 
 NAME = "npf"
-#: The first line of a listing when npf is off, and when other rules than those of the file are in force.
-DISABLED = "# npf is switched off: these rules decide nothing.\n"
-STRAYED = "# npf enforces other rules than these.\n"
+STATUS = StatusLines("# npf is switched off: these rules decide nothing.\n", "# npf enforces other rules than these.\n")
 _GROUP = re.compile(r"(?:^|[;}])[ \t]*group[ \t]", re.MULTILINE)
 # Lines of ``render``, which stand in no group.
 _BARE = re.compile(r"(?:.*\n)*?[ \t]*(?:pass|block)\b")
@@ -40,54 +39,19 @@ class Place:
     final: bool = True
 
 
-class Entries(t.Sequence[Entry]):
-    """The entries of a file, read when the first of them is asked for: a policy, which may have thousands, does without."""
-
-    def __init__(self, text: str, weak: bool) -> None:
-        self._text = text
-        self._weak = weak
-        self._found: t.Optional[t.Tuple[Entry, ...]] = None
-
-    def _all(self) -> t.Tuple[Entry, ...]:
-        if self._found is None:
-            found = entries_of(Conf(self._text))
-            self._found = tuple(replace(one, weak=True) for one in found) if self._weak else found
-        return self._found
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __getitem__(self, number: t.Any) -> t.Any:
-        return self._all()[number]
-
-    def __eq__(self, other: object) -> bool:
-        return self._all() == (other._all() if isinstance(other, Entries) else other)
-
-    def __hash__(self) -> int:
-        return hash(self._all())
-
-
 def parse(text: str, ref: t.Any = None) -> Ruleset:
     """Read an npf.conf, or the lines of ``render``. Entries that are not in force decide nothing for certain, so they are weak."""
-    plain = without_status(text)
+    plain = STATUS.without(text)
     if not has_groups(plain) and _BARE.match(plain):
         entries: t.Any = entries_of(Conf(bare_lines(plain)))
     else:
-        entries = Entries(plain, text.startswith(STRAYED))
+        entries = FileEntries(lambda: entries_of(Conf(plain)), text.startswith(STATUS.strayed))
     return Ruleset((Chain(NAME, ALL_DIRECTIONS, BOTH_FAMILIES, "allow", entries, ref=ref),), text)
 
 
 def has_groups(text: str) -> bool:
     """Return whether a text has a group, as every file with rules has."""
     return _GROUP.search(text) is not None
-
-
-def without_status(text: str) -> str:
-    """Return a listing less the line that says that its rules are not in force: the text of the file."""
-    for status in (DISABLED, STRAYED):
-        if text.startswith(status):
-            return text[len(status) :]
-    return text
 
 
 def bare_lines(text: str) -> str:

@@ -11,26 +11,12 @@ the TCP packets that belong to no connection.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 from ...policy.protocols import TCP
 from ...policy.rule import Rule
-from ..base import GUARD_MARK
-from .render import LOOPBACK, LOOPBACK_NAME, POLICY_PROCEDURE, SYN, lines_of, marked, verb
+from ..states_first import LOOPBACK_COMMENT
+from .render import POLICY_PROCEDURE, SYN, lines_of, marked, verb
 from .tables import TableBook
-
-LOOPBACK_COMMENT = GUARD_MARK + "loopback"
-KNOWN_COMMENT = GUARD_MARK + "known connections"
-
-
-def as_kept(rule: Rule) -> Rule:
-    """Return a rule of a policy as npf keeps it: only TCP has packets that neither open a connection nor belong to one."""
-    changes: t.Dict[str, t.Any] = {}
-    if rule.stateful and rule.protocol not in (TCP, None):
-        changes["stateful"] = False
-    if rule.interface == LOOPBACK and rule.comment != LOOPBACK_COMMENT:
-        changes["interface"] = LOOPBACK_NAME
-    return replace(rule, **changes) if changes else rule
 
 
 def policy_lines(rule: Rule, book: TableBook) -> t.List[str]:

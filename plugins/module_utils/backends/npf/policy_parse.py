@@ -16,10 +16,10 @@ from ...policy.errors import HoldfastError
 from ...policy.policy import ANY_DIRECTION, NativeLines, Policy
 from ...policy.rule import DIRECTIONS, Log, Rule
 from ..base import GUARD_MARK
+from ..states_first import KNOWN_COMMENT, LOOPBACK_COMMENT
 from .blocks import Block, Context, blocks_of, policy_rule
 from .conf import Conf, Group, Statement
 from .line import Unreadable
-from .policy_lines import KNOWN_COMMENT, LOOPBACK_COMMENT
 from .policy_text import ALG, DEFAULT_GROUP, FORWARDING, GROUP, NAME, SUB_BEGIN, SUB_END, SUBPARTS, cut
 from .render import POLICY_PROCEDURE, PROCEDURE, procedure_line
 from .tables import is_own

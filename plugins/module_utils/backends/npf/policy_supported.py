@@ -13,11 +13,12 @@ from dataclasses import replace
 
 from ...policy.policy import ANY_DIRECTION, NativeLines, Policy
 from ...policy.protocols import protocol_name
-from ...policy.rule import DIRECTIONS, Rule
+from ...policy.rule import Rule
 from ..base import GUARD_MARK, Unsupported
+from ..states_first import unsupported_connections, unsupported_guard_mark, unsupported_log
 from .conf import Conf
 from .policy_text import NAME
-from .render import TRACKED, unsupported_log, unsupported_match
+from .render import TRACKED, unsupported_match
 
 _OPPOSITE = {"in": "out", "out": "in"}
 
@@ -38,8 +39,8 @@ def policy_unsupported(policy: Policy) -> t.Tuple[Unsupported, ...]:
             "which npf cannot tell from its own; write a map line in npf.conf"
         )
         found.append(Unsupported("%s.type" % place, one.kind, reason))
-    found += _placed("logging", unsupported_log(policy.log_denied))
-    return tuple(found + _unsupported_connections(policy) + _unsupported_native(policy))
+    found += _placed("logging", unsupported_log(policy.log_denied, NAME, "npflog0"))
+    return tuple(found + unsupported_connections(policy, NAME) + _unsupported_native(policy))
 
 
 def _placed(place: str, refused: t.Iterable[Unsupported]) -> t.List[Unsupported]:
@@ -73,30 +74,7 @@ def _answers_pass(rule: Rule, policy: Policy) -> bool:
 
 
 def _unsupported_guard(rule: Rule) -> t.List[Unsupported]:
-    if rule.comment is None or not rule.comment.startswith(GUARD_MARK):
-        return [Unsupported("comment", str(rule.comment), "a guard rule has a comment that begins with '%s'" % GUARD_MARK)]
-    if rule.direction == "forward" and not rule.established:
-        return [Unsupported("direction", "forward", "the guard of forwarded packets is the known connections alone")]
-    return unsupported_match(replace(rule, established=False))
-
-
-def _unsupported_connections(policy: Policy) -> t.List[Unsupported]:
-    """Return what hinders that known connections pass by their states, before any rule."""
-    found = []
-    for direction in DIRECTIONS:
-        if policy.defaults[direction] == "unmanaged":
-            continue
-        before: t.List[Rule] = []
-        for rule in policy.list_for(direction):
-            if rule.established and replace(rule, comment=None) == Rule("allow", direction, protocol=None, established=True):
-                break
-            before.append(rule)
-        else:
-            before.append(Rule("deny", direction))
-        if any(rule.action != "allow" or rule.log is not None for rule in before):
-            reason = "npf passes the packets of known connections before it asks any rule, so they have to come first in the policy"
-            found.append(Unsupported("guard", direction, reason))
-    return found
+    return unsupported_guard_mark(rule) or unsupported_match(replace(rule, established=False))
 
 
 def _unsupported_native(policy: Policy) -> t.List[Unsupported]:

@@ -17,12 +17,11 @@ from ...policy.addresses import Addresses, network_text
 from ...policy.errors import HoldfastError
 from ...policy.ports import PortRange
 from ...policy.protocols import ICMP, ICMPV6, TCP, UDP, protocol_name
-from ...policy.rule import Log, Rule
+from ...policy.rule import Rule
 from ..base import Unsupported, unsupported_scope
+from ..states_first import LOOPBACK, LOOPBACK_NAME, unsupported_log
 from .tables import PREFIX, TableBook, in_place, included, table_lines
 
-#: The loopback interface in the language, and its name.
-LOOPBACK, LOOPBACK_NAME = "lo", "lo0"
 #: Protocols of whose connections npf keeps states (of ICMP: questions and their answers).
 TRACKED = frozenset({TCP, UDP, ICMP, ICMPV6})
 #: The flags of a packet that opens a connection, as npfctl itself adds them to stateful lines.
@@ -91,7 +90,7 @@ def unsupported_match(rule: Rule) -> t.List[Unsupported]:
             found.append(Unsupported(name, ",".join(side.words()), "no address is left, so the rule would match nothing"))
     if rule.limit is not None:
         found.append(Unsupported("limit", str(rule.limit.rate), "npf cannot limit how often a rule matches"))
-    found += unsupported_log(rule.log)
+    found += unsupported_log(rule.log, "npf", "npflog0")
     if rule.comment is not None and not fits_comment(rule.comment):
         reason = "a comment is one line of npf.conf: printable characters, no space at its ends"
         found.append(Unsupported("comment", rule.comment, reason))
@@ -102,29 +101,9 @@ def unsupported_match(rule: Rule) -> t.List[Unsupported]:
     return found
 
 
-def unsupported_log(log: t.Optional[Log]) -> t.List[Unsupported]:
-    """Return what npf cannot do of a log."""
-    found = []
-    if log is not None and log.prefix is not None:
-        found.append(Unsupported("log_prefix", log.prefix, "npf logs whole packets to npflog0, without a text"))
-    if log is not None and log.rate is not None:
-        found.append(Unsupported("log_limit", str(log.rate), "npf cannot limit how often a rule logs"))
-    return found
-
-
 def fits_comment(comment: str) -> bool:
     """Return whether a comment can be (a part of) a comment line and is read back as it was."""
     return bool(comment) and comment.isprintable() and comment == comment.strip() and "\\" not in comment
-
-
-def normalise(rule: Rule) -> Rule:
-    """Return the rule as npf keeps it: a deny or reject only stops new connections, since states are looked up before rules."""
-    changes: t.Dict[str, t.Any] = {}
-    if rule.action != "allow" and rule.stateful:
-        changes["stateful"] = False
-    if rule.interface == LOOPBACK:
-        changes["interface"] = LOOPBACK_NAME
-    return Rule(**dict(rule.__dict__, **changes)) if changes else rule
 
 
 def render(rule: Rule) -> t.Tuple[str, ...]:

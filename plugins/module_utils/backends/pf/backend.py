@@ -8,32 +8,36 @@ Touches the host through ``host`` only; ``apply`` loads, ``persist`` writes the 
 
 from __future__ import annotations
 
-import re
 import typing as t
-from dataclasses import replace
 
 from ...host import Host
 from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ...policy.rule import Rule
-from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
-from ..ruleset import Chain, Edit, Entry, Ruleset
+from ..base import Command, Sighting, Snapshot, Transaction, Unsupported, refuse_policy
+from ..file_listing import LiveFile
+from ..one_file import OneFile
+from ..ruleset import Chain, Entry, Ruleset
+from ..states_first import normalise
 from . import boot
 from .dialect import Dialect, dialect_named, dialect_of
 from .edit import Document
 from .live import STAGED, Live, read_live, rules_path, status
-from .parse import DISABLED, NAME, STRAYED, entries_of, parse, without_status
+from .parse import NAME, STATUS, entries_of, parse
 from .policy_parse import parse_policy
 from .policy_parts import cut, has_parts, own_parts
-from .policy_plan import refuse_forwarding, refuse_unsupported, wanted_text
+from .policy_plan import refuse_forwarding, wanted_text
 from .policy_render import render_parts
 from .policy_supported import policy_unsupported
 from .reference import GIVE, TAKE, TOKEN, note_reference, own_reference, release_command
-from .render import normalise, render, unsupported
+from .render import render, unsupported
 from .statements import Statement, join, split
 
+#: What a file may say without making a difference to any packet.
+_MUTE = ("blank", "macro", "table")
 
-class Pf(Backend):
+
+class Pf(OneFile):
     """pf of FreeBSD, OpenBSD, NetBSD and macOS.
 
     One chain, ``pf``, for all directions and both families. Rules are lines of /etc/pf.conf (or the file that rc.conf names), each
@@ -62,7 +66,8 @@ class Pf(Backend):
     """
 
     NAME = NAME
-    REPLY_RULES = False
+    STATUS = STATUS
+    LOAD = "pfctl -f %s"
 
     def __init__(self, host: Host, dialect: t.Optional[str] = None) -> None:
         super().__init__(host)
@@ -106,21 +111,11 @@ class Pf(Backend):
         count = len(self.host.run(["pfctl", "-sr"]).out.split("\n")) - 1
         return Sighting(NAME, True, count > 0, "pf is enabled with %d rules" % count)
 
-    def read(self) -> Ruleset:
-        """Read the file that the live rules come from.
+    def _read_live(self) -> Live:
+        return read_live(self.host, self.dialect)
 
-        Live rules that do not come from it are refused, unless the file has a policy of ours: that policy can be put in force again.
-        """
-        live = read_live(self.host, self.dialect)
-        text = live.text
-        if text and not text.endswith("\n"):
-            text += "\n"
-        managed = has_parts(text)
-        if live.strayed and not managed:
-            raise _strayed(live)
-        if managed and live.enabled and not live.rules:
-            live = replace(live, strayed="it enforces no rules")
-        return parse((DISABLED if not live.enabled else STRAYED if live.strayed else "") + text, live)
+    def _parsed(self, text: str, live: LiveFile) -> Ruleset:
+        return parse(text, live)
 
     def status(self) -> t.Dict[str, t.Any]:
         loaded, enabled = status(self.host, self.dialect)
@@ -129,12 +124,9 @@ class Pf(Backend):
             "file": rules_path(self.host, self.dialect), "at_boot": boot.starts_at_boot(self.host, self.dialect),
         }  # fmt: skip
 
-    def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:
-        return ruleset.chains[0]
-
     def match_native(self, ruleset: Ruleset, text: str, wanted: bool = True) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
         chain = ruleset.chains[0]
-        statements = split(without_status(ruleset.listing))
+        statements = split(self._plain(ruleset))
         found: t.List[t.Tuple[Chain, t.Optional[Entry]]] = []
         lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
         for line in lines:
@@ -156,27 +148,24 @@ class Pf(Backend):
 
     # -- changing --------------------------------------------------------------------------------------------------------------
 
-    def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
-        if self._live(ruleset).strayed:
-            raise _strayed(self._live(ruleset))
-        document = Document(without_status(ruleset.listing))
-        for edit in edits:
-            document.edit(edit)
-        adds = any(edit.rule is not None or edit.native is not None for edit in edits)
-        return self._transaction(ruleset, document.text(), enable=adds)
+    def _document(self, text: str) -> Document:
+        return Document(text)
 
-    def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
-        return None if self._live(ruleset).enabled else self._transaction(ruleset, without_status(ruleset.listing), enable=True)
+    def _own(self, text: str) -> str:
+        return own_parts(text)
 
-    def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
-        document = Document(cut(without_status(ruleset.listing))[0])
-        document.flush()
-        return self._transaction(ruleset, document.text(), enable=False)
+    def _managed(self, text: str) -> bool:
+        return has_parts(text)
+
+    def _without_own(self, text: str) -> str:
+        return cut(text)[0]
+
+    def _decides(self, text: str) -> bool:
+        return any(statement.kind not in _MUTE and not _skips(statement) for statement in split(text))
 
     def _transaction(self, ruleset: Ruleset, text: str, enable: bool) -> Transaction:
-        """Return what loads a text; a rule that is added is meant to work, so pf is enabled for it."""
         live = self._live(ruleset)
-        if text == without_status(ruleset.listing) and (live.enabled or not enable) and not live.strayed:
+        if text == self._plain(ruleset) and (live.enabled or not enable) and not live.strayed:
             return Transaction((), ruleset.listing)
         commands = []
         if enable and not live.loaded:
@@ -186,7 +175,7 @@ class Pf(Backend):
             commands.append(Command(("pfctl", self.dialect.enable)))
         return Transaction(
             tuple(commands),
-            text if enable or live.enabled else DISABLED + text,
+            text if enable or live.enabled else STATUS.disabled + text,
             {"text": text, "path": live.path, "dialect": self.dialect.name, "enable": enable},
             (Command(("pfctl", "-nf", "-"), text),),
         )
@@ -197,30 +186,16 @@ class Pf(Backend):
         return policy_unsupported(policy, self.dialect)
 
     def render_policy(self, policy: Policy, layout: str = "auto") -> str:
-        refuse_unsupported(policy_unsupported(policy, self.dialect))
+        refuse_policy("pf", policy_unsupported(policy, self.dialect))
         return "".join(render_parts(policy, self.dialect, layout).values())
 
     def parse_policy(self, text: str) -> Policy:
-        return parse_policy(without_status(text), self.dialect)
-
-    def policy_as_kept(self, policy: Policy) -> Policy:
-        from .policy_lines import as_kept
-
-        return replace(policy, rules=tuple(as_kept(rule) for rule in policy.rules))
-
-    def read_policy(self, ruleset: Ruleset) -> t.Optional[Policy]:
-        """Return the policy that the file has; it is in force unless the listing begins with a line that says that it is not."""
-        text = own_parts(without_status(ruleset.listing))
-        return parse_policy(text, self.dialect) if text else None
-
-    def own_listing(self, ruleset: Ruleset) -> str:
-        text = own_parts(without_status(ruleset.listing))
-        return ruleset.listing[: len(ruleset.listing) - len(without_status(ruleset.listing))] + text if text else ""
+        return parse_policy(STATUS.without(text), self.dialect)
 
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         if wanted is not None:
             refuse_forwarding(self.host, wanted, self.dialect)
-        text = wanted_text(without_status(ruleset.listing), wanted, self.dialect, layout, alone)
+        text = wanted_text(self._plain(ruleset), wanted, self.dialect, layout, alone)
         return self._transaction(ruleset, text, enable=wanted is not None)
 
     # -- the firewall as a whole -----------------------------------------------------------------------------------------------
@@ -230,17 +205,17 @@ class Pf(Backend):
         from ..placement import place_needed
 
         live = self._live(ruleset)
-        if live.strayed and not has_parts(without_status(ruleset.listing)):
-            raise _strayed(live)
+        if live.strayed and not has_parts(self._plain(ruleset)):
+            raise self._stray(live.path, live.strayed)
         at_boot = boot.starts_at_boot(self.host, self.dialect)
         if state == "disabled":
             return self._switch_off(ruleset, live, at_boot)
-        document = Document(without_status(ruleset.listing))
+        document = Document(self._plain(ruleset))
         for rule in keep:
             for edit in place_needed(self, ruleset, rule).edits:
                 document.edit(edit)
         text = document.text()
-        if state == "enabled" and live.enabled and at_boot and not live.strayed and text == without_status(ruleset.listing):
+        if state == "enabled" and live.enabled and at_boot and not live.strayed and text == self._plain(ruleset):
             return Transaction((), ruleset.listing)
         commands = [] if live.loaded else [Command(("kldload", "pf"))]
         commands.append(Command(("pfctl", "-f", STAGED)))
@@ -256,14 +231,11 @@ class Pf(Backend):
     def _switch_off(self, ruleset: Ruleset, live: Live, at_boot: bool) -> Transaction:
         if not live.enabled and not at_boot:
             return Transaction((), ruleset.listing)
-        text = without_status(ruleset.listing)
+        text = self._plain(ruleset)
         command = Command(release_command(self.host) if self.dialect.by_reference and live.enabled else ("pfctl", "-d"))
         facts = {"text": text, "path": live.path, "dialect": self.dialect.name, "disable": True}
         # Where it only starts at boot, that alone ends, and there is nothing to run now.
-        return Transaction((command if live.enabled else Command(("uname", "-s")),), DISABLED + text, facts)
-
-    def is_enabled(self, ruleset: Ruleset) -> bool:
-        return self._live(ruleset).enabled
+        return Transaction((command if live.enabled else Command(("uname", "-s")),), STATUS.disabled + text, facts)
 
     # -- both ------------------------------------------------------------------------------------------------------------------
 
@@ -271,14 +243,14 @@ class Pf(Backend):
         live = ruleset.chains[0].ref
         if isinstance(live, Live):
             return live
-        return Live(True, not ruleset.listing.startswith(DISABLED), (), "/etc/pf.conf", without_status(ruleset.listing))
+        return Live(not ruleset.listing.startswith(STATUS.disabled), True, "/etc/pf.conf", self._plain(ruleset))
 
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         live = self._live(ruleset)
         lines = ["status=0"]
-        if live.rules or live.enabled:
+        if live.ruled or live.enabled:
             lines.append('pfctl -f "$DIR/pf.conf.before" || status=$?')
-        if not live.rules:
+        if not live.ruled:
             # Nothing was loaded, although the file may have had rules.
             lines.append("if [ -e /dev/pf ]; then pfctl -F rules || status=$?; fi")
             if self.dialect.old_translation:
@@ -294,19 +266,16 @@ class Pf(Backend):
             lines.append("if pfctl -si 2>/dev/null | grep -q '^Status: Enabled'; then pfctl -d || status=$?; fi")
         lines.append('[ "$status" -eq 0 ]')
         paths = (live.path, STAGED) + self.dialect.boot_files
-        return Snapshot({"pf.conf.before": without_status(ruleset.listing)}, "\n".join(lines) + "\n", paths)
+        return Snapshot({"pf.conf.before": self._plain(ruleset)}, "\n".join(lines) + "\n", paths)
 
     def apply(self, transaction: Transaction) -> None:
         if not transaction.commands:
             return
         self.host.write(STAGED, str(transaction.persist["text"]), 0o600)
         for command in transaction.commands:
-            answer = self.host.run(command.argv, command.stdin)
-            if not answer.ok:
-                said = (answer.err or answer.out).strip()
-                raise HoldfastError("%s failed with code %d: %s" % (" ".join(command.argv), answer.rc, said[:2000] or "(it said nothing)"))
+            said = self._run(command.argv, command.stdin)
             if command.argv[1] == "-E":
-                note_reference(self.host, answer.err + answer.out)
+                note_reference(self.host, said)
             elif command.argv[1] == "-X":
                 self.host.remove(TOKEN)
 
@@ -315,28 +284,18 @@ class Pf(Backend):
             return []
         path, text = str(facts["path"]), str(facts["text"])
         dialect = dialect_named(str(facts["dialect"]))
-        notes = []
-        if self.host.read(path) != text:
-            self.host.write(path, text, self._mode(path))
-            notes.append("wrote %s" % path)
+        notes = self._write_file(path, text)
         if facts.get("enable"):
             notes += boot.start_at_boot(self.host, dialect)
         elif facts.get("disable"):
             notes += boot.stop_at_boot(self.host, dialect)
         self.host.remove(STAGED)
-        return notes
-
-    def _mode(self, path: str) -> int:
-        """Return the mode of a file, or that of a new one that only root may read."""
-        answer = self.host.run(["stat", "-f", "%Lp", path])
-        return int(answer.out, 8) if answer.ok and re.match(r"[0-7]{3,4}\s*\Z", answer.out) else 0o600
+        return notes + list(facts.get("notes", ()))
 
 
-def _strayed(live: Live) -> HoldfastError:
-    return HoldfastError(
-        "The rules that pf enforces are not those of %s (%s), so a change of that file would replace them. "
-        "Put what you want to keep into the file and load it with: pfctl -f %s" % (live.path, live.strayed, live.path)
-    )
+def _skips(statement: Statement) -> bool:
+    """Return whether a statement says no more than on which interfaces no rule is asked."""
+    return [one.text for one in statement.words or ()][:2] == ["set", "skip"]
 
 
 def _equal_entry(chain: Chain, statements: t.Sequence[Statement], line: str) -> t.Optional[Entry]:

@@ -8,14 +8,11 @@ Writes the system's boot settings. Sources: rc.conf(5) and sysrc(8) of FreeBSD, 
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ...host import Host
+from ..rc_conf import rc_setting, says_yes, write_rc_setting
 from .dialect import Dialect
-from .live import boot_setting
-
-_YES = frozenset({"YES", "TRUE", "ON", "1"})
 
 #: Takes a reference of ours and notes it (``reference``).
 _PLIST = """\
@@ -44,10 +41,10 @@ def starts_at_boot(host: Host, dialect: Dialect) -> bool:
     if dialect.name == "macos":
         return host.read(dialect.boot_files[0]) == _PLIST
     name = "pf_enable" if dialect.name == "freebsd" else "pf"
-    value = boot_setting(host, dialect, name)
+    value = rc_setting(host, dialect.boot_files, name)
     if value is None:
         return dialect.name == "openbsd"
-    return value.upper() in _YES
+    return says_yes(value)
 
 
 def start_at_boot(host: Host, dialect: Dialect) -> t.List[str]:
@@ -64,9 +61,7 @@ def start_at_boot(host: Host, dialect: Dialect) -> t.List[str]:
     if dialect.name == "macos":
         host.write(path, _PLIST, 0o644)
         return ["wrote %s, which enables pf at boot" % path]
-    text = re.sub(r"^\s*pf=.*\n?", "", host.read(path) or "", flags=re.MULTILINE)
-    host.write(path, "%s%spf=YES\n" % (text, "" if text.endswith("\n") or not text else "\n"), 0o644)
-    return ["set pf=YES in %s" % path]
+    return write_rc_setting(host, path, "pf", "YES")
 
 
 def stop_at_boot(host: Host, dialect: Dialect) -> t.List[str]:
@@ -83,6 +78,4 @@ def stop_at_boot(host: Host, dialect: Dialect) -> t.List[str]:
     if dialect.name == "macos":
         host.remove(path)
         return ["removed %s, which enabled pf at boot" % path]
-    text = re.sub(r"^\s*pf=.*\n?", "", host.read(path) or "", flags=re.MULTILINE)
-    host.write(path, "%s%spf=NO\n" % (text, "" if text.endswith("\n") or not text else "\n"), 0o644)
-    return ["set pf=NO in %s" % path]
+    return write_rc_setting(host, path, "pf", "NO")

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from ...host import Host
 from ...policy.errors import HoldfastError
+from ..file_listing import LiveFile, first_difference
+from ..rc_conf import rc_setting
 from .dialect import Dialect
 from .tables import network_of
 
@@ -26,23 +28,13 @@ _AUTOMATIC = re.compile(r"<__automatic_\w+>")
 
 
 @dataclass(frozen=True)
-class Live:
+class Live(LiveFile):
     """What was found.
 
     :ivar loaded: whether the kernel has pf at all.
-    :ivar enabled: whether it decides about packets.
-    :ivar rules: the rules as pfctl lists them, translation first; None when they were not asked for.
-    :ivar path: the file they come from.
-    :ivar text: the text of that file, or of the change that waits for its confirmation.
-    :ivar strayed: why the rules in force are not those of the text; empty where they are, or where none are in force.
     """
 
-    loaded: bool
-    enabled: bool
-    rules: t.Tuple[str, ...]
-    path: str
-    text: str
-    strayed: str = ""
+    loaded: bool = True
 
 
 def read_live(host: Host, dialect: Dialect) -> Live:
@@ -57,17 +49,17 @@ def read_live(host: Host, dialect: Dialect) -> Live:
     staged = host.read(STAGED)
     loaded, enabled = status(host, dialect)
     if not loaded:
-        return Live(False, False, (), path, text if staged is None else staged)
+        return Live(False, False, path, text if staged is None else staged, loaded=False)
     rules = _listed(host, dialect)
     # The staged text is there only while a change waits for its confirmation.
     if staged is not None and expand(host, staged) == rules:
-        return Live(True, enabled, rules, path, staged, strayed_table(host, staged))
+        return Live(enabled, bool(rules), path, staged, strayed_table(host, staged))
     if not enabled or not rules:
-        return Live(True, enabled, rules, path, text)
+        return Live(enabled, bool(rules), path, text)
     expected = expand(host, text)
     if expected != rules:
-        return Live(True, True, rules, path, text, _difference(rules, expected))
-    return Live(True, True, rules, path, text, strayed_table(host, text))
+        return Live(True, True, path, text, first_difference(rules, expected))
+    return Live(True, True, path, text, strayed_table(host, text))
 
 
 def strayed_table(host: Host, text: str) -> str:
@@ -103,16 +95,7 @@ def status(host: Host, dialect: Dialect) -> t.Tuple[bool, bool]:
 
 def rules_path(host: Host, dialect: Dialect) -> str:
     """Return the file that the system loads at boot (``pf_rules`` of rc.conf, else /etc/pf.conf)."""
-    return (dialect.name != "macos" and boot_setting(host, dialect, "pf_rules")) or "/etc/pf.conf"
-
-
-def boot_setting(host: Host, dialect: Dialect, name: str) -> t.Optional[str]:
-    """Return a variable of the system's rc.conf files; the last assignment counts."""
-    value = None
-    for path in dialect.boot_files:
-        for found in re.finditer(r"^\s*%s=(\"[^\"\n]*\"|'[^'\n]*'|[^\s#;]*)" % re.escape(name), host.read(path) or "", re.MULTILINE):
-            value = found.group(1).strip("\"'")
-    return value
+    return (dialect.name != "macos" and rc_setting(host, dialect.boot_files, "pf_rules")) or "/etc/pf.conf"
 
 
 def expand(host: Host, text: str) -> t.Tuple[str, ...]:
@@ -143,12 +126,3 @@ def _rules_in(text: str) -> t.Tuple[str, ...]:
         if outside and _RULE.match(plain):
             rules.append(_AUTOMATIC.sub("<__automatic>", re.sub(r" ?\{$", "", plain)))
     return tuple(sorted(rules, key=lambda rule: 0 if re.match(r"(no )?(nat|rdr|binat)", rule) else 1 if rule.startswith("scrub") else 2))
-
-
-def _difference(live: t.Sequence[str], expected: t.Sequence[str]) -> str:
-    for one, other in zip(live, expected):
-        if one != other:
-            return "the first difference: live is '%s', the file says '%s'" % (one, other)
-    if len(live) > len(expected):
-        return "live is also '%s'" % live[len(expected)]
-    return "the file also says '%s'" % expected[len(live)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from ..file_listing import FileEntries, StatusLines
 from ..ruleset import ALL_DIRECTIONS, BOTH_FAMILIES, Chain, Entry, Ruleset
 from .filters import read_filter
 from .statements import Statement, split
@@ -21,53 +22,16 @@ from .tables import PREFIX, constant_tables, table_of, tables_used
 from .unreadable import Unreadable
 
 NAME = "pf"
-#: The first line of a listing when pf is off.
-DISABLED = "# pf is disabled: these rules decide nothing.\n"
-#: The same when other rules than those of the file are in force.
-STRAYED = "# pf enforces other rules than these.\n"
+STATUS = StatusLines("# pf is disabled: these rules decide nothing.\n", "# pf enforces other rules than these.\n")
 #: Kinds of statements that may decide about a packet.
 DECIDING = ("filter", "anchor", "antispoof", "include", "load", "other")
 
 
-class Entries(t.Sequence[Entry]):
-    """The entries of a file, read when the first of them is asked for: a policy, which may have thousands, does without."""
-
-    def __init__(self, text: str, weak: bool) -> None:
-        self._text = text
-        self._weak = weak
-        self._found: t.Optional[t.Tuple[Entry, ...]] = None
-
-    def _all(self) -> t.Tuple[Entry, ...]:
-        if self._found is None:
-            found = entries_of(split(self._text))
-            self._found = tuple(replace(one, weak=True) for one in found) if self._weak else found
-        return self._found
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __getitem__(self, number: t.Any) -> t.Any:
-        return self._all()[number]
-
-    def __eq__(self, other: object) -> bool:
-        return self._all() == (other._all() if isinstance(other, Entries) else other)
-
-    def __hash__(self) -> int:
-        return hash(self._all())
-
-
 def parse(text: str, ref: t.Any = None) -> Ruleset:
     """Read a pf.conf, or the lines of ``render``. Entries that are not in force decide nothing for certain, so they are weak."""
-    entries = t.cast("t.Tuple[Entry, ...]", Entries(without_status(text), text.startswith(STRAYED)))
+    plain = STATUS.without(text)
+    entries = t.cast("t.Tuple[Entry, ...]", FileEntries(lambda: entries_of(split(plain)), text.startswith(STATUS.strayed)))
     return Ruleset((Chain(NAME, ALL_DIRECTIONS, BOTH_FAMILIES, "allow", entries, ref=ref),), text)
-
-
-def without_status(text: str) -> str:
-    """Return a listing less the line that says that its rules are not in force: the text of the file."""
-    for status in (DISABLED, STRAYED):
-        if text.startswith(status):
-            return text[len(status) :]
-    return text
 
 
 def entries_of(statements: t.Sequence[Statement]) -> t.Tuple[Entry, ...]:

@@ -27,8 +27,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ...policy.policy import Policy
+from ..states_first import LOOPBACK, LOOPBACK_NAME
 from .dialect import Dialect
-from .render import LOOPBACK, LOOPBACK_NAME, interface_text
+from .render import interface_text
 from .statements import Statement
 
 FORWARD, HOST, GONE, KNOWN = "hf_forward", "hf_in", "hf_forwarded", "hf_known"

@@ -16,13 +16,11 @@ from dataclasses import replace
 from ...policy.addresses import Addresses, network_text
 from ...policy.protocols import ICMPV6, TCP
 from ...policy.rule import Rule
-from ..base import GUARD_MARK
+from ..states_first import LOOPBACK_COMMENT
 from .policy_forwarding import FORWARD, HOST, KNOWN, Scope
-from .render import LOOPBACK, LOOPBACK_NAME, head_text, hosts_text, types_text
+from .render import head_text, hosts_text, types_text
 from .tables import table_name
 
-LOOPBACK_COMMENT = GUARD_MARK + "loopback"
-KNOWN_COMMENT = GUARD_MARK + "known connections"
 #: What the names of our tables start with; those of single rules (see ``tables``) are others, so that each can go without the other.
 PREFIX = "hfp_"
 #: Protocols whose packets always carry an option of IP that pf stops otherwise: IGMP, and multicast listener discovery of ICMPv6.
@@ -59,18 +57,6 @@ class TableBook:
                 lines.append("table <%s> const { %s }" % (name, ", ".join(network_text(one) for one in addresses.networks)))
         self._defined.update(self._known)
         return lines
-
-
-def as_kept(rule: Rule) -> Rule:
-    """Return a rule of a policy as pf keeps it."""
-    changes: t.Dict[str, t.Any] = {}
-    if rule.stateful and rule.protocol not in (TCP, None):
-        changes["stateful"] = False
-    if rule.interface == LOOPBACK and rule.comment != LOOPBACK_COMMENT:
-        changes["interface"] = LOOPBACK_NAME
-    if rule.out_interface == LOOPBACK:
-        changes["out_interface"] = LOOPBACK_NAME
-    return replace(rule, **changes) if changes else rule
 
 
 def policy_lines(rule: Rule, book: TableBook, scope: Scope, joined: t.Optional[t.Tuple[Addresses, str]] = None) -> t.List[str]:

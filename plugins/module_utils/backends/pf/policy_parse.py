@@ -18,6 +18,7 @@ from ...policy.policy import ANY_DIRECTION, NativeLines, Policy
 from ...policy.protocols import TCP
 from ...policy.rule import DIRECTIONS, Log, Rule
 from ..base import GUARD_MARK
+from ..states_first import KNOWN_COMMENT, LOOPBACK, LOOPBACK_COMMENT, LOOPBACK_NAME
 from .dialect import Dialect
 from .edit import belongs_to_others
 from .filters import rules_of
@@ -25,10 +26,8 @@ from .line import Line, read_line
 from .parse import NAME
 from .policy_forwarding import FORWARD, GONE, KNOWN, Scope, passing_lines, told_apart, words_of
 from .policy_layout import JOINED, members_of, parted
-from .policy_lines import KNOWN_COMMENT, LOOPBACK_COMMENT
 from .policy_nat_parse import NatReader
 from .policy_parts import FORWARDING, SUB_BEGIN, SUB_END, SUBPARTS, cut
-from .render import LOOPBACK, LOOPBACK_NAME
 from .statements import Statement, split
 from .tables import Contents, constant_tables
 from .unreadable import Unreadable

@@ -11,17 +11,14 @@ from __future__ import annotations
 import typing as t
 
 from ...host import Host
-from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
-from ...policy.rule import DIRECTIONS
-from ..base import Unsupported
+from ..base import refuse_policy
+from ..states_first import refuse_router
 from .dialect import Dialect
 from .policy_parts import cut
 from .policy_place import anchors_behind, place, refuse_translating, without_rules
 from .policy_render import render_parts
 from .policy_supported import policy_unsupported
-
-_FORWARDING = ("net.inet.ip.forwarding", "net.inet6.ip6.forwarding")
 
 
 def wanted_text(text: str, policy: t.Optional[Policy], dialect: Dialect, layout: str, alone: bool) -> str:
@@ -35,19 +32,9 @@ def wanted_text(text: str, policy: t.Optional[Policy], dialect: Dialect, layout:
         return rest
     if alone:
         rest = without_rules(rest)
-    refuse_unsupported(policy_unsupported(policy, dialect))
+    refuse_policy("pf", policy_unsupported(policy, dialect))
     refuse_translating(rest, policy, dialect)
     return place(rest, render_parts(policy, dialect, layout, anchors_behind(rest, dialect)), dialect)
-
-
-def refuse_unsupported(refused: t.Sequence[Unsupported]) -> None:
-    """Refuse a policy that pf cannot carry.
-
-    :raises HoldfastError: with the first reasons.
-    """
-    if refused:
-        reasons = "; ".join("%s (%s): %s" % (one.field, one.value, one.reason) for one in refused[:10])
-        raise HoldfastError("pf cannot carry this policy exactly: %s" % reasons, unsupported=[one.as_dict() for one in refused])
 
 
 def refuse_forwarding(host: Host, policy: Policy, dialect: Dialect) -> None:
@@ -55,12 +42,5 @@ def refuse_forwarding(host: Host, policy: Policy, dialect: Dialect) -> None:
 
     :raises HoldfastError: with the setting that makes it a router.
     """
-    if dialect.tells_forwarding or all(policy.defaults[direction] == "unmanaged" for direction in DIRECTIONS):
-        return
-    for name in _FORWARDING:
-        answer = host.run(["sysctl", "-n", name])
-        if answer.ok and answer.out.strip() not in ("", "0"):
-            raise HoldfastError(
-                "This host forwards packets (%s is %s), and pf of %s cannot tell them from packets to the host, so this policy cannot be "
-                "kept exactly. Set %s to 0, or write the rules of this host in pf.conf" % (name, answer.out.strip(), dialect.name, name)
-            )
+    if not dialect.tells_forwarding:
+        refuse_router(host, policy, "pf of %s" % dialect.name, "pf.conf")

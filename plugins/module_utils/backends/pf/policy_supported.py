@@ -14,13 +14,14 @@ from dataclasses import replace
 from ...policy.nat import DESTINATION_KINDS, NatRule
 from ...policy.policy import ANY_DIRECTION, NativeLines, Policy
 from ...policy.protocols import TCP, UDP, protocol_name
-from ...policy.rule import DIRECTIONS, Rule
+from ...policy.rule import Rule
 from ..base import GUARD_MARK, Unsupported
+from ..states_first import unsupported_connections, unsupported_guard_mark, unsupported_log
 from .dialect import Dialect
 from .parse import DECIDING, NAME
 from .policy_forwarding import scope_of
 from .policy_nat import translates_twice
-from .render import fits_label, odd_interface, unsupported, unsupported_log
+from .render import fits_label, odd_interface, unsupported
 from .statements import split
 
 _KINDS_OF_LINES = (*DECIDING, "table", "macro")
@@ -40,8 +41,8 @@ def policy_unsupported(policy: Policy, dialect: Dialect) -> t.Tuple[Unsupported,
     for number, one in enumerate(policy.nat):
         place = policy.nat_labels[number] if number < len(policy.nat_labels) else "nat[%d]" % number
         found += _placed(place, _unsupported_nat(one))
-    found += _placed("logging", unsupported_log(policy.log_denied))
-    return tuple(found + _unsupported_connections(policy) + _unsupported_native(policy))
+    found += _placed("logging", unsupported_log(policy.log_denied, NAME, "pflog"))
+    return tuple(found + unsupported_connections(policy, NAME) + _unsupported_native(policy))
 
 
 def _placed(place: str, refused: t.Iterable[Unsupported]) -> t.List[Unsupported]:
@@ -93,11 +94,7 @@ def _changes_source(one: NatRule, rule: Rule) -> bool:
 
 
 def _unsupported_guard(rule: Rule) -> t.List[Unsupported]:
-    if rule.comment is None or not rule.comment.startswith(GUARD_MARK):
-        return [Unsupported("comment", str(rule.comment), "a guard rule has a comment that begins with '%s'" % GUARD_MARK)]
-    if rule.direction == "forward" and not rule.established:
-        return [Unsupported("direction", "forward", "the guard of forwarded packets is the known connections alone")]
-    return list(unsupported(replace(rule, established=False, direction="in")))
+    return unsupported_guard_mark(rule) or list(unsupported(replace(rule, established=False, direction="in")))
 
 
 def _unsupported_nat(one: NatRule) -> t.List[Unsupported]:
@@ -116,25 +113,6 @@ def _unsupported_nat(one: NatRule) -> t.List[Unsupported]:
         found.append(Unsupported("interface", one.interface, "pf does not take this for the name of one interface"))
     if one.comment is not None and not fits_label(one.comment):
         found.append(Unsupported("comment", one.comment, "pf keeps a comment as a label: ASCII without quotes, backslashes and $"))
-    return found
-
-
-def _unsupported_connections(policy: Policy) -> t.List[Unsupported]:
-    """Return what hinders that known connections pass by their states, before any rule."""
-    found = []
-    for direction in DIRECTIONS:
-        if policy.defaults[direction] == "unmanaged":
-            continue
-        before: t.List[Rule] = []
-        for rule in policy.list_for(direction):
-            if rule.established and replace(rule, comment=None) == Rule("allow", direction, protocol=None, established=True):
-                break
-            before.append(rule)
-        else:
-            before.append(Rule("deny", direction))
-        if any(rule.action != "allow" or rule.log is not None for rule in before):
-            reason = "pf passes the packets of known connections before it asks any rule, so they have to come first in the policy"
-            found.append(Unsupported("guard", direction, reason))
     return found
 
 

@@ -16,15 +16,14 @@ from ...policy.errors import HoldfastError
 from ...policy.nat import NatRule
 from ...policy.ports import PortRange
 from ...policy.protocols import ICMP, ICMPV6, TCP, UDP, protocol_name
-from ...policy.rule import Log, Rule
+from ...policy.rule import Rule
 from ..base import Unsupported, unsupported_scope
+from ..states_first import LOOPBACK, LOOPBACK_NAME, unsupported_log
 from .names import TYPE_TOP
 from .tables import needs_table, table_line, table_name
 
 #: Bytes that a label holds; the 64th ends it (PF_RULE_LABEL_SIZE).
 MAX_LABEL = 63
-#: The loopback interface in the language, and its name.
-LOOPBACK, LOOPBACK_NAME = "lo", "lo0"
 _PROTOCOLS = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "ipv6-icmp"}
 # A name without a digit may be a word of the grammar (``log``); in quotes it is always a name.
 _PLAIN_INTERFACE = re.compile(r"[A-Za-z_][A-Za-z_.:@-]*[0-9][A-Za-z0-9_.:@-]*\Z")
@@ -53,7 +52,7 @@ def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
     if rule.limit is not None:
         reason = "pf has no rate for a rule that all its systems know; it can only bound the number of states"
         found.append(Unsupported("limit", str(rule.limit.rate), reason))
-    found += unsupported_log(rule.log)
+    found += unsupported_log(rule.log, "pf", "pflog")
     if rule.comment is not None and not fits_label(rule.comment):
         reason = "pf keeps a comment as a label of 1 to %d ASCII characters without quotes, backslashes and $" % MAX_LABEL
         found.append(Unsupported("comment", rule.comment, reason))
@@ -71,32 +70,9 @@ def _unsupported_types(rule: Rule) -> t.List[Unsupported]:
     return [Unsupported("icmp_type", str(one), reason) for one in rule.icmp_types if one > TYPE_TOP]
 
 
-def unsupported_log(log: t.Optional[Log]) -> t.List[Unsupported]:
-    """Return what pf cannot do of a log."""
-    found = []
-    if log is not None and log.prefix is not None:
-        found.append(Unsupported("log_prefix", log.prefix, "pf logs whole packets to pflog, without a text"))
-    if log is not None and log.rate is not None:
-        found.append(Unsupported("log_limit", str(log.rate), "pf cannot limit how often a rule logs"))
-    return found
-
-
 def odd_interface(name: str) -> bool:
     """Return whether pf would take a name for something else than one interface."""
     return name.isdigit() or name in ("any", "all")
-
-
-def normalise(rule: Rule) -> Rule:
-    """Return the rule as pf keeps it: a deny or reject only stops new connections, since states are looked up before rules.
-
-    The loopback interface has the number 0 on every system with pf.
-    """
-    changes: t.Dict[str, t.Any] = {}
-    if rule.action != "allow" and rule.stateful:
-        changes["stateful"] = False
-    if rule.interface == LOOPBACK:
-        changes["interface"] = LOOPBACK_NAME
-    return Rule(**dict(rule.__dict__, **changes)) if changes else rule
 
 
 def render(rule: Rule) -> t.Tuple[str, ...]:

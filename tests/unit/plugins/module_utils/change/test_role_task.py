@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base import Command, Transaction
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.detect import Detection
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.backend import Ipfw
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.backend import Pf
@@ -95,6 +96,50 @@ def test_all_rules_of_several_roles_are_one_change_and_a_second_run_changes_noth
     again = task(engine, role="web,api")
     assert (again["changed"], again["added"], engine.begun) == (False, [], 1)
     assert again["msg"] == "The rules of web, api are present already (%s)" % engine.backend.NAME
+
+
+def off(tmp_path, text=PF):
+    host = StandinHost(tmp_path / "off", "freebsd")
+    host.write("/etc/pf.conf", text)
+    return Applying(Pf(host))
+
+
+def test_rules_for_a_firewall_that_is_off_are_written_for_later_and_every_run_says_so(tmp_path):
+    engine = off(tmp_path)
+    asleep = "; pf is off, so its rules decide nothing until it is switched on: "
+    assert task(engine, True, role="web")["msg"].startswith("1 rule of web would be added (pf)" + asleep)
+    assert task(engine, role="web")["msg"].startswith("1 rule of web added (pf)" + asleep)
+    again = task(engine, role="web")
+    assert again["changed"] is False
+    assert again["msg"].startswith("The rules of web are present already (pf)" + asleep)
+    assert not engine.backend.is_enabled(engine.backend.read())
+    assert task(engine, role="web", state="absent")["msg"] == "1 rule of web removed (pf)"
+
+
+def test_a_role_that_denies_is_refused_on_a_firewall_that_is_off_also_where_its_rules_are_listed(tmp_path):
+    engine = off(tmp_path)
+    with pytest.raises(HoldfastError, match=r"roles.api\[1\] stops nothing here: pf is off"):
+        task(engine, role="api")
+    switched = pf_host(tmp_path)
+    task(Applying(switched), role="api")
+    switched.host.must("pfctl", "-d")
+    with pytest.raises(HoldfastError, match=r"roles.api\[1\] stops nothing here: pf is off"):
+        task(Applying(switched), role="api")
+
+
+def test_a_role_switches_a_firewall_on_whose_file_says_nothing_else(tmp_path):
+    engine = off(tmp_path, "")
+    assert task(engine, role="api")["msg"] == "2 rules of api added (pf)"
+    assert engine.backend.is_enabled(engine.backend.read())
+
+
+def test_rules_that_are_listed_and_not_in_force_are_put_into_force(engine):
+    task(engine, role="web")
+    engine.backend.wake = lambda ruleset: Transaction((Command(("uname", "-s")),), ruleset.listing, {})
+    engine.begin = lambda *_words: {"change": "one"}
+    assert task(engine, True, role="web")["msg"] == "The rules of web would be put into force (%s)" % engine.backend.NAME
+    result = task(engine, role="web")
+    assert (result["changed"], result["msg"]) == (True, "The rules of web were put into force (%s)" % engine.backend.NAME)
 
 
 def test_removing_brings_back_what_was(engine):

@@ -239,13 +239,15 @@ def test_rules_that_share_a_number_with_a_removed_one_stay(fresh):
     assert fresh.read().listing == _before.listing
 
 
-def test_a_disabled_firewall_is_enabled_for_a_rule_and_put_back(backend):
-    backend.host.must("sysctl", "net.inet.ip.fw.enable=0")
-    assert not backend.sight().active
-    _before, _transaction, snapshot = present(backend, rule(port=80))
-    assert backend.status()["enabled"]
-    assert backend.host.restore(snapshot).returncode == 0
-    assert not backend.status()["enabled"]
+def test_a_disabled_firewall_whose_list_is_empty_is_enabled_for_a_rule_and_put_back(fresh):
+    fresh.host.must("kenv", "-q", "net.inet.ip.fw.default_to_accept=1")
+    fresh.host.must("kldload", "ipfw")
+    fresh.host.must("sysctl", "net.inet.ip.fw.enable=0")
+    assert not fresh.sight().active
+    _before, _transaction, snapshot = present(fresh, rule(port=80))
+    assert fresh.status()["enabled"]
+    assert fresh.host.restore(snapshot).returncode == 0
+    assert not fresh.status()["enabled"]
 
 
 GUARD = [

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.backend import Macos
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.reading import PROFILE
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.record import PATH
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Edit
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.merging import merge
@@ -86,19 +87,19 @@ def test_a_rule_for_the_other_action_is_not_the_one_to_remove(host, backend):
     assert absent(backend, rule("allow"))[1].commands == ()
 
 
-def test_a_deny_turns_the_firewall_on_last_and_an_allow_does_not(host, backend):
+def test_a_policy_turns_the_firewall_on_last(host, backend):
     host.fw("--setglobalstate", "off")
-    assert "--setglobalstate" not in [command.argv[1] for command in present(backend, rule("allow", OTHER))[1].commands]
-    _before, transaction, _snapshot = present(backend, rule())
+    transaction, _snapshot = put(backend, policy({"action": "deny", "program": APP}))
     assert transaction.commands[-1].argv[1:] == ("--setglobalstate", "on")
     assert backend.is_enabled(backend.read())
 
 
-def test_a_deny_that_is_only_listed_is_put_in_force(host, backend):
-    present(backend, rule())
+def test_raw_lines_that_turn_the_firewall_on_may_deny(host, backend):
     host.fw("--setglobalstate", "off")
-    _before, transaction, _snapshot = present(backend, rule())
-    assert [command.argv[1:] for command in transaction.commands] == [("--setglobalstate", "on")]
+    ruleset = backend.read()
+    lines = "--blockapp '%s'\n--setglobalstate on" % APP
+    edits = [Edit(chain, native=line) for line, (chain, _entry) in zip(lines.splitlines(), backend.match_native(ruleset, lines))]
+    assert backend.plan(ruleset, edits).commands[-1].argv[1:] == ("--setglobalstate", "on")
 
 
 def test_an_allow_below_a_firewall_that_blocks_everything_is_refused(host, backend):

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.boxes import Interfaces
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.packets import Packet, random_packet
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.trace import trace
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.policy_lines import as_kept
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.policy_supported import policy_unsupported
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.policy_text import render_part
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.tables import table_text, tables_in
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.states_first import as_kept
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses import ANY, make_addresses
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy import Policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.ports import PortRange, merge_ports

@@ -15,9 +15,9 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.boxes i
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.packets import random_packet
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.trace import trace
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.dialect import dialect_named
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.policy_lines import as_kept
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.policy_render import render_parts
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.policy_supported import policy_unsupported
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.states_first import as_kept
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf import standin_host
 from ansible_collections.holdfast.firewall.tests.unit.policy_generator import standard_guard
 from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import policies

@@ -39,6 +39,12 @@ def backend(host):
     return Pf(host)
 
 
+@pytest.fixture
+def bare(host):
+    """A Mac whose file says nothing, so that a single rule may switch pf on."""
+    host.write("/etc/pf.conf", "")
+
+
 def somebody(host):
     """Another program needs pf; returns its token."""
     return re.search(r"Token : (\d+)", host.run(["pfctl", "-E"]).err).group(1)
@@ -63,6 +69,7 @@ def switch(backend, state):
     return snapshot
 
 
+@pytest.mark.usefixtures("bare")
 def test_a_rule_takes_one_reference_and_the_next_rule_none(host, backend):
     put(backend, WEB)
     own = own_reference(host)
@@ -91,6 +98,7 @@ def test_a_restore_gives_back_ours_and_leaves_theirs(host, backend):
         assert enabled(backend)
 
 
+@pytest.mark.usefixtures("bare")
 def test_a_restore_turns_off_what_was_off_and_leaves_on_what_an_administrator_turned_on(host, backend):
     _before, _transaction, snapshot = present(backend, WEB)
     assert host.restore(snapshot).returncode == 0
@@ -102,6 +110,7 @@ def test_a_restore_turns_off_what_was_off_and_leaves_on_what_an_administrator_tu
     assert (references(host), enabled(backend)) == ([], True)
 
 
+@pytest.mark.usefixtures("bare")
 def test_a_token_from_before_the_boot_counts_for_nothing(host, backend):
     host.write(TOKEN, "17000000000000000042\n")
     assert own_reference(host) == ""
@@ -110,6 +119,7 @@ def test_a_token_from_before_the_boot_counts_for_nothing(host, backend):
     assert host.restore(snapshot).returncode == 0
 
 
+@pytest.mark.usefixtures("bare")
 def test_switching_off_gives_back_the_reference_and_its_restore_takes_a_new_one(host, backend):
     put(backend, WEB)
     snapshot = switch(backend, "disabled")
@@ -121,6 +131,7 @@ def test_switching_off_gives_back_the_reference_and_its_restore_takes_a_new_one(
         assert enabled(backend)
 
 
+@pytest.mark.usefixtures("bare")
 def test_pf_that_others_need_is_not_switched_off(host, backend):
     put(backend, WEB)
     other = somebody(host)
@@ -131,6 +142,7 @@ def test_pf_that_others_need_is_not_switched_off(host, backend):
     assert not enabled(backend)
 
 
+@pytest.mark.usefixtures("bare")
 def test_the_job_at_boot_takes_a_reference_and_notes_it(host, backend):
     put(backend, WEB)
     job = plistlib.loads(host.read(backend.dialect.boot_files[0]).encode())
