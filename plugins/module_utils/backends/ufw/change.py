@@ -21,7 +21,7 @@ from ..iptables.owners import is_foreign, rule_owner
 from ..iptables.policy_chains import is_own
 from ..iptables.saved import SavedChain, Tables, empty_table
 from ..iptables.tools import TOOLS, Tools
-from .files import CHAINS, INIT, PREFIX, Files, mode_of
+from .files import CHAINS, CONF, INIT, PREFIX, Files, mode_of
 from .loading import BUILTIN, PRIMARY, Chains, loaded
 from .state import State
 from .translations import NAT_CHAINS, edit_nat, hook_sleeps, mode_with
@@ -156,7 +156,11 @@ def restart(host: Host, state: State) -> Transaction:
         chains = state.live[family].get("nat", {})
         ours = [name for name in chains if is_own(name)]
         touched += [[family, "nat", name] for name in (*ours, *(builtin for builtin, _own in NAT_CHAINS.values())) if ours]
-    facts = {"touched": touched, "policies": {str(family): sorted(BUILTIN.values()) for family in state.families}}
+    facts = {
+        "touched": touched, "policies": {str(family): sorted(BUILTIN.values()) for family in state.families},
+        # A reload that fails leaves ufw switched off: it writes that into this file.
+        "keeps": [CONF],
+    }  # fmt: skip
     return Transaction((Command(("ufw", "reload")),), State(state.files, after).listing(), facts)
 
 
@@ -197,5 +201,11 @@ def snapshot(tools: Tools, state: State, planned: Transaction) -> Snapshot:
         script.append('! cmp -s "$DIR/new%(number)d" %(path)s || cat "$DIR/old%(number)d" > %(path)s || rules_status=$?' % words)
         if path == INIT:
             script.append('! cmp -s "$DIR/old%d" %s || chmod %o %s' % (number, path, state.files.init_mode, path))
+    for number, path in enumerate(planned.persist.get("keeps", ())):
+        files["kept%d" % number] = state.files.text(path)
+        words = {"path": path, "number": number}
+        script.append(
+            '[ ! -f %(path)s ] || cmp -s "$DIR/kept%(number)d" %(path)s || cat "$DIR/kept%(number)d" > %(path)s || rules_status=$?' % words
+        )
     script.append('[ "$rules_status" -eq 0 ]')
     return Snapshot(files, "\n".join(script) + "\n")

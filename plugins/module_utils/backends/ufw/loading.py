@@ -39,6 +39,34 @@ def filter_part(text: str) -> t.List[str]:
     return found
 
 
+def refuse_broken(path: str, text: str) -> None:
+    """Refuse a file whose tables are not whole: ufw would load nothing of it, and its own message names no file that people know.
+
+    :raises HoldfastError: with the line.
+    """
+    table, begun, trouble = "", 0, ""
+    for number, line in enumerate(text.splitlines(), 1):
+        word = line.strip()
+        if not word or word.startswith("#"):
+            continue
+        if word.startswith("*"):
+            if table:
+                break
+            table, begun = word, number
+        elif not table:
+            trouble = "line %d: %r stands in no table" % (number, word[:60])
+            break
+        elif word == "COMMIT":
+            table = ""
+    if table:
+        trouble = "line %d: the table %s is not ended by a line COMMIT" % (begun, table)
+    if trouble:
+        raise HoldfastError(
+            "%s, %s, so ufw cannot load the file and nothing was changed. Mend it (the file that ufw came with is below /usr/share/ufw), "
+            "then run this again" % (path, trouble)
+        )
+
+
 def loaded_text(files: Files, family: int) -> str:
     """Return the input of iptables-restore by which an enabled ufw fills an empty filter table."""
     start = PREFIX[family] + "-"
@@ -58,6 +86,7 @@ def loaded_text(files: Files, family: int) -> str:
         declared += ["%suser-%s" % (start, word), "%suser-logging-%s" % (start, word)]
     declared += [start + name for name in ("logging-deny", "logging-allow", "user-limit", "user-limit-accept")]
     for path in (BEFORE[family], AFTER[family], USER[family]):
+        refuse_broken(path, files.text(path))
         for line in filter_part(files.text(path)):
             if line.startswith(":"):
                 declared.append(line[1:].split()[0])
