@@ -4,7 +4,7 @@
 """A Windows host as backends and the change engine see it, through the task's connection; nothing on the host runs Python.
 
 Touches the host with ``exec_command``, ``put_file`` and ``fetch_file`` of the connection only, so that it works with every connection
-plugin whose shell is one of Windows (winrm, psrp, ssh). What these do with a line (read in ansible-core 2.17.14 and 2.18.19):
+plugin whose shell is one of Windows (winrm, psrp, ssh). What these do with a line (read in ansible-core 2.17.14, 2.18.19 and 2.19.14):
 
 * winrm puts it into ``PowerShell -EncodedCommand``, which its shell, a cmd.exe, runs: 8,191 characters, 2.7 times those of the line;
 * psrp sends it as a script and adds ``exit $LASTEXITCODE``; what programs say comes as objects, one for each line, in UTF-8;

@@ -111,12 +111,10 @@ def make_ports(intervals: t.Iterable[Interval], words: t.Iterable[str] = ()) -> 
 def _without_lowest(interval: Interval) -> t.List[Interval]:
     """Return an interval of IPv6 in parts that Windows takes.
 
-    No range may begin or end with the unspecified address or that of loopback (MS-FASP 2.2.10), while a network may contain both
-    (2.2.6), if it is not all of IPv6. So the largest network from there on stands alone.
+    No range may begin with the unspecified address (MS-FASP 2.2.10), while a network may (2.2.6), if it is not all of IPv6. So the largest
+    network from there on stands alone. For what begins with the address of loopback see ``natives``.
     """
     low, high = interval
-    if low == 1 and high > 1:
-        return [(1, 1), (2, high)]
     if low > 0 or high == 0:
         return [interval]
     size = 1 << min((high + 1).bit_length() - 1, 127)

@@ -189,6 +189,8 @@ def address(word, key):
     network = ipaddress.ip_network(word, strict=False)
     if "/" in word and network.prefixlen == 0:
         raise ValueError(word)
+    if network.version == 6 and network.prefixlen == 128 and network.network_address.is_loopback:
+        raise ValueError(word)  # MS-FASP 2.2.6; that the unspecified address is taken is known from rules of real hosts
     if network.prefixlen == network.max_prefixlen:
         return "%s%d" % (key, network.version), str(network.network_address)
     mask = network.netmask if network.version == 4 else network.prefixlen

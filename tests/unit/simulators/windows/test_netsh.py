@@ -75,6 +75,7 @@ def test_two_rules_may_have_one_name_and_go_together(windows):
         (("name=x", "dir=in", "action=allow", "remoteip=::/0"), "IP address"),
         (("name=x", "dir=in", "action=allow", "remoteip=::-2001:db8::1"), "IP address"),
         (("name=x", "dir=in", "action=allow", "remoteip=::1-2001:db8::1"), "IP address"),
+        (("name=x", "dir=in", "action=allow", "remoteip=::1"), "IP address"),
         (("name=x", "dir=in", "action=allow", "remoteip=10.0.0.9-10.0.0.1"), "IP address"),
         (("name=x", "dir=in", "action=allow", "remoteip=10.0.0.1-2001:db8::1"), "IP address"),
         (("name=x", "dir=in", "action=allow", "remoteip=10.0.0.0/33"), "IP address"),
