@@ -26,13 +26,12 @@ from ..policy.rule import Rule
 from .backend_status import sentence, status_of
 from .engine import Engine
 from .management import Management
+from .told_change import live_diff, told_commands
 
 Fields = t.Dict[str, t.Any]
 
 #: Seconds that a package manager may take.
 INSTALL_PATIENCE = 900.0
-#: Lines of a command's input that a result shows; the rest is counted.
-SHOWN_LINES = 200
 #: Backends of which a host may have any; other systems have what they have.
 ON_LINUX = ("ufw", "firewalld", "nftables", "iptables")
 _DONE = {"enabled": "enabled", "disabled": "disabled", "restarted": "restarted"}
@@ -85,12 +84,9 @@ def _switch(engine: Engine, backend: Backend, request: BackendRequest, check_mod
         result["msg"] = "%s %s" % (said, _why_nothing(backend, request.state, before))
         result["status"] = before
         return result
-    result.update(changed=True, commands=[*result["commands"], *(_shortened(one) for one in transaction.commands)], status=before)
+    result.update(changed=True, commands=[*result["commands"], *told_commands(transaction)], status=before)
     if transaction.after != ruleset.listing:
-        result["diff"] = {
-            "before_header": "%s (live)" % backend.NAME, "after_header": "%s (live)" % backend.NAME,
-            "before": ruleset.listing, "after": transaction.after,
-        }  # fmt: skip
+        result["diff"] = live_diff(backend, ruleset, transaction)
     if request.state != "disabled":
         result["kept_open"] = ["%d/tcp" % port for port in sorted({*management.ssh_ports, *management.agent_ports})]
     result["msg"] = "%s %s %s" % (said, "would be" if check_mode else "is", _DONE[request.state])
@@ -190,11 +186,3 @@ def _why_nothing(backend: Backend, state: str, facts: t.Mapping[str, t.Any]) -> 
     if facts["enabled"]:
         return "is enabled already"
     return "has no saved rules, so there is nothing to load: add rules with holdfast.firewall.rule or holdfast.firewall.policy"
-
-
-def _shortened(command: Command) -> str:
-    lines = command.stdin.splitlines() if command.stdin is not None else []
-    if len(lines) <= SHOWN_LINES:
-        return command.shown()
-    head = "\n".join(lines[:SHOWN_LINES])
-    return Command(command.argv, "%s\n# ... and %d more lines" % (head, len(lines) - SHOWN_LINES)).shown()

@@ -111,10 +111,9 @@ def refuse_beside_pending() -> None:
     :raises HoldfastError: with the change and how long it waits.
     """
     for pending in Pending.all():
-        left = pending.read_json("change.json").get("deadline", 0) - time.time() + OVERDUE
         raise HoldfastError(
             "Change %s on this host waits for its confirmation for another %d seconds. Confirm it (holdfast.firewall.confirm), "
-            "undo it (holdfast.firewall.confirm with state: restored), or wait" % (pending.identity, max(1, left)),
+            "undo it (holdfast.firewall.confirm with state: restored), or wait" % (pending.identity, max(1, pending.seconds_left())),
             waiting=pending.identity,
         )
 

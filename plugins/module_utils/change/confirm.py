@@ -118,7 +118,7 @@ def inquire(host: Host, identity: t.Optional[str]) -> t.Dict[str, t.Any]:
     pending = find(identity)
     if pending is not None:
         facts = pending.read_json("change.json")
-        left = max(0, int(facts.get("deadline", 0) - time.time()))
+        left = pending.seconds_left()
         return {
             "msg": "Change %s waits for its confirmation for another %d seconds" % (pending.identity, left), "changed": False,
             "change": pending.identity, "pending": True, "seconds_left": left, "backend": facts.get("backend"), "timer": facts.get("timer"),

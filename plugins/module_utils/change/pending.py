@@ -105,6 +105,10 @@ class Pending:
             return {}
         return data if isinstance(data, dict) else {}
 
+    def seconds_left(self) -> int:
+        """Return the seconds until the timer undoes the change."""
+        return max(0, int(self.read_json("change.json").get("deadline", 0) - time.time()))
+
     def claim(self, holder: str) -> bool:
         """Take the armed change; returns False when another holder was first."""
         try:

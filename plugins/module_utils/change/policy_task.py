@@ -12,7 +12,7 @@ import ipaddress
 import typing as t
 from dataclasses import replace
 
-from ..backends.base import Backend, Command, Transaction
+from ..backends.base import Backend, Transaction
 from ..backends.detect import Detection
 from ..backends.mac_choice import Asked
 from ..backends.ruleset import Ruleset
@@ -27,11 +27,10 @@ from .engine import Engine
 from .management import Management
 from .policy_guard import needs, with_access, with_guard
 from .policy_record import compare_record, document_digest, forget_record, write_record
+from .told_change import live_diff, told_commands
 
 Fields = t.Dict[str, t.Any]
 
-#: Lines of a command's input that a result shows; the rest is counted.
-SHOWN_LINES = 200
 #: The port of SSH in text of which the host is not known.
 SSH_PORT = 22
 #: Policies of up to this many rules are returned whole as before and after.
@@ -242,7 +241,7 @@ class _Task:
         what = {
             "merged": "merged into what is there", "replaced": "put in force", "overridden": "put in force alone", "deleted": "removed",
         }  # fmt: skip
-        self.result.update(changed=True, commands=[_shortened(command) for command in transaction.commands])
+        self.result.update(changed=True, commands=told_commands(transaction))
         self._done("The policy %s %s (%s)" % (verb, what[self.request.state], self.backend.NAME))
         others = [
             chain.name for chain in ruleset.chains
@@ -258,10 +257,7 @@ class _Task:
             self.result["semantic_diff"] = self._semantic(before, wanted, beside)
         if self.diff_mode:
             self.result["diff"] = [
-                {
-                    "before_header": "%s (live)" % self.backend.NAME, "after_header": "%s (live)" % self.backend.NAME,
-                    "before": ruleset.listing, "after": transaction.after,
-                },
+                live_diff(self.backend, ruleset, transaction),
                 {"prepared": self.result["semantic_diff"]["text"] + "\n"},
             ]  # fmt: skip
         for name, policy in (("before", before[0]), ("after", wanted)):
@@ -308,12 +304,3 @@ def _way_in(wanted: Policy, management: Management) -> str:
     if any(client in network for one in sources for network in one.networks if network.version == client.version):
         return ""
     return ". Put %s, from where this session comes, into management.sources" % client
-
-
-def _shortened(command: Command) -> str:
-    """Return a command as a person would type it; a long input is cut, with the number of its lines."""
-    lines = command.stdin.splitlines() if command.stdin is not None else []
-    if len(lines) <= SHOWN_LINES:
-        return command.shown()
-    head = "\n".join(lines[:SHOWN_LINES])
-    return Command(command.argv, "%s\n# ... and %d more lines" % (head, len(lines) - SHOWN_LINES)).shown()

@@ -21,6 +21,7 @@ from ..policy.rule import Rule
 from .asleep import asleep_words, refuse_asleep
 from .engine import Engine
 from .management import closed_by_removal
+from .told_change import live_diff, told_commands
 
 Fields = t.Dict[str, t.Any]
 
@@ -51,14 +52,7 @@ def run_roles(host: Host, request: RoleRequest, check_mode: bool = False, engine
         result.update(added=[], removed=[])
         result["msg"] = task.nothing()
         return result
-    result.update(
-        changed=True,
-        commands=[command.shown() for command in transaction.commands],
-        diff={
-            "before_header": "%s (live)" % backend.NAME, "after_header": "%s (live)" % backend.NAME,
-            "before": ruleset.listing, "after": transaction.after,
-        },
-    )  # fmt: skip
+    result.update(changed=True, commands=told_commands(transaction), diff=live_diff(backend, ruleset, transaction))
     result["msg"] = task.done("would be" if check_mode else "")
     if check_mode:
         backend.validate(transaction)

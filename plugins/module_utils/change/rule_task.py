@@ -21,6 +21,7 @@ from ..policy.rule import Rule
 from .asleep import asleep_words, refuse_asleep
 from .engine import Engine
 from .management import closed_by_removal
+from .told_change import live_diff, told_commands
 
 Fields = t.Dict[str, t.Any]
 
@@ -61,14 +62,7 @@ def run_rule(host: Host, request: RuleRequest, check_mode: bool = False, engine:
         transaction = _plan_rule(engine, backend, ruleset, request, request.rule, result)
     if transaction is None or not transaction.commands:
         return result
-    result.update(
-        changed=True,
-        commands=[command.shown() for command in transaction.commands],
-        diff={
-            "before_header": "%s (live)" % backend.NAME, "after_header": "%s (live)" % backend.NAME,
-            "before": ruleset.listing, "after": transaction.after,
-        },
-    )  # fmt: skip
+    result.update(changed=True, commands=told_commands(transaction), diff=live_diff(backend, ruleset, transaction))
     if check_mode:
         result["msg"] = _would(result["msg"])
         backend.validate(transaction)

@@ -99,7 +99,13 @@ def _saved_table(own: str) -> t.Any:
 
     :raises HoldfastError: when somebody has changed the file into something else.
     """
-    tables = parse_listing("\n".join(own.split("\n")[HEAD_LINES:])).tables
+    try:
+        tables = parse_listing("\n".join(own.split("\n")[HEAD_LINES:])).tables
+    except HoldfastError as exc:
+        raise HoldfastError(
+            "%s was changed by hand so that it cannot be read, and nothing was changed: %s. Put a copy of it back, or remove it and write "
+            "the rules anew (holdfast.firewall.rule or holdfast.firewall.policy)" % (OWN_FILE, exc.msg)
+        ) from exc
     if len(tables) != 1 or tables[0].key != OWN_TABLE:
         raise HoldfastError("%s does not hold the table %s %s, so it is not loaded" % (OWN_FILE, *OWN_TABLE))
     return tables[0]

@@ -155,3 +155,15 @@ def test_a_file_that_holds_something_else_is_not_loaded(backend):
     backend.host.write("/etc/holdfast/nftables/holdfast.nft", "\n\n\ntable inet other {\n}\n")
     with pytest.raises(HoldfastError, match="does not hold the table inet holdfast"):
         backend.plan_switch(backend.read(), "enabled", [])
+
+
+@pytest.mark.parametrize("state", ["enabled", "restarted"])
+def test_a_file_that_was_broken_by_hand_is_named_with_what_to_do(backend, state):
+    add(backend, rule(port=80))
+    if state == "enabled":
+        switch(backend, "disabled")
+    before = backend.host.listed()
+    backend.host.write("/etc/holdfast/nftables/holdfast.nft", "\n\n\ngarbage {\n")
+    with pytest.raises(HoldfastError, match=r"/etc/holdfast/nftables/holdfast\.nft was changed by hand.*'garbage \{'.*or remove it"):
+        backend.plan_switch(backend.read(), state, [])
+    assert backend.host.listed() == before
