@@ -18,6 +18,7 @@ from ...policy.errors import HoldfastError
 from ..file_listing import LiveFile, first_difference
 from ..rc_conf import rc_setting
 from .dialect import Dialect
+from .statements import Statement, split
 from .tables import network_of
 
 #: Where the text of a change lies between its load and its confirmation.
@@ -25,6 +26,8 @@ STAGED = "/etc/holdfast/pf.conf.next"
 _RULE = re.compile(r"(pass|block|match|anchor|antispoof|scrub|nat|rdr|binat|no |nat-anchor|rdr-anchor|binat-anchor|scrub-anchor)\b")
 _OWN_TABLE = re.compile(r"^table <(hf[a-z]*_\w+)> const \{([^}]*)\}", re.MULTILINE)
 _AUTOMATIC = re.compile(r"<__automatic_\w+>")
+# How macOS shows the call of all anchors below a name before it is loaded: without the name.
+_NAMELESS = re.compile(r'((?:\w+-)?anchor) "/\*"')
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,33 @@ def expand(host: Host, text: str) -> t.Tuple[str, ...]:
 
     :raises HoldfastError: when the file is not valid.
     """
-    answer = host.run(["pfctl", "-nvf", "-"], stdin=text if text.endswith("\n") else text + "\n")
+    statements = split(text if text.endswith("\n") else text + "\n")
+    # The rules of a "load anchor" line would follow ours without a word between them (that goes to stderr).
+    main = "".join("\n" * one.text.count("\n") if one.kind == "load" else one.text for one in statements)
+    answer = host.run(["pfctl", "-nvf", "-"], stdin=main)
     if not answer.ok:
         raise HoldfastError("The pf rules file is not valid: %s" % (answer.err or answer.out).strip()[:2000])
-    return _rules_in(answer.out.partition("\nLoading anchor ")[0])
+    return _named(_rules_in(answer.out), statements)
+
+
+def _named(rules: t.Tuple[str, ...], statements: t.Sequence[Statement]) -> t.Tuple[str, ...]:
+    """Return rules with the names of the anchors that macOS leaves out; as they are where it is not clear which is which."""
+    names: t.Dict[str, t.List[str]] = {}
+    for one in statements:
+        words = [word.text for word in (one.words or ())[:2]]
+        if len(words) == 2 and words[0].endswith("anchor") and words[1].endswith("/*"):
+            names.setdefault(words[0], []).append(words[1])
+    places: t.Dict[str, t.List[int]] = {}
+    for place, rule in enumerate(rules):
+        found = _NAMELESS.match(rule)
+        if found is not None:
+            places.setdefault(found.group(1), []).append(place)
+    named = list(rules)
+    for word, numbers in places.items():
+        if len(numbers) == len(names.get(word, ())):
+            for place, name in zip(numbers, names[word]):
+                named[place] = rules[place].replace('"/*"', '"%s"' % name, 1)
+    return tuple(named)
 
 
 def _listed(host: Host, dialect: Dialect) -> t.Tuple[str, ...]:
@@ -121,8 +147,9 @@ def _rules_in(text: str) -> t.Tuple[str, ...]:
     for line in text.splitlines():
         plain = " ".join(line.split())
         outside = depth == 0
-        # A list in a table line opens and closes on one line; what stays open is an anchor's body.
-        depth = max(0, depth + plain.count("{") - plain.count("}"))
+        # A list in a table line opens and closes on one line; what stays open is an anchor's body. A brace in a label is none.
+        bare = re.sub(r'label ".*?"(?= |$)', "", plain)
+        depth = max(0, depth + bare.count("{") - bare.count("}"))
         if outside and _RULE.match(plain):
             rules.append(_AUTOMATIC.sub("<__automatic>", re.sub(r" ?\{$", "", plain)))
     return tuple(sorted(rules, key=lambda rule: 0 if re.match(r"(no )?(nat|rdr|binat)", rule) else 1 if rule.startswith("scrub") else 2))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import getopt
+import re
 import sys
 import time
 
@@ -369,18 +370,23 @@ class Pfctl:
             self.pf.commit(parsed, self.anchor)
 
     def _print_loaded(self, parsed: list[Ruleset]) -> None:
-        """What ``-v`` shows of a load: scrub, translation, filter rules; then each file of a ``load anchor`` line."""
+        """What ``-v`` shows of a load: scrub, translation, filter rules; then each file of a ``load anchor`` line (announced on stderr)."""
         for index, ruleset in enumerate(parsed):
             path = self.anchor
             if index:
                 path, filename = parsed[0].loads[index - 1]
-                self.out.stdout += ["", "Loading anchor %s from %s" % (path, filename), *ruleset.verbose]
+                self.out.stderr += ["", "Loading anchor %s from %s" % (path, filename)]
+                self.out.stdout += ruleset.verbose
             trial = PfKernel({"enabled": False, "since": 0, "rules": {}, "tables": {}, "options": {}, "tokens": []}, self.host.flavour)
             trial.commit([ruleset], path)
             inline = {rule.anchor for rules in ruleset.rules.values() for rule in rules if rule.anchor is not None and rule.inline}
             both = trial.filter_lines(path, self.numeric, 0, bodies=inline)
             scrubs = [line for line in both if line.startswith(("scrub", "no scrub"))]
-            self.out.stdout += scrubs + trial.translation_lines(path, self.numeric, 0) + [line for line in both if line not in scrubs]
+            lines = scrubs + trial.translation_lines(path, self.numeric, 0) + [line for line in both if line not in scrubs]
+            if self.host.flavour.name == "macos":
+                # Before it is loaded, the call of all anchors below a name is shown without the name.
+                lines = [re.sub(r'anchor "[^"]*/\*"', 'anchor "/*"', line) for line in lines]
+            self.out.stdout += lines
 
 
 def main(host: Host, argv: list[str]) -> int:

@@ -92,7 +92,28 @@ def test_load_anchor_reads_the_other_file_too(posed):
     assert host.run("pfctl", "-a", "web", "-P", "-sr").out == "pass in proto tcp from any to any port = 80 flags S/SA keep state\n"
     host.write("/etc/web.conf", "bogus\n")
     assert host.run("pfctl", "-f", "-", stdin=text).rc == 1
-    assert "Loading anchor web from /etc/web.conf" not in host.run("pfctl", "-nf", "-", stdin=text).out
+    assert "Loading anchor web from /etc/web.conf" not in host.run("pfctl", "-nf", "-", stdin=text).err
+
+
+def test_the_rules_of_a_loaded_file_follow_the_others_and_only_stderr_says_so(posed):
+    """As pfctl prints it."""
+    host = posed()
+    host.write("/etc/web.conf", "pass in proto tcp to port 80\n")
+    shown = host.run("pfctl", "-P", "-nvf", "-", stdin='anchor "web"\nload anchor "web" from "/etc/web.conf"\n')
+
+    assert shown.out == 'anchor "web" all\npass in proto tcp from any to any port = 80 flags S/SA keep state\n'
+    assert shown.err == "\nLoading anchor web from /etc/web.conf\n"
+
+
+def test_macos_shows_calls_of_all_anchors_below_a_name_without_it_until_they_are_loaded(posed):
+    """As pfctl of macOS prints it."""
+    host = posed("macos")
+    text = 'anchor "com.apple/*"\nanchor "web"\n'
+    listed = 'anchor "com.apple/*" all\nanchor "web" all\n'
+
+    assert host.run("pfctl", "-nvf", "-", stdin=text).out == listed.replace("com.apple", "")
+    host.run("pfctl", "-f", "-", stdin=text)
+    assert host.run("pfctl", "-sr").out == listed
 
 
 def test_a_rule_without_name_shows_its_body(posed):
