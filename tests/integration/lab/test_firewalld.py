@@ -24,15 +24,21 @@ WEB = {
         {"name": "ident", "action": "reject", "port": 113, "log": True, "log_prefix": "hf "},
         {"name": "mail", "action": "deny", "direction": "out", "port": 25, "source": "!192.0.2.9"},
     ],
+    "nat": [
+        {"type": "redirect", "interface": "host0", "port": 8443, "to_port": 443},
+        {"name": "out", "type": "masquerade", "interface": "host0", "family": "ipv4", "source": "10.0.0.0/8"},
+    ],
 }
 FILES = "find /etc/firewalld -type f -exec md5sum {} + | sort"
 KERNEL = "nft list table inet firewalld"
+ROUTES = "echo net.ipv4.ip_forward=1 >/etc/sysctl.d/router.conf; sysctl -qp /etc/sysctl.d/router.conf"
 RICH = "rule family=ipv4 source address=203.0.113.0/24 port port=443 protocol=tcp drop"
 
 
 @pytest.fixture(scope="module", name="controller")
 def _controller(lab, tmp_path_factory):
     lab.create(HOST, kind="firewalld")
+    lab.exec(HOST, ["sh", "-c", ROUTES])
     controller = Controller(lab, tmp_path_factory.mktemp("firewalld"))
     controller.refresh()
     return controller
@@ -54,6 +60,7 @@ def test_a_policy_comes_lasts_is_repaired_and_goes_without_a_trace(controller, s
     assert apply(WEB)["changed"] is False
     gathered = controller.adhoc(HOST, "state=gathered", module=POLICY)["gathered"]
     assert [rule["comment"] for rule in gathered["rules"]] == [ODD, "metrics", "ident", "mail"]
+    assert [(one["type"], one.get("comment")) for one in gathered["nat"]] == [("redirect", None), ("masquerade", "out")]
 
     ours = shell(KERNEL)
     controller.lab.reboot(HOST)
