@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.holdfast.firewall.tests.integration.lab.controller import Controller
 
 POLICY = "holdfast.firewall.policy"
+BACKEND = "holdfast.firewall.backend"
 MAC = "use-mac"
 APP = "/Applications/My App (2).app"
 SSHD = "/usr/sbin/sshd"
@@ -43,6 +44,18 @@ def _mac(lab, tmp_path_factory):
 def listed(mac):
     """The programs of the application firewall and the jobs of launchd."""
     return mac.lab.exec(MAC, ["sh", "-c", LIST]).stdout
+
+
+def test_firewalls_that_are_off_are_not_switched_on_by_a_rule(mac):
+    before = listed(mac)
+    for words in ("action=deny program=/usr/bin/python3 protocol=any", "action=deny port=23"):
+        refused = mac.adhoc(MAC, words)
+        assert refused["_word"] == "FAILED!"
+        assert "is off on this host" in refused["msg"]
+    assert listed(mac) == before
+    for name in ("macos", "pf"):
+        done = mac.adhoc(MAC, "backend=%s state=enabled" % name, module=BACKEND)
+        assert (done["_word"], done["proof"]) == ("CHANGED", "a new ssh connection"), done
 
 
 def test_a_program_is_blocked_once_and_ports_go_to_pf(mac):

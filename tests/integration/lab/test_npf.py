@@ -74,6 +74,21 @@ def test_a_rule_is_put_once_proved_by_a_new_connection_and_taken_out(netbsd):
     assert netbsd.lab.exec(NET, ["cat", "/etc/npf.conf"]).stdout == CONF
 
 
+def test_an_npf_that_is_off_is_not_switched_on_by_a_rule(netbsd):
+    netbsd.lab.exec(NET, ["npfctl", "stop"])
+    allowed = netbsd.adhoc(NET, "action=allow port=8088")
+    assert "npf is off" in " ".join(allowed["persisted"])
+    assert "npf is off" in allowed["msg"]
+    assert netbsd.adhoc(NET, "action=allow port=8088")["changed"] is False
+    assert "npf is off on this host" in netbsd.adhoc(NET, "action=deny port=23")["msg"]
+    assert "inactive" in shown(netbsd)
+    done = netbsd.adhoc(NET, "state=enabled", module="holdfast.firewall.backend")
+    assert (done["_word"], done["proof"]) == ("CHANGED", "a new ssh connection"), done
+    assert "to any port 8088" in shown(netbsd)
+    assert netbsd.adhoc(NET, "action=allow port=8088 state=absent")["changed"] is True
+    assert "8088" not in shown(netbsd)
+
+
 def test_a_policy_is_put_once_and_a_hand_edit_is_seen_and_undone(netbsd):
     first = policy(netbsd, DOCUMENT)
     assert (first["_word"], first["backend"]) == ("CHANGED", "npf")
