@@ -13,7 +13,7 @@ help:
 	@echo "make test     every check that can run here; the summary says what was skipped and why"
 	@echo "              STAGES=\"unit ruff\" picks stages: $$(sed -n '/^STAGES = /,/^)/s/^    "\(.*\)",$$/\1/p' tests/checks/run.py | xargs)"
 	@echo "make bench    the measurements; SECTIONS=\"apply swap\" picks some"
-	@echo "make fuzz     random policies on real kernels, 20,000 packets with their policies for each kind of Linux host"
+	@echo "make fuzz     random policies on real kernels, 20,000 packets with their policies for each kind of Linux host, ufw and firewalld too"
 	@echo "make format   lay out the Python files as the checks want them"
 	@echo "make setup    install what the other targets need: Debian packages as root, Python packages in .venv"
 	@echo "make clean    remove .venv and the caches of this tree"
@@ -31,7 +31,9 @@ bench: setup
 	@.venv/bin/python tests/benchmarks/run.py $(SECTIONS)
 
 fuzz: setup
-	@HOLDFAST_POLICY_PAIRS=$${HOLDFAST_POLICY_PAIRS:-20000} .venv/bin/pytest -q tests/integration/lab/test_policy_packets.py
+	@pairs=$${HOLDFAST_POLICY_PAIRS:-20000}; HOLDFAST_POLICY_PAIRS=$$pairs HOLDFAST_UFW_PAIRS=$$pairs HOLDFAST_FIREWALLD_PAIRS=$$pairs \
+		.venv/bin/pytest -q tests/integration/lab/test_front_end_ufw_packets.py tests/integration/lab/test_firewalld_packets.py \
+		tests/integration/lab/test_policy_packets.py
 
 format: setup
 	@.venv/bin/python -m ruff check --quiet --fix-only .

@@ -14,11 +14,17 @@ import time
 
 import pytest
 
+from ansible_collections.holdfast.firewall.tests.integration.lab.front_end_trial import (
+    TASKS_EACH,
+    FrontEndTrial,
+    entries_by_hand,
+    random_by_hand,
+)
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_bases import SERVICE
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_generator import random_task
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import Chain, Condition, Entry, Firewall
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import TCP, UDP, Chain, Condition, Entry
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import Testbed
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Refused, Trial, probes_for
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Refused, probes_for
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_generator import random_document
 
 PAIRS = int(os.environ.get("HOLDFAST_FIREWALLD_PAIRS", "300"))
@@ -31,31 +37,46 @@ BOTH = frozenset({4, 6})
 UNSAID = ("interface", "out_interface", "from_zone", "to_zone", "limit", "limit_per", "limit_burst")
 #: A usual zone that drops what it does not know, and nothing of ours.
 START = (
-    "rm -f /etc/firewalld/policies/holdfast-* /etc/firewalld/ipsets/holdfast-* /etc/holdfast/firewalld.seen; "
-    "firewall-cmd -q --permanent --zone=public --set-target=DROP; "
-    "firewall-cmd -q --permanent --zone=public --add-port=%d/tcp --add-port=%d/udp; firewall-cmd -q --reload"
+    "set -e; cd /etc/firewalld; rm -f policies/holdfast-* ipsets/holdfast-* zones/public.xml* /etc/holdfast/firewalld.seen; "
+    "firewall-cmd -q --reload; firewall-cmd -q --permanent --zone=public --set-target=DROP; "
+    "firewall-cmd -q --permanent --zone=public --add-port=%d/tcp --add-port=%d/udp; %%s firewall-cmd -q --reload; %%s"
 ) % (SERVICE, SERVICE)
 
 
-class FirewalldTrial(Trial):
-    """The host between a usual zone and rules of ours."""
+class FirewalldTrial(FrontEndTrial):
+    """The host between a usual zone, with rules made by hand, every second until the next boot only, and rules of ours."""
 
-    def start(self, base):
-        self.bed.rules.ask("run", argv=["sh", "-c", START], text="")
-        self.bed.rules.ask("forget")
-        self.base, self.tasks, self.results = base, [], []
+    def script(self, by_hand):
+        lasting, passing = (" ".join("--add-rich-rule='%s'" % rich(one) for one in by_hand[start::2]) for start in (0, 1))
+        return START % (
+            "firewall-cmd -q --permanent --zone=public %s;" % lasting if lasting else "",
+            "firewall-cmd -q --zone=public %s" % passing if passing else "",
+        )
+
+    def chains(self, by_hand):
         loopback = Entry(Condition("in", BOTH, interface="lo"), "allow", "firewalld: lo", told=False)
         services = [
             Entry(Condition("in", BOTH, protocol=number, port_spans=((port, port),)), "allow", "zone public", order=order)
-            for order, (number, port) in enumerate(((6, 22), (6, SERVICE), (17, SERVICE)), 2)
+            for order, (number, port) in enumerate(((6, 22), (6, SERVICE), (17, SERVICE)), 20)
         ]
-        self.firewall = Firewall(
-            [
-                Chain("in", BOTH, "deny", [loopback, _tracked("in"), *services]),
-                Chain("out", BOTH, "allow", []),
-                Chain("forward", BOTH, "deny", [_tracked("forward")]),
-            ]
-        )
+        # In a zone all that stops packets comes first.
+        in_order = sorted(by_hand, key=lambda one: one["action"] == "allow")
+        mine = entries_by_hand(in_order, "in", BOTH, 10)
+        return [
+            Chain("in", BOTH, "deny", [loopback, _tracked("in"), *mine, *services]),
+            Chain("out", BOTH, "allow", []),
+            Chain("forward", BOTH, "deny", [_tracked("forward")]),
+        ]
+
+
+def rich(words):
+    """Return the rich rule of a rule made by hand."""
+    ends = {side: words[side] for side in ("source", "destination") if side in words}
+    family = "ipv6" if any(":" in one for one in ends.values()) else "ipv4"
+    matches = "".join(" %s address=%s" % pair for pair in ends.items())
+    action = {"allow": "accept", "deny": "drop"}[words["action"]]
+    start = "rule family=%s" % family if ends else "rule"
+    return "%s%s port port=%s protocol=%s %s" % (start, matches, words["port"], words["protocol"], action)
 
 
 def _tracked(hook):
@@ -97,12 +118,13 @@ def bed(lab, host, packet_figures):
 def test_packets_fare_as_random_policies_say(bed):
     rng = random.Random(f"{SEED} firewalld policies")
     before, number = bed.figures.pairs, 0
-    bed.start("zone")
     while bed.figures.pairs - before < PAIRS:
+        if number % 4 == 0:
+            bed.start("zone", random_by_hand(rng, bed.bed.sides, ["in"]))
         document = sayable(random_document(rng, bed.bed.sides, SIZES[number % len(SIZES)]))
-        number += 1
+        state, number = "overridden" if number % 4 == 3 else "replaced", number + 1
         try:
-            bed.policy(document, "auto")
+            bed.policy(document, "auto", state)
         except Refused as refused:
             bed.figures.refused += 1
             bed.figures.notes.append(str(refused))
@@ -110,28 +132,41 @@ def test_packets_fare_as_random_policies_say(bed):
             continue
         mismatches = bed.compare(rng.sample(bed.everything, PROBES))
         assert not mismatches, bed.account(mismatches)
-        assert not bed.policy_changes_again(document, "auto"), bed.account([])
+        assert not bed.policy_changes_again(document, "auto", state), bed.account([])
+        if number % 4 == 3:
+            bed.take_policy_away()
+            mismatches = bed.compare(without_icmp(rng.sample(bed.everything, PROBES)))
+            assert not mismatches, bed.account(mismatches)
+
+
+def without_icmp(probes):
+    """Leave out what firewalld lets pass by itself where no policy decides: neighbours and the like."""
+    return [one for one in probes if one.protocol in (TCP, UDP)]
 
 
 def test_packets_fare_as_single_rules_say(bed):
     rng = random.Random(f"{SEED} firewalld rules")
-    bed.start("zone")
-    done = 0
+    done = left = 0
     while done < TASKS:
+        if not left:
+            bed.start("zone", random_by_hand(rng, bed.bed.sides, ["in"]))
+            left = TASKS_EACH
         words = sayable({"rules": [random_task(rng, bed.bed.sides)]})["rules"][0]
         if words["action"] != "allow":
             # Known connections pass before all rules: there is no other deny than a stateful one.
             words["stateful"] = True
         try:
-            bed.task(words)
+            result = bed.task(words)
         except Refused as refused:
             bed.figures.refused += 1
             bed.figures.notes.append(str(refused))
-            bed.start("zone")
+            bed.tasks.pop()
+            bed.results.pop()
             continue
-        done += 1
+        done, left = done + 1, left - 1
+        if bed.contradicts(result):
+            left = 0
+            continue
         mismatches = bed.compare(probes_for(bed, rng, PROBES))
         assert not mismatches, bed.account(mismatches)
         assert not bed.changes_again()
-        if done % 6 == 0:
-            bed.start("zone")
