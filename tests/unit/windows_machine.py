@@ -78,16 +78,19 @@ class Windows:
 class Connection:
     """A connection plugin with the methods that all of them have.
 
+    :ivar commands: the lines as they were given; ``sent`` has them as a shell of the host got them.
     :ivar cut: called for each use; raises where the network is cut.
     :ivar codepage: in which programs of the host write; what it has no letters for becomes a question mark.
+    :ivar again: whether the plugin ssh puts every line into PowerShell, as that of ansible-core 2.17 does.
     """
 
     def __init__(self, windows, name="winrm", shell="powershell", options=None, codepage="utf-8"):
+        name, self.again = name.removesuffix(" of 2.17"), name.endswith(" of 2.17")
         self._windows, self._load_name, self.transport = windows, name, name
         self._shell = shell_loader.get(shell)
         self._options = {"port": 5985, "remote_addr": "198.51.100.10", **(options or {})}
         self.resets, self.commands, self.cut = 0, [], lambda: None
-        self.codepage = codepage
+        self.codepage, self.sent = codepage, []
 
     def get_option(self, name):
         return self._options[name]
@@ -103,7 +106,12 @@ class Connection:
         self.cut()
         assert in_data is None
         self.commands.append(command)
+        if self.again:
+            command = self._shell._encode_script(command, strict_mode=False, preserve_rc=False)
+            command = command if self._shell.SHELL_FAMILY == "powershell" else "chcp.com 65001 >nul 2>&1 && " + command
         own = self.transport in ("winrm", "psrp")
+        # WinRM puts the line into PowerShell by itself, and has cmd.exe run that.
+        self.sent.append(self._shell._encode_script(command, strict_mode=False, preserve_rc=False) if own else command)
         code, said = self._windows.machine.powershell(command) if own else self._windows.machine.command(command)
         text = said.replace("\n", "\r\n").encode(self.codepage, "replace")
         return (code, text, b"") if code == 0 else (code, text, text)

@@ -22,7 +22,7 @@ _UTC_NOW = re.compile(r"""powershell(\.exe)? -NoProfile -NonInteractive -Command
 _CODE = "; exit $LASTEXITCODE"
 #: What ``main`` is asked to be.
 ROLES = ("cmd", "run-task", "start-task", "boot")
-_KNOWN = {"cmd", "fsutil", "hostname", "icacls", "netsh", "netstat", "ping", "powershell", "reg", "sc", "schtasks", "where"}
+_KNOWN = {"chcp", "cmd", "fsutil", "hostname", "icacls", "netsh", "netstat", "ping", "powershell", "reg", "sc", "schtasks", "where"}
 
 
 class Machine:
@@ -60,7 +60,7 @@ class Machine:
 
     def _program(self, words, line, variables):
         name = words[0].replace("/", "\\").rpartition("\\")[2].lower()
-        name = name[:-4] if name.endswith(".exe") else name
+        name = name[:-4] if name.endswith((".exe", ".com")) else name
         if name not in _KNOWN:
             said = "'%s' is not recognized as an internal or external command,\noperable program or batch file.\n"
             return 9009, said % words[0]
@@ -117,6 +117,9 @@ class Machine:
             lines = []
         return 0, said + "".join("  TCP    %-22s %-22s ESTABLISHED\n" % tuple(line.split()[3:5]) for line in lines)
 
+    def _chcp(self, words, _line, _variables):
+        return 0, "Active code page: %s\n" % words[0]
+
     def _hostname(self, _words, _line, _variables):
         return 0, "%s\n" % os.uname().nodename
 
@@ -135,12 +138,18 @@ class Machine:
         return 0, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S\n")
 
     def powershell(self, script, variables=None):
-        """Run a script that is one program and its code, with words that are the same for both shells."""
-        line = script[: -len(_CODE)]
+        """Run a script that is one program, with words that are the same for both shells.
+
+        Where the script does not ask for its code, PowerShell says 0 or 1.
+        """
+        exact = script.endswith(_CODE)
+        line = script[: -len(_CODE)] if exact else script
         plain = re.sub(r'"[^"]*"', "", line)
-        if not script.endswith(_CODE) or re.search(r"[&|;<>(){}@,#$`%']", plain) or re.search("[$`]", line) or "." not in line.split()[0]:
+        named = "." in line.split()[0] or line.startswith("PowerShell ")
+        if re.search(r"[&|;<>(){}@,#$`%']", plain) or re.search("[$`]", line) or not named:
             return 1, "This stand-in knows no PowerShell but for single programs: %s\n" % script
-        return Shell(self._store(), self._program, variables).command(line)
+        code, said = Shell(self._store(), self._program, variables).command(line)
+        return code if exact else min(code, 1), said
 
 
 def main(argv):

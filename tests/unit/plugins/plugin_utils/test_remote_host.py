@@ -42,7 +42,13 @@ def test_programs_get_no_standard_input(tmp_path):
         RemoteHost(Connection(Windows(tmp_path))).run(["netsh"], "text")
 
 
-@pytest.fixture(name="host", params=[("ssh", "cmd"), ("ssh", "powershell"), ("winrm", "powershell"), ("psrp", "powershell")], ids="-".join)
+CONNECTIONS = [
+    ("ssh", "cmd"), ("ssh", "powershell"), ("ssh of 2.17", "cmd"), ("ssh of 2.17", "powershell"), ("winrm", "powershell"),
+    ("psrp", "powershell"),
+]  # fmt: skip
+
+
+@pytest.fixture(name="host", params=CONNECTIONS, ids="-".join)
 def _host(request, tmp_path):
     name, shell = request.param
     return RemoteHost(Connection(Windows(tmp_path), name, shell))
