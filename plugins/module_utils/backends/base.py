@@ -309,6 +309,10 @@ class Backend:
                 said = (result.err or result.out).strip()[:2000]
                 raise HoldfastError("The %s rules were refused by its own checker, nothing was changed: %s" % (self.NAME, said))
 
+    def loads_in(self, validated: float) -> float:
+        """Return how many seconds it likely takes to put a change in force whose ``validate`` took so many: prepare, switch, clear."""
+        return 3.0 * validated
+
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         """Return what restores everything that the transaction changes."""
         raise NotImplementedError

@@ -66,7 +66,7 @@ def begin(
         refuse_beside_pending()
         started = time.monotonic()
         backend.validate(transaction)
-        settles_in = round(SETTLE + SLACK + backend.LOADS * (time.monotonic() - started), 3)
+        settles_in = round(SETTLE + SLACK + backend.loads_in(time.monotonic() - started), 3)
         timer = choose_timer(host)
         snapshot = backend.snapshot(ruleset, transaction)
         pending = Pending.create()

@@ -61,8 +61,8 @@ class Firewalld(Backend):
     NAME = NAME
     #: The files are those from before again once a change is in force, and change for good when it is confirmed.
     PERSISTS_AT_ONCE = False
-    #: Low on purpose: a connection that waits for the end of the reload costs less than one that comes later than that.
-    LOADS = 1.0
+    #: How many seconds a reload takes, once that is known. It drops new connections, so who comes too early comes a second too late.
+    _reload: t.Optional[float] = None
     #: What nftables listed when a change was confirmed, for the note of it that follows at once.
     _confirmed: t.Optional[str] = None
 
@@ -316,8 +316,15 @@ class Firewalld(Backend):
     # -- both ------------------------------------------------------------------------------------------------------------------
 
     def validate(self, transaction: Transaction) -> None:
+        from .checker import check
+
         if transaction.commands and transaction.persist["files"]:
-            loading.check(self.host, transaction.persist["files"])
+            took = check(self.host, transaction.persist["files"])
+            alone = [one.argv for one in transaction.commands if one.argv[0] not in ("tee", "rm")] == [loading.RELOAD]
+            self._reload = took if alone else None
+
+    def loads_in(self, validated: float) -> float:
+        return self._reload if self._reload is not None else 2 * super().loads_in(validated)
 
     def snapshot(self, ruleset: Ruleset, transaction: Transaction) -> Snapshot:
         from .switch import switch_snapshot

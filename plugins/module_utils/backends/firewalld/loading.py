@@ -1,30 +1,24 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From wanted files to a transaction, its checks, and what undoes it.
+"""From wanted files to a transaction, and what undoes it.
 
-Touches the host in ``check`` (a copy of the configuration below /run) and ``apply``. Firewalld loads rules from its files only, so the new
-files are on disk while it reloads; right after that the old ones are put back, and the new ones are written again when the change is
-confirmed. So a host that restarts before that comes up with its old rules.
+Touches the host in ``apply``. Firewalld loads rules from its files only, so the new files are on disk while it reloads; right after that
+the old ones are put back, and the new ones are written again when the change is confirmed. So a host that restarts before that comes up
+with its old rules.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
-import threading
 import time
 import typing as t
 
-from ...host import Host, Result
+from ...host import Host
 from ...policy.errors import HoldfastError
 from ..base import Command, Snapshot, Transaction
 from . import kernel
-from .names import CONFIG, NAME
-from .objects import read_files
-from .probe import python_of
 
-STAGING = "/run/holdfast-firewalld-check"
 #: Where the hash is kept of what nftables listed of ours when the last change was confirmed.
 SEEN = "/etc/holdfast/firewalld.seen"
 #: Where the same hash is kept of a change that is not confirmed yet: what differs from it then was loaded by somebody else.
@@ -41,18 +35,6 @@ READY = ("firewall-cmd", "--state")
 #: Seconds for a reload of many rules.
 PATIENCE = 300.0
 _MODE = 0o644
-
-#: Asks firewalld's own parser about each rule of a list: what it refuses, it would leave out of the file with no more than a warning.
-_ASK = """\
-import json, sys
-from firewall.core.rich import Rich_Rule
-for text in json.load(sys.stdin):
-    try:
-        rule = Rich_Rule(rule_str=text)
-        rule.check()
-    except Exception as exc:
-        print("%s: %s" % (text, exc))
-"""
 
 Changes = t.Mapping[str, t.Optional[str]]
 
@@ -74,65 +56,6 @@ def make_transaction(
     commands += [Command(words) for words in again]
     facts = {"files": dict(changes), "before": dict(before), "seen": seen}
     return Transaction(tuple(commands), after, facts)
-
-
-def check(host: Host, changes: Changes) -> None:
-    """Let firewalld's own checker read the configuration as it would be, in a copy.
-
-    :raises HoldfastError: with what it said; nothing has been changed.
-    """
-    host.checked(["rm", "-rf", STAGING])
-    try:
-        host.checked(["cp", "-a", CONFIG, STAGING])
-        for path, text in changes.items():
-            staged = STAGING + path[len(CONFIG) :]
-            host.remove(staged) if text is None else host.write(staged, text, _MODE)
-        whole = _Aside(host, ["firewall-offline-cmd", "--system-config", STAGING, "--check-config"])
-        try:
-            refused = _refused_rules(host, changes)
-        finally:
-            answer = whole.answer()
-        said = (answer.err + answer.out).strip()
-        # An invalid rule is only a warning to it, and the file is then loaded without the rule.
-        if not answer.ok or any(line.startswith(("WARNING", "ERROR")) and "holdfast-" in line for line in said.splitlines()):
-            raise _refused(said)
-        if refused:
-            raise _refused(refused)
-    finally:
-        host.run(["rm", "-rf", STAGING])
-
-
-class _Aside(threading.Thread):
-    """A command that runs while something else is done."""
-
-    def __init__(self, host: Host, argv: t.Sequence[str]) -> None:
-        super().__init__(daemon=True)
-        self._host, self._argv = host, argv
-        self._answer: t.Optional[Result] = None
-        self.start()
-
-    def run(self) -> None:
-        """Run the command."""
-        self._answer = self._host.run(self._argv, timeout=PATIENCE)
-
-    def answer(self) -> Result:
-        """Wait for its end, and return what it left."""
-        self.join()
-        return self._answer if self._answer is not None else Result(126, "", "%s could not be run" % " ".join(self._argv))
-
-
-def _refused_rules(host: Host, changes: Changes) -> str:
-    """Return what firewalld's own parser says of the rules in our policies; nothing where it takes all."""
-    policies, _sets = read_files({path: text for path, text in changes.items() if text is not None and "/policies/" in path})
-    rules = [rule.text() for policy in policies for rule in policy.rules]
-    if not rules:
-        return ""
-    answer = host.run([python_of(host), "-E", "-s", "-c", _ASK], stdin=json.dumps(rules), timeout=PATIENCE)
-    return answer.out.strip() or ("" if answer.ok else answer.err.strip() or "it said nothing")
-
-
-def _refused(said: str) -> HoldfastError:
-    return HoldfastError("The %s rules were refused by its own checker, nothing was changed: %s" % (NAME, said[:2000]))
 
 
 def apply(host: Host, transaction: Transaction) -> None:

@@ -249,6 +249,11 @@ def _tree(path: str, text: str) -> ET.Element:
         raise HoldfastError("%s is not XML: %s" % (path, exc)) from None
 
 
+def rich_texts(path: str, text: str) -> t.List[str]:
+    """Return the rich rules in the file of a policy as text."""
+    return [rich_text(one, path) for one in _tree(path, text).findall("rule")]
+
+
 def rich_text(rule: ET.Element, path: str) -> str:
     """Return a rule of a file as text: the XML has the same words in another dress."""
     parts = ["rule", *_attributes(rule, ("priority", "family"))]

@@ -311,10 +311,24 @@ def test_raw_lines_that_are_no_rich_rules_are_refused(host, line):
     assert [one.field for one in Firewalld(host).policy_unsupported(document)] == ["native.firewalld.before.in[0]"]
 
 
-def test_the_checker_of_firewalld_is_asked_about_every_rule(host):
+@pytest.mark.parametrize("new", [True, False], ids=["its checker called", "an old firewalld"])
+def test_the_checker_of_firewalld_is_asked_about_every_rule(host, new):
+    host.daemon.new = new
     backend = Firewalld(host)
     native = {"firewalld": {"after": {"in": ['rule port port="99999" protocol="tcp" accept']}}}
     change = backend.plan_policy(backend.read(), policy({"action": "allow", "port": 1}, native=native))
     with pytest.raises(HoldfastError, match="its own checker"):
         backend.validate(change)
     assert not [path for path in host.daemon.files if path.startswith("/run/")]
+    assert host.daemon.asked_offline == (0 if new else 1)
+
+
+def test_how_long_a_reload_takes_is_judged_by_its_check(host):
+    backend = Firewalld(host)
+    change = backend.plan_policy(backend.read(), policy({"action": "allow", "port": 1}))
+    assert backend.loads_in(0.5) == 3.0
+    backend.validate(change)
+    assert backend.loads_in(0.5) == pytest.approx(0.73)
+    host.daemon.kernel = None
+    backend.validate(backend.plan_policy(backend.read(), policy({"action": "allow", "port": 1})))
+    assert backend.loads_in(0.5) == 3.0
