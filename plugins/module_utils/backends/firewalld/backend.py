@@ -278,12 +278,13 @@ class Firewalld(Backend):
         from .nat_checks import compares_source_with_arrival, refuse_translations_of_others, refuse_without_routing
         from .planning import emptied_zones, make_plan, wanted_files
         from .policy_text import policies_of
+        from .zone_files import zone_of
 
         state = _running(ruleset)
         zones = emptied_zones(self.host, state) if alone and wanted is not None else {}
         if wanted is None:
             return make_plan(self.host, state, (), {}, ()) if state.own or state.files else Transaction((), ruleset.listing)
-        refuse_translations_of_others(self.host, wanted)
+        refuse_translations_of_others(self.host, wanted, [zone_of(path) for path in zones])
         policies, sets = policies_of(wanted, compares_source_with_arrival(self.host, wanted.nat))
         if not zones and not state.odd and not state.beneath:
             files = wanted_files(policies, sets)

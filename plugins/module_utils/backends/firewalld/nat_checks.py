@@ -78,14 +78,15 @@ def refuse_without_routing(host: Host, nat: t.Sequence[NatRule]) -> None:
             )
 
 
-def refuse_translations_of_others(host: Host, wanted: Policy) -> None:
+def refuse_translations_of_others(host: Host, wanted: Policy, emptied: t.Collection[str]) -> None:
     """Refuse to decide about packets that firewalld passes before it asks any policy.
 
+    :param emptied: the zones whose translations go with this change.
     :raises HoldfastError: where there may be such packets.
     """
     if wanted.defaults["forward"] == wanted.defaults["in"] == "unmanaged":
         return
-    lines = foreign_translations(host.run(["nft", "list", "ruleset"], timeout=120.0).out)
+    lines = foreign_translations(host.run(["nft", "list", "ruleset"], timeout=120.0).out, emptied)
     to_host = [line for line in lines if "redirect" in line.lower()]
     beyond = [line for line in lines if line not in to_host]
     for direction, found in (("forward", beyond), ("in", to_host)):
@@ -97,14 +98,15 @@ def refuse_translations_of_others(host: Host, wanted: Policy) -> None:
             )
 
 
-def foreign_translations(listed: str) -> t.List[str]:
-    """Return the rules in a listing that translate destinations and are not ours."""
+def foreign_translations(listed: str, emptied: t.Collection[str] = ()) -> t.List[str]:
+    """Return the rules in a listing that translate destinations, and are neither ours nor in a zone that is emptied."""
     found = []
     own = False
+    going = {"nat_PRE_%s_%s" % (zone, part) for zone in emptied for part in ("pre", "deny", "allow", "post")}
     for line in listed.splitlines():
         head = _CHAIN.match(line)
         if head is not None:
-            own = "_policy_" + NAT_PREFIX in head.group(1)
+            own = "_policy_" + NAT_PREFIX in head.group(1) or head.group(1) in going
         elif not own and _TRANSLATION.search(line.strip()):
             found.append(line.strip())
     return found

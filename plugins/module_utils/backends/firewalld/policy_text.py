@@ -24,7 +24,7 @@ from ..base import GUARD_MARK, Unsupported
 from .meaning import Books, merged, rules_of_rich
 from .names import CONTINUE, FIRST, LAST, NAME, TARGETS
 from .objects import Content, Item, OwnPolicy, plain_sets
-from .render import normalise, rich_log, rich_rules, sets_of, unsupported, unsupported_log
+from .render import MAX_RULES, normalise, rich_log, rich_rules, sets_of, unsupported, unsupported_log
 from .rich import RichRule, parse_rich
 from .translations import nat_as_kept, nat_policies, nat_unsupported, read_translations
 
@@ -34,8 +34,6 @@ LISTENERS = GUARD_MARK + "multicast listeners"
 _LISTENER_TYPES = frozenset({130, 131, 132, 143})
 _LINK = make_addresses([ipaddress.ip_network("fe80::/10")])
 _LINK_GROUPS = make_addresses([ipaddress.ip_network("ff02::/16")])
-#: Rich rules that fit between the lowest and the highest priority.
-MAX_RULES = 65_000
 _NO_NATIVE = ("masquerade", "forward-port")
 
 

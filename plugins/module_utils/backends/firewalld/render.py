@@ -28,6 +28,8 @@ FAMILIES = {None: None, 4: "ipv4", 6: "ipv6"}
 RESET = "tcp-reset"
 #: Rich rules that one rule may become.
 MAX_PARTS = 4096
+#: Rich rules of one policy that fit between the lowest and the highest priority.
+MAX_RULES = 65_000
 #: Networks in one set: firewalld hands them to the kernel one by one.
 MAX_NETWORKS = 20_000
 _PREFIX = re.compile(r"[A-Za-z0-9_.:/#@+,()\[\]<>!?*-][A-Za-z0-9 _.:/#@+,()\[\]<>!?*-]{0,126}\Z")

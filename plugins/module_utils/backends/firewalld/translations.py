@@ -26,7 +26,7 @@ from ..base import Unsupported
 from .names import CONTINUE, MAX_NAT, NAME, NAT, nat_place, set_name
 from .objects import Content, Item, OwnPolicy
 from .passages import PLAIN_NAME, Passage, affirmed, make_passage, passage_name
-from .render import FAMILIES, MAX_NETWORKS, MAX_PARTS, PORT_NAMES
+from .render import FAMILIES, MAX_NETWORKS, MAX_PARTS, MAX_RULES, PORT_NAMES
 from .rich import Match, RichRule
 
 _NUMBERS = {name: number for number, name in PORT_NAMES.items()}
@@ -75,13 +75,17 @@ def nat_unsupported(policy: Policy) -> t.List[Unsupported]:
         if not inner:
             inner = _passed(policy, one) if one.kind in DESTINATION_KINDS else []
         found += [replace(each, field=place + each.field) for each in inner]
-    runs = len(_runs(nat_as_kept(policy.nat))) if not found else 0
-    if runs > MAX_NAT:
-        reason = "dnat and redirect take turns %d times, and there are names for %d policies; put those of a kind together" % (
-            runs,
-            MAX_NAT,
-        )
-        found.append(Unsupported("nat", "%d" % len(policy.nat), reason))
+    if found:
+        return found
+    policies = nat_policies(policy.nat)[0]
+    if len(policies) > MAX_NAT:
+        reason = "dnat and redirect take turns %d times; there are names for %d policies, so put those of a kind together"
+        found.append(Unsupported("nat", str(len(policy.nat)), reason % (len(policies), MAX_NAT)))
+    for own in policies:
+        count = sum(len(item.rules) for item in own.items)
+        if count > MAX_RULES:
+            reason = "translations that follow each other become %d rich rules; there are priorities for %d"
+            found.append(Unsupported("nat", str(len(policy.nat)), reason % (count, MAX_RULES)))
     return found
 
 

@@ -29,6 +29,11 @@ def zone_paths(name: str) -> t.Tuple[str, str]:
     return "%s/zones/%s.xml" % (CONFIG, name), "%s/zones/%s.xml" % (PACKAGED, name)
 
 
+def zone_of(path: str) -> str:
+    """Return the name of the zone that a file has."""
+    return path.rpartition("/")[2][: -len(".xml")]
+
+
 def without_deciding(path: str, text: str) -> str:
     """Return the file without anything that decides about packets."""
     return _cut(path, text, lambda tag, _part: tag in DECIDING)

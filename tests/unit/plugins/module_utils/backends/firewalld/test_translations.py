@@ -231,3 +231,10 @@ def test_translations_of_others_are_told_from_ours():
 }
 """
     assert nat_checks.foreign_translations(listed) == ["tcp dport 3 dnat ip to 192.0.2.3:4", "tcp dport 5 redirect to :6"]
+    assert not nat_checks.foreign_translations(listed, ["public"]), "an overriding policy empties the zone"
+
+
+def test_more_turns_than_there_are_names_for_are_refused():
+    turns = [{"type": "dnat", "port": 1, "to": "192.0.2.80"}, LOCAL] * 50
+    assert [one for one, _reason in refusals(nat=turns, defaults=OPEN)] == ["nat"]
+    assert not refusals(nat=turns[:-2], defaults=OPEN)
