@@ -112,12 +112,15 @@ class Transaction:
     :ivar after: the predicted listing (the text of ``Ruleset.listing``).
     :ivar persist: JSON-able facts that ``persist`` needs, perhaps in another process.
     :ivar checks: commands that validate without changing anything.
+    :ivar keeps_connections: whether known connections pass while it is applied and afterwards, whatever it denies, so that the answer
+        of the task that began it needs no head start.
     """
 
     commands: t.Tuple[Command, ...]
     after: str
     persist: t.Mapping[str, t.Any] = field(default_factory=dict)
     checks: t.Tuple[Command, ...] = ()
+    keeps_connections: bool = False
 
 
 class Backend:

@@ -66,7 +66,7 @@ def begin(
         refuse_beside_pending()
         started = time.monotonic()
         backend.validate(transaction)
-        settles_in = round(SETTLE + SLACK + backend.loads_in(time.monotonic() - started), 3)
+        settles_in = round(_head_start(transaction) + SLACK + backend.loads_in(time.monotonic() - started), 3)
         timer = choose_timer(host)
         snapshot = backend.snapshot(ruleset, transaction)
         pending = Pending.create()
@@ -249,7 +249,7 @@ def _apply_detached(
         select.select([reader], [], [], PATIENCE)
         # The task's answer reaches nobody before its process ends, so nobody counts from earlier than this.
         started = time.monotonic()
-        time.sleep(SETTLE)
+        time.sleep(_head_start(transaction))
         hold()
         if _apply(host, backend, transaction, pending, started):
             after()
@@ -259,6 +259,10 @@ def _apply_detached(
         )
     finally:
         os._exit(0)
+
+
+def _head_start(transaction: Transaction) -> float:
+    return 0.0 if transaction.keeps_connections else SETTLE
 
 
 def _apply(host: Host, backend: Backend, transaction: Transaction, pending: Pending, started: float) -> bool:

@@ -55,7 +55,8 @@ def make_transaction(
     commands += [Command(RESTART), Command(READY)] if restart else [Command(RELOAD)]
     commands += [Command(words) for words in again]
     facts = {"files": dict(changes), "before": dict(before), "seen": seen}
-    return Transaction(tuple(commands), after, facts)
+    # A reload drops new connections, and passes known ones from its first to its last moment.
+    return Transaction(tuple(commands), after, facts, keeps_connections=not restart)
 
 
 def apply(host: Host, transaction: Transaction) -> None:

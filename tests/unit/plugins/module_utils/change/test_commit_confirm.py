@@ -104,6 +104,17 @@ def wait_for(condition, seconds=20.0):
     return False
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_answer_gets_a_head_start_unless_known_connections_pass_anyway(wall, monkeypatch, keeps):
+    monkeypatch.setattr(begin_module, "SETTLE", 2.0)
+    change = dataclasses.replace(wall.change_to("new rules\n", None), keeps_connections=keeps)
+    facts = begin_module.begin(wall.host, wall, wall.read(), change, 60)
+    assert (facts["settles_in"] < 2.0) is keeps
+    assert wait_for(lambda: Pending(facts["change"]).holds("applied.json"))
+    assert (Pending(facts["change"]).read_json("applied.json")["after"] < 2.0) is keeps
+    confirm_module.undo(wall.host, facts["change"])
+
+
 def test_a_confirmed_change_lasts_and_leaves_nothing_behind(wall):
     change = start(wall)
     assert wall.host.read(wall.saved) == "old saved\n"

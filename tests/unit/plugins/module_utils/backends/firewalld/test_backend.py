@@ -326,9 +326,12 @@ def test_the_checker_of_firewalld_is_asked_about_every_rule(host, new):
 def test_how_long_a_reload_takes_is_judged_by_its_check(host):
     backend = Firewalld(host)
     change = backend.plan_policy(backend.read(), policy({"action": "allow", "port": 1}))
+    assert change.keeps_connections
     assert backend.loads_in(0.5) == 3.0
     backend.validate(change)
     assert backend.loads_in(0.5) == pytest.approx(0.73)
     host.daemon.kernel = None
-    backend.validate(backend.plan_policy(backend.read(), policy({"action": "allow", "port": 1})))
+    change = backend.plan_policy(backend.read(), policy({"action": "allow", "port": 1}))
+    assert not change.keeps_connections
+    backend.validate(change)
     assert backend.loads_in(0.5) == 3.0
