@@ -23,7 +23,7 @@ from ..while_off import adds, off_sentence, refuse_stopping
 from . import boot
 from .body import Unreadable, read_body
 from .edit import Document, dry
-from .listing import DEFAULT_NUMBER, RESERVED_SET, Line, Listing, read_listing, split_comment
+from .listing import DEFAULT_NUMBER, LOSES_NOT, RESERVED_SET, Line, Listing, loses_not, read_listing, split_comment
 from .parse import NAME, parse
 from .policy_lines import disabled_sets, own_lines, own_text
 from .policy_parse import parse_policy
@@ -31,6 +31,7 @@ from .policy_plan import PolicyPlan
 from .policy_render import policy_unsupported, render_policy
 from .policy_restore import restore_policy, tidy_up
 from .render import CHECK_STATE, normalise, render, unsupported
+from .replies import carries_replies, with_needed_replies
 from .restore import as_data, put_back, restore_script
 
 #: The default is read when the module is loaded; afterwards it cannot be changed.
@@ -190,8 +191,8 @@ class Ipfw(Backend):
         if off is not None:
             refuse_stopping(NAME, NAME, edits, lambda line: _native_line(line).body.split()[0] in _PASSING)
         document = self._document(ruleset)
-        for edit in _with_needed_replies(edits):
-            if edit.remove is not None and edit.rule is None and _carries_replies(ruleset.chains[0], edit.remove, edits):
+        for edit in with_needed_replies(edits):
+            if edit.remove is not None and edit.rule is None and carries_replies(ruleset.chains[0], edit.remove, edits):
                 edit = replace(edit, rule=_REPLIES)
             if edit.native is not None:
                 document.put_line(_native_line(edit.native))
@@ -285,7 +286,7 @@ class Ipfw(Backend):
             return Transaction(commands, ruleset.listing, dict(facts, on=on))
         document = self._document(ruleset)
         for rule in keep:
-            for edit in _with_needed_replies(place_needed(self, ruleset, rule).edits):
+            for edit in with_needed_replies(place_needed(self, ruleset, rule).edits):
                 document.edit(edit)
         start = [] if live.loaded else _LOAD if boot.script(self.host) is None else _START
         wanted = [*start, *document.commands(), *(Command(("sysctl", "%s=1" % name)) for name in live.off)]
@@ -373,6 +374,8 @@ def _native_line(text: str) -> Line:
     lines = read_listing(plain).lines
     if len(lines) != 1 or lines[0].body.split()[0] in ("table", "nat", "pipe", "queue", "set", "delete", "flush", "sched"):
         raise HoldfastError("ipfw: native takes rules only, such as: add 200 allow tcp from any to me 22 in; found: %s" % text.strip())
+    if loses_not(lines[0].body):
+        raise HoldfastError("%s: %s" % (LOSES_NOT, text.strip()))
     match, comment = split_comment(lines[0].body)
     return replace(lines[0], body=" ".join(match.split()) + (" // " + comment if comment is not None else ""))
 
@@ -390,45 +393,6 @@ def _equal_entry(chain: Chain, listing: Listing, wanted: Line) -> t.Optional[Ent
         if meaning.exact and len(meaning.rules) == 1 and entry.rule == meaning.rules[0]:
             return entry
     return None
-
-
-def _with_needed_replies(edits: t.Sequence[Edit]) -> t.List[Edit]:
-    """Return the edits without the replies that pass anyway where the stateful rule stands or is put.
-
-    A reply rule at the end of the list is never needed: nothing before the stateful rule stops its replies. One before an entry is
-    needed once, unless the stateful rule goes before that entry, too.
-    """
-    needed: t.List[Edit] = []
-    seen: t.Set[t.Any] = set()
-    for edit in edits:
-        if edit.rule is None or not edit.rule.reply:
-            needed.append(edit)
-            continue
-        if edit.before is None or edit.before.ref in seen:
-            continue
-        placed = [
-            one.before for one in edits if one.rule is not None and one.rule.stateful and one.rule.action == "allow" and one.remove is None
-        ]
-        if any(before is not None and before.ref <= edit.before.ref for before in placed):
-            continue
-        seen.add(edit.before.ref)
-        needed.append(edit)
-    return needed
-
-
-def _carries_replies(chain: Chain, entry: Entry, edits: t.Sequence[Edit]) -> bool:
-    """Return whether an entry that goes passes the replies of a stateful rule behind it, which a deny between the two would stop."""
-    gone = [edit.remove for edit in edits if edit.remove is not None]
-    if not entry.established or any(one.established for one in chain.entries[: chain.entries.index(entry)]):
-        return False
-    stopped = False
-    for one in chain.entries[chain.entries.index(entry) + 1 :]:
-        if one in gone:
-            continue
-        if one.established:
-            return stopped and one.rule is not None
-        stopped = stopped or any(meaning.action != "allow" for meaning in one.meanings())
-    return False
 
 
 def _kept(rules: t.Sequence[Rule]) -> t.List[Rule]:

@@ -29,6 +29,9 @@ _LINE = re.compile(
 _COMMENT = re.compile(r"(?:^|(?<=\s))//(?:\s|\Z)")
 _HEADER = re.compile(r"--- table\((?P<name>[^)]+)\), set\(\d+\) ---\Z")
 _TABLE = re.compile(r"(?:ipfw +)?table +(?P<name>\S+) +(?P<verb>create|add) +(?P<rest>.*)\Z")
+_LOST_SIGN = re.compile(r"\bnot\s+icmp6types?\b")
+#: Why a raw rule is refused that ``loses_not``.
+LOSES_NOT = "ipfw loses the not before icmp6types and would match just these types; put a rule for them with the other action before it"
 
 Tables = t.Dict[str, t.Tuple[Network, ...]]
 
@@ -164,6 +167,11 @@ def network_digest(networks: t.Iterable[Network]) -> str:
 def text_digest(text: str) -> str:
     """Return a short hash."""
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
+
+
+def loses_not(body: str) -> bool:
+    """Return whether ipfw would make the opposite of a rule that somebody typed."""
+    return _LOST_SIGN.search(split_comment(body)[0]) is not None
 
 
 def split_comment(body: str) -> t.Tuple[str, t.Optional[str]]:

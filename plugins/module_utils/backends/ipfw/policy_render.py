@@ -16,7 +16,7 @@ from ...policy.policy import ANY_DIRECTION, Policy
 from ...policy.protocols import TCP
 from ...policy.rule import Rule
 from ..base import GUARD_MARK, LAYOUTS, Unsupported
-from .listing import read_listing, split_comment
+from .listing import LOSES_NOT, loses_not, read_listing, split_comment
 from .policy_compile import compiled
 from .policy_lines import contents_of, file_text, flow_name, lay_out, number
 from .policy_program import Step, program
@@ -152,6 +152,8 @@ def _not_a_rule(text: str, place: str) -> t.Optional[str]:
         return "a native line is one rule, such as: allow tcp from any to me 8080 in"
     if parsed[0].number or parsed[0].set or text.strip() != parsed[0].body:
         return "a native line of a policy has no number, set or add: its place in the policy says where it stands"
+    if loses_not(parsed[0].body):
+        return LOSES_NOT
     if words[0] == "skipto" or "tablearg" in words:
         return "the numbers of a policy's rules are not known, so nothing can lead to one"
     comment = split_comment(text)[1]

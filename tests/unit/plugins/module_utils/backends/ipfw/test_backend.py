@@ -250,6 +250,17 @@ def test_a_disabled_firewall_whose_list_is_empty_is_enabled_for_a_rule_and_put_b
     assert not fresh.status()["enabled"]
 
 
+@pytest.mark.parametrize("line", ["allow ipv6-icmp from any to me not icmp6types 9 in", "add 7 deny ip6 from any to me not  icmp6type 1"])
+def test_a_raw_rule_whose_not_ipfw_would_lose_is_refused(backend, line):
+    with pytest.raises(HoldfastError, match="ipfw loses the not before icmp6types"):
+        backend.match_native(backend.read(), line)
+
+
+def test_a_raw_rule_with_another_not_or_one_in_its_comment_is_taken(backend):
+    lines = "allow icmp from any to me not icmptypes 8 in\nallow ip6 from any to me in // not icmp6types"
+    assert len(backend.match_native(backend.read(), lines)) == 2
+
+
 GUARD = [
     Rule("allow", "in", protocol=None, interface="lo", comment="holdfast: loopback"),
     Rule("allow", "in", protocol=None, reply=True, comment="holdfast: replies"),

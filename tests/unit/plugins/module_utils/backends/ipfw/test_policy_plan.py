@@ -311,6 +311,13 @@ def test_rules_share_numbers_where_there_are_too_few(backend):
     assert not allowed(backend, FROM_AFAR)
 
 
+def test_a_native_line_whose_not_ipfw_would_lose_is_unsupported(backend):
+    line = "allow ipv6-icmp from any to me not icmp6types 128 in"
+    found = backend.policy_unsupported(replace(POLICY, native={"ipfw": NativeLines({"any": (line,)}, {})}))
+    assert [(one.field, one.value) for one in found] == [("native.ipfw.before.any", line)]
+    assert "loses the not" in found[0].reason
+
+
 def test_native_lines_are_put_as_ipfw_lists_them(backend):
     native = NativeLines({"any": ("deny ip from any to any frag",)}, {"any": ("pass all from 192.0.2.77/24 to any in // mine, yes",)})
     transaction = put(backend, replace(POLICY, native={"ipfw": native}))[1]
