@@ -146,6 +146,7 @@ class Firewalld:
         saved = self.saved()
         told = {
             "version": "1.3.3", "state": "RUNNING", "panic": False, "default zone": "public", "active": self.active,
+            "names": {"service": sorted(SERVICES), "icmp-type": ["echo-reply", "echo-request"]},
             "backend": "nftables", "log denied": "off", "services": SERVICES, "direct": [[], [], []], "saved direct": [[], [], []],
         }  # fmt: skip
         return json.dumps({**told, **self.live, **{"saved " + key: value for key, value in saved.items()}})

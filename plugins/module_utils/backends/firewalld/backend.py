@@ -176,15 +176,17 @@ class Firewalld(Backend):
         return next(one for one in ruleset.chains if one.base and direction in one.directions)
 
     def match_native(self, ruleset: Ruleset, text: str, wanted: bool = True) -> t.List[t.Tuple[Chain, t.Optional[Entry]]]:
+        from .known_names import unknown_name
         from .policy_text import bad_native
 
+        facts = _state_of(ruleset).facts if wanted else {}
         found: t.List[t.Tuple[Chain, t.Optional[Entry]]] = []
         for line in text.splitlines():
             line = line.strip()
             if not line or line.startswith("#"):
                 continue
             direction, rule = split_native(line)
-            reason = bad_native(rule)
+            reason = bad_native(rule) or unknown_name(self.host, facts, parse_rich(rule))
             if reason:
                 raise HoldfastError("firewalld refuses the rule '%s': %s" % (line, reason))
             chain = self.home(ruleset, direction, 4)
@@ -276,6 +278,7 @@ class Firewalld(Backend):
 
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         from .nat_checks import compares_source_with_arrival, refuse_translations_of_others, refuse_without_routing
+        from .known_names import refuse_unknown_names
         from .planning import emptied_zones, make_plan, wanted_files
         from .policy_text import policies_of
         from .zone_files import zone_of
@@ -286,6 +289,7 @@ class Firewalld(Backend):
             return make_plan(self.host, state, (), {}, ()) if state.own or state.files else Transaction((), ruleset.listing)
         refuse_translations_of_others(self.host, wanted, [zone_of(path) for path in zones])
         policies, sets = policies_of(wanted, compares_source_with_arrival(self.host, wanted.nat))
+        refuse_unknown_names(self.host, state.facts, wanted, sets)
         if not zones and not state.odd and not state.beneath:
             files = wanted_files(policies, sets)
             if files == state.live_files() and files == dict(state.files):

@@ -60,6 +60,7 @@ answer = {
     'ipsets': live('.ipset', 'getIPSets', 'getIPSetSettings'), 'saved ipsets': saved('ipset', 'listIPSets', 'getSettings'),
     'direct': [plain(ask(daemon, '.direct', one)) for one in ('getAllChains', 'getAllRules', 'getAllPassthroughs')],
     'saved direct': plain(ask(disk, '.config.direct', 'getSettings')),
+    'names': {'service': plain(ask(disk, '.config', 'getServiceNames')), 'icmp-type': plain(ask(disk, '.config', 'getIcmpTypeNames'))},
     'backend': prop(disk, '.config', 'FirewallBackend'), 'log denied': plain(ask(daemon, '', 'getLogDenied')),
 }
 wanted = set()
