@@ -207,6 +207,8 @@ class _Reader:
         found: t.List[Network] = []
         for item in items:
             networks = self._networks(item)
+            if networks is None and len(items) > 1:
+                raise Unreadable("any beside other addresses, which is all addresses to some systems and none to others")
             if networks is None:
                 return ((ANY, None),)
             found.extend(networks)

@@ -170,7 +170,7 @@ def _lines(group: _Group, book: TableBook, scope: Scope) -> t.List[str]:
         words = ", ".join(network_text(one) for one in addresses.networks)
         told.append(words if not own or rule.comment is None else "%s # %s" % (words, rule.comment))
     whole = make_addresses(networks)
-    name = JOINED + hashlib.sha256("\n".join(told).encode("ascii")).hexdigest()[:12]
+    name = JOINED + hashlib.sha256("\n".join(told).encode("utf-8")).hexdigest()[:12]
     book.join(name, whole, ["# <%s> %s" % (name, one) for one in told])
     joined = _with(group.rules[0], side, whole, None if own else group.rules[0].comment)
     return policy_lines(joined, book, scope, (whole, name))

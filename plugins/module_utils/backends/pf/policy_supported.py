@@ -21,7 +21,7 @@ from .dialect import Dialect
 from .parse import DECIDING, NAME
 from .policy_forwarding import scope_of
 from .policy_nat import translates_twice
-from .render import fits_label, odd_interface, unsupported
+from .render import LABEL_REASON, fits_label, odd_interface, unsupported
 from .statements import split
 
 _KINDS_OF_LINES = (*DECIDING, "table", "macro")
@@ -112,7 +112,7 @@ def _unsupported_nat(one: NatRule) -> t.List[Unsupported]:
     if one.interface is not None and odd_interface(one.interface):
         found.append(Unsupported("interface", one.interface, "pf does not take this for the name of one interface"))
     if one.comment is not None and not fits_label(one.comment):
-        found.append(Unsupported("comment", one.comment, "pf keeps a comment as a label: ASCII without quotes, backslashes and $"))
+        found.append(Unsupported("comment", one.comment, LABEL_REASON))
     return found
 
 

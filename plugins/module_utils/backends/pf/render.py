@@ -24,6 +24,11 @@ from .tables import needs_table, table_line, table_name
 
 #: Bytes that a label holds; the 64th ends it (PF_RULE_LABEL_SIZE).
 MAX_LABEL = 63
+#: What pfctl puts something else for in a label, also where a longer word begins so.
+LABEL_WORDS = ("$if", "$srcaddr", "$dstaddr", "$srcport", "$dstport", "$proto", "$nr")
+LABEL_REASON = "pf keeps a comment as a label of 1 to %d bytes without double quotes, backslashes, control characters and the words %s" % (
+    MAX_LABEL, ", ".join(LABEL_WORDS)
+)  # fmt: skip
 _PROTOCOLS = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "ipv6-icmp"}
 # A name without a digit may be a word of the grammar (``log``); in quotes it is always a name.
 _PLAIN_INTERFACE = re.compile(r"[A-Za-z_][A-Za-z_.:@-]*[0-9][A-Za-z0-9_.:@-]*\Z")
@@ -54,8 +59,7 @@ def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
         found.append(Unsupported("limit", str(rule.limit.rate), reason))
     found += unsupported_log(rule.log, "pf", "pflog")
     if rule.comment is not None and not fits_label(rule.comment):
-        reason = "pf keeps a comment as a label of 1 to %d ASCII characters without quotes, backslashes and $" % MAX_LABEL
-        found.append(Unsupported("comment", rule.comment, reason))
+        found.append(Unsupported("comment", rule.comment, LABEL_REASON))
     if rule.reply:
         found.append(Unsupported("reply", "true", "pf passes replies by its states"))
     if rule.established:
@@ -171,5 +175,7 @@ def _list(items: t.Sequence[str]) -> str:
 
 
 def fits_label(comment: str) -> bool:
-    """Return whether a comment can be a label: pf reads $ as a macro and ends the label at a quote."""
-    return 0 < len(comment) <= MAX_LABEL and comment.isascii() and comment.isprintable() and not any(c in comment for c in "\"'\\$")
+    """Return whether a comment can be a label, which pfctl takes as it stands between double quotes, but for a few words."""
+    if not comment.isprintable() or any(word in comment for word in LABEL_WORDS):
+        return False
+    return 0 < len(comment.encode("utf-8")) <= MAX_LABEL and '"' not in comment and "\\" not in comment

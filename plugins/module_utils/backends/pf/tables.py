@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 import typing as t
 
 from ...policy.addresses import Addresses, Network, make_addresses, network_text
@@ -18,6 +19,8 @@ from .statements import Statement, Word
 PREFIX = "hf_"
 #: A list of up to this many networks stands in the rule; pf makes one rule of each.
 INLINE = 8
+
+_OCTAL = re.compile(r"(?:^|\.)0[0-9]")
 
 Contents = t.Dict[str, t.Tuple[Network, ...]]
 
@@ -82,7 +85,12 @@ def by_family(networks: t.Iterable[Network]) -> t.List[t.Tuple[Addresses, int]]:
 
 
 def network_of(text: str) -> t.Optional[Network]:
-    """Read an address or a network, masking host bits as pf does; None for everything else."""
+    """Read an address or a network, masking host bits as pf does; None for everything else.
+
+    A number with a zero in front is octal to pf, and was decimal to older Pythons.
+    """
+    if _OCTAL.search(text) is not None and ":" not in text:
+        return None
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:

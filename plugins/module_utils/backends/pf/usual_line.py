@@ -25,7 +25,7 @@ _SIDE = r"((?:! )?(?:<\w+>|\{ [\w.:/, ]* \}|[\w.:/]+))"
 _LINE = re.compile(
     r'(pass|block drop|block return-rst|block return) (in|out) (log )?quick(?: on ([\w.:@-]+|"[^"]*"))?(?: (inet6?))?(?: proto ([\w-]+))? '
     r"(?:all|from " + _SIDE + "(?: port " + _ITEM + ")? to " + _SIDE + "(?: port " + _ITEM + r")?)(?: icmp(6?)-type " + _ITEM + ")?"
-    r'(?: flags (any|S/SA))?(?: (keep|no) state)?(?: allow-opts)?(?: label "([^"$]*)")?(?: (tag hf_known))?'
+    r'(?: flags (any|S/SA))?(?: (keep|no) state)?(?: allow-opts)?(?: label "([^"]*)")?(?: (tag hf_known))?'
     r"(?: ((?:! )?tagged [\w.:@-]+))?\n?\Z"
 )
 _ACTIONS = {"pass": "allow", "block drop": "deny", "block return-rst": "reject", "block return": "reject"}

@@ -66,6 +66,11 @@ class Flavour:
         return self.name == "openbsd"
 
     @property
+    def any_takes_a_list(self) -> bool:
+        """``any`` beside other addresses in a list means any; elsewhere it is passed over."""
+        return self.name == "openbsd" or (self.name == "freebsd" and self.major >= 15)
+
+    @property
     def has_many_labels(self) -> bool:
         """Up to five labels a rule, and ``ridentifier``."""
         return self.name == "freebsd" and self.major >= 13

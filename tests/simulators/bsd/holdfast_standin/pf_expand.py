@@ -90,7 +90,7 @@ class RuleExpander(OptionReader):
                 self.report("skipping rule due to errors")
                 continue
             labels = tuple(expand_label(label, rule) for label in rule.labels)
-            if any(len(label) > LABEL_MAX for label in labels):
+            if any(len(label.encode("utf-8", "surrogateescape")) > LABEL_MAX for label in labels):
                 self.fail("label too long")
             expanded.append(replace(rule, labels=labels))
         if not expanded:

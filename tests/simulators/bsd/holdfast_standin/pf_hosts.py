@@ -111,7 +111,7 @@ class HostReader(TokenReader):
             more = self.ip_spec()
             if self.strict and (not more or not found):
                 self.fail("strict: 'any' beside other addresses in a list does not mean any")
-            if self.flavour.name == "openbsd":
+            if self.flavour.any_takes_a_list:
                 found = found + more if found and more else ([] if not found else more)
             else:
                 found = found + more
@@ -192,7 +192,7 @@ class HostReader(TokenReader):
                 return []
             found = [network(*each) for each in self.interfaces.lookup(name, tuple(modifiers))]
             return [network(each.family, each.text, int(length)) for each in found] if slash else found
-        if slash and int(length) > 128:
+        if slash and not 0 <= int(length) <= 128:
             return []
         octets = base.split(".")
         if slash and len(octets) < 4 and all(part.isdigit() for part in octets):

@@ -188,7 +188,7 @@ def state_options_text(state: dict) -> list[str]:
     return found
 
 
-def _scrub_text(rule: Rule) -> list[str]:
+def _scrub_text(rule: Rule, flavour: Flavour) -> list[str]:
     scrub = rule.scrub
     order = (
         ("no-df", "random-id", "min-ttl", "reassemble tcp", "max-mss")
@@ -201,7 +201,7 @@ def _scrub_text(rule: Rule) -> list[str]:
             value = scrub[name]
             words.append(name if value is True else "%s %s" % (name, "0x%02x" % value if name == "set-tos" else value))
     if rule.action in ("pass", "match"):
-        return ["scrub (%s)" % " ".join(words)] if words else []
+        return [("scrub( %s)" if flavour.name == "freebsd" else "scrub (%s)") % " ".join(words)] if words else []
     if rule.action == "scrub":
         if "reassemble tcp" in scrub:
             words.append("reassemble tcp")
@@ -212,10 +212,10 @@ def _scrub_text(rule: Rule) -> list[str]:
 def _tail(rule: Rule, flavour: Flavour) -> list[str]:
     parts = ["fragment"] if rule.fragment else []
     if rule.anchor is None or rule.action == "scrub":
-        parts += _scrub_text(rule)
+        parts += _scrub_text(rule, flavour)
     if rule.allow_opts:
         parts.append("allow-opts")
-    parts += ['label "%s"' % label for label in rule.labels]
+    parts += ['label "%s"' % label for label in rule.labels if label]
     if rule.ridentifier:
         parts.append("ridentifier %d" % rule.ridentifier)
     if rule.once:

@@ -152,7 +152,7 @@ class OptionReader(HostReader):
             self.fail("label cannot be redefined")
         if len(labels) >= 5:
             self.fail("label can only be used 5 times")
-        if len(text) > LABEL_MAX:
+        if len(text.encode("utf-8", "surrogateescape")) > LABEL_MAX:
             self.fail("rule label too long (max %d chars)" % LABEL_MAX)
         values["labels"] = labels + (text,)
 

@@ -34,7 +34,8 @@ ANY = Address()
 def network(family: int, text: str, bits: int) -> Address:
     """A network with the host bits masked away, as pfctl stores it."""
     net = ipaddress.ip_network("%s/%d" % (text, bits), strict=False)
-    return Address("any" if bits == 0 else "net", family, str(net.network_address), bits)
+    mapped = net.network_address.ipv4_mapped if net.version == 6 else None
+    return Address("any" if bits == 0 else "net", family, "::ffff:%s" % mapped if mapped else str(net.network_address), bits)
 
 
 @dataclass(frozen=True)

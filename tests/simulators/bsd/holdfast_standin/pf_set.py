@@ -178,7 +178,7 @@ class SetReader(RuleExpander):
         value = self._yes_or_no()
         no_df = bool(self.take("no-df"))
         self.enter(OPTION)
-        self._record("reassemble", value, "%s%s" % ("yes" if value else "no", " no-df" if no_df else ""))
+        self._record("reassemble", value, "%s %s" % ("yes" if value else "no", "no-df" if no_df else ""))
 
     def _set_require_order(self) -> None:
         self.require_order = self._yes_or_no()

@@ -151,11 +151,20 @@ def test_an_error_names_file_and_line_and_reading_goes_on():
     assert ruleset.stderr[-1] == "/etc/pf.conf:4: rule expands to no valid combination"
 
 
-def test_any_in_a_list_vanishes_on_freebsd_and_wins_on_openbsd():
-    text = "pass from { any, 10.0.0.1 }\n"
+@pytest.mark.parametrize("text", ["pass from { any, 10.0.0.1 }\n", "pass from { 10.0.0.1 any }\n"])
+def test_any_in_a_list_vanishes_in_old_parsers_and_wins_in_new_ones(text):
+    """As pfctl prints it: ``pass inet from 10.0.0.1 to any`` up to FreeBSD 14 and on macOS, ``pass all`` since."""
+    for flavour in ("freebsd-12.1", "freebsd-14.3", "macos"):
+        assert [rule.src.text for rule in parse_pf(text, flavour).rules[""]] == ["10.0.0.1"]
+    for flavour in ("freebsd-15.1", "openbsd"):
+        assert [rule.src.kind for rule in parse_pf(text, flavour).rules[""]] == ["any"]
 
-    assert [rule.src.text for rule in parse_pf(text, "freebsd").rules[""]] == ["10.0.0.1"]
-    assert [rule.src.kind for rule in parse_pf(text, "openbsd").rules[""]] == ["any"]
+
+@pytest.mark.parametrize("flavour", ["freebsd", "openbsd", "macos"])
+def test_a_label_has_room_for_63_bytes(flavour):
+    """As pfctl says it: rule label too long (max 63 chars)."""
+    assert parse_pf('pass label "%s"\n' % ("\u00fc" * 31), flavour).accepted
+    assert parse_pf('pass label "%s"\n' % ("\u00fc" * 32), flavour).stderr[0].endswith("rule label too long (max 63 chars)")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,35 @@ FREEBSD = [
 ]
 
 
+#: What a file has between double quotes and what is listed: as pfctl of FreeBSD and OpenBSD prints it.
+LABELS = [
+    ("Karin's web", "Karin's web"), ("costs $5", "costs $5"), ("$(reboot) `id` & <b>", "$(reboot) `id` & <b>"), ("a { # b", "a { # b"),
+    ("B\u00fcro \u65e5\u672c", "B\u00fcro \u65e5\u672c"), ("$interface", "$interface"), ("$iffy", "anyfy"), ("$$proto", "$tcp"),
+    ("a\\b", "a\\b"), ('say \\"hi\\"', 'say "hi"'), ("%s %n", "%s %n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("flavour", ["freebsd", "openbsd"])
+@pytest.mark.parametrize(("typed", "label"), LABELS)
+def test_a_label_is_listed_as_it_stands_but_for_the_macros_of_labels(flavour, typed, label):
+    assert listed('block in proto tcp label "%s"' % typed, flavour) == ['block drop in proto tcp all label "%s"' % label]
+
+
+def test_an_empty_label_is_none():
+    assert listed('block in label ""') == ["block drop in all"]
+
+
+def test_scrubbing_by_a_rule_is_listed_with_the_blank_inside_on_freebsd():
+    """As pfctl prints it."""
+    assert listed("match in scrub (no-df max-mss 1440)", "freebsd-14.3") == ["match in all scrub( no-df max-mss 1440)"]
+    assert listed("match in scrub (no-df max-mss 1440)", "openbsd") == ["match in all scrub (no-df max-mss 1440)"]
+
+
+def test_an_address_inside_of_another_family_keeps_its_dots():
+    """As pfctl prints it."""
+    assert listed("block in from ::ffff:10.0.0.1") == ["block drop in inet6 from ::ffff:10.0.0.1 to any"]
+
+
 @pytest.mark.parametrize(("typed", "lines"), FREEBSD)
 def test_freebsd_lists_the_normal_form(typed, lines):
     assert listed(typed, "freebsd", numeric=True) == lines

@@ -72,6 +72,8 @@ def test_a_line_that_says_a_rule_of_the_language_is_that_rule(line, wanted):
         "pass in quick proto tcp from (em0) to any",
         "pass in quick proto tcp from em0:network to any",
         "pass in quick from { ! 10.0.0.0/8, ! 192.0.2.0/24 } to any",
+        "pass in quick from { any, 10.0.0.0/8 } to any",
+        "pass in quick from 010.0.0.1 to any",
         "pass in quick proto tcp to port 22 keep state (max-src-conn 5)",
         "pass in quick proto tcp user root",
         "pass in quick route-to (em0 192.0.2.1) from any to any",

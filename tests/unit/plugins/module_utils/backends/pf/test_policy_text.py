@@ -127,3 +127,19 @@ def test_a_document_and_what_pf_keeps_of_it_differ_in_nothing(flavour, tmp_path)
     live = replace(parse_policy(text_of(kept(wanted), flavour), dialect_named(flavour)), guard=())
     assert semantic_diff(live, backend.policy_as_kept(wanted)).empty
     assert not semantic_diff(live, wanted).empty
+
+
+@pytest.mark.parametrize("layout", ["rules", "compiled"])
+@pytest.mark.parametrize("flavour", ["freebsd", "openbsd", "macos"])
+def test_comments_with_quotes_dollars_and_letters_of_all_kinds_are_read_back(flavour, layout):
+    comments = ["Karin's web; $(reboot) `id` & <b>", "costs $5", "a { # b", "} it's", "B\u00fcro \u65e5\u672c"]
+    rules = [
+        {"action": "allow", "port": 22, "source": "192.0.2.%d" % number, "comment": comment} for number, comment in enumerate(comments * 2)
+    ]
+    nat = [{"type": "masquerade", "interface": "em0", "family": "ipv4", "comment": comments[0]}]
+    policy = document_policy({"rules": rules, "nat": nat, "defaults": {"forward": "unmanaged"}})
+    text = text_of(kept(policy), flavour, layout)
+    assert parse_pf(text, flavour, INTERFACES).accepted
+    found = parse_policy(text, dialect_named(flavour))
+    assert [rule.comment for rule in found.rules] == comments * 2
+    assert [one.comment for one in found.nat] == comments[:1]

@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.parse import parse
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.render import normalise, render, unsupported
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.render import render, unsupported
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.states_first import normalise
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.packets import answer_to, matches, packets_for
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import rule
@@ -142,11 +143,11 @@ def test_an_interface_named_like_a_word_of_the_grammar_is_quoted():
         ({"protocol": "0"}, "protocol"),
         ({"interface": "any"}, "interface"),
         ({"interface": "12"}, "interface"),
-        ({"comment": "costs $5"}, "comment"),
+        ({"comment": "costs $protons"}, "comment"),
         ({"comment": 'the "web" port'}, "comment"),
         ({"comment": "a\\ b"}, "comment"),
-        ({"comment": "Büro"}, "comment"),
         ({"comment": "x" * 64}, "comment"),
+        ({"comment": "ü" * 32}, "comment"),
     ],
 )
 def test_what_pf_cannot_carry_is_named_and_refused(words, field):
@@ -156,8 +157,31 @@ def test_what_pf_cannot_carry_is_named_and_refused(words, field):
         render(one)
 
 
-def test_a_label_of_63_characters_fits():
-    assert not unsupported(rule(comment="x" * 63))
+@pytest.mark.parametrize(
+    "comment", ["x" * 63, "ü" * 31, "Karin's web; $(reboot) `id` & <b>", "costs $5", "a { # b", "Büro 日本", "$HOME", "'"]
+)
+def test_a_label_may_hold_what_pfctl_takes_between_double_quotes(comment):
+    one = rule(comment=comment, port=22)
+    (line,) = render(one)
+    assert line.endswith('label "%s"' % comment)
+    text = line + "\nblock in quick proto tcp to port 99\n"
+    assert [entry.rule for entry in parse(text).chains[0].entries] == [one, rule("deny", port=99)]
+    for flavour in FLAVOURS:
+        (taken, _other) = parse_pf(text, flavour, INTERFACES).rules[""]
+        assert taken.labels == (comment,)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=70))
+@settings(max_examples=200)
+def test_a_comment_is_a_label_of_exactly_its_text_or_is_refused(comment):
+    one = rule(port=22)
+    one = type(one)(**dict(one.__dict__, comment=comment))
+    if unsupported(one):
+        return
+    for flavour in FLAVOURS:
+        (taken,) = parse_pf(text_of(one), flavour, INTERFACES).rules[""]
+        assert taken.labels == (comment,)
+    assert [entry.rule for entry in parse(text_of(one)).chains[0].entries] == [one]
 
 
 def test_a_stateful_deny_is_the_same_rule_as_a_stateless_one():
