@@ -62,8 +62,11 @@ class _Judgement:
 
 
 def place_present(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
-    """Return what makes the rule present and effective."""
-    rule = backend.normalise(rule)
+    """Return what makes the rule present and effective; what is there of its pieces stays."""
+    return _together([_present(backend, ruleset, one) for one in backend.pieces(backend.normalise(rule))])
+
+
+def _present(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
     placement = Placement()
     for family in sorted(rule.families()):
         home = backend.home(ruleset, rule.direction, family)
@@ -123,8 +126,42 @@ def place_needed(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
 
 
 def place_absent(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
-    """Return what removes the first match of the rule from each chain, with reply rules that nothing needs any more."""
-    rule = backend.normalise(rule)
+    """Return what removes the first match of the rule, or of each of its pieces, from each chain, with reply rules that nothing needs any
+    more.
+    """
+    return _together([_absent(backend, ruleset, one) for one in backend.pieces(backend.normalise(rule))])
+
+
+def _together(parts: t.Sequence[Placement]) -> Placement:
+    """Return the placements of a rule's pieces as one. An entry that several want in front of them goes in front of all."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = Placement()
+    for one in parts:
+        for name in ("edits", "where", "defeated_by", "exceptions", "blocked_by", "unread"):
+            getattr(whole, name).extend(getattr(one, name))
+    _deduplicated(whole)
+    first: t.Dict[t.Tuple[str, Rule], Edit] = {}
+    for edit in whole.edits:
+        if edit.rule is not None and edit.remove is None:
+            key = (edit.chain.name, edit.rule)
+            first[key] = min(first.get(key, edit), edit, key=_position)
+    kept: t.List[Edit] = []
+    for edit in whole.edits:
+        if edit.rule is not None and edit.remove is None:
+            edit = first[edit.chain.name, edit.rule]
+        if edit not in kept:
+            kept.append(edit)
+    whole.edits = kept
+    return whole
+
+
+def _position(edit: Edit) -> int:
+    """Return where an edit puts its rule."""
+    return len(edit.chain.entries) if edit.before is None else edit.chain.entries.index(edit.before)
+
+
+def _absent(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
     placement = Placement()
     for chain in ruleset.chains:
         if not chain.changeable or not chain.base or rule.direction not in chain.directions or not rule.families() & chain.families:

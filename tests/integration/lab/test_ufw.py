@@ -120,6 +120,31 @@ def test_single_rules_go_where_they_decide_beside_the_administrators(controller,
     assert "busy" not in shell("ufw status")
 
 
+def test_rules_that_ufw_has_no_words_for_last_beside_its_own(controller, shell):
+    files, kernel = shell(FILES), shell(KERNEL)
+    tasks = [
+        {"action": "allow", "port": 8443, "source": ["192.0.2.1", "192.0.2.9", "203.0.113.0/28"], "comment": "three"},
+        {"action": "allow", "port": 2200, "limit": "30/minute", "limit_per": "source", "comment": "it's; rm -rf /"},
+        {"action": "deny", "protocol": "sctp", "port": 9, "source": "!192.0.2.0/24", "log": True, "log_prefix": "sctp "},
+    ]
+    said = []
+    for words in tasks:
+        added = controller.task(HOST, words)
+        assert added["changed"] is True, added["msg"]
+        said += added["persisted"]
+    assert len([line for line in said if "ufw status does not show it" in line]) == 3
+    assert controller.task(HOST, tasks[1])["changed"] is False
+    status = shell("ufw status")
+    assert status.count("# three") == 3
+    ours = shell(KERNEL)
+    assert ours.count("-m hashlimit") == 2
+    shell("ufw reload; ufw reload")
+    assert shell(KERNEL) == ours
+    for words in tasks:
+        assert controller.task(HOST, {**words, "state": "absent"})["changed"] is True
+    assert (shell(FILES), shell(KERNEL)) == (files, kernel)
+
+
 def test_raw_rules_are_what_a_person_types_after_ufw(controller, shell):
     rules = {"native": {"ufw": "limit 2200/tcp comment 'mine'\nallow in on host0 from 192.0.2.0/24 to any app OpenSSH\ninsert 1 deny 25"}}
     assert controller.task(HOST, rules)["changed"] is True
@@ -135,11 +160,18 @@ def test_raw_rules_are_what_a_person_types_after_ufw(controller, shell):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({"port": 80, "comment": "it's; rm -rf /"}, "has no way to write a quote"),
         ({"port": 80, "interface": "a" * 40}, "interface"),
         ({"port": "{{ range(1, 70001) | list }}"}, "65535"),
-        ({"port": list(range(1, 999, 2))}, "15 ports"),
-        ({"port": 80, "limit": "6/minute"}, "limit"),
+        (
+            {
+                "port": 80,
+                "source": ["10.0.%d.0/24" % (2 * one) for one in range(100)],
+                "destination": ["192.0.2.1", "192.0.2.9", "192.0.2.20"],
+            },
+            "300 rules of ufw",
+        ),
+        ({"port": 80, "limit": "7/second", "source": ["10.0.%d.0/24" % (2 * one) for one in range(20)]}, "source"),
+        ({"action": "deny", "protocol": "icmp", "icmp_type": 8}, "icmp-type 8 -j ACCEPT"),
     ],
 )
 def test_what_ufw_cannot_carry_is_refused_in_words(controller, shell, words, said):

@@ -53,9 +53,9 @@ class Ufw(Backend):
         return replace(self.tools.abilities(), sets=False, kinds=frozenset())
 
     def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
-        from .tuple_rules import single_refusals
+        from .single_lines import refusals
 
-        found = single_refusals(self.normalise(rule))
+        found = refusals(self.normalise(rule), self._can())
         if rule.family == 6 and self._filters_only_ipv4():
             found.append(Unsupported("family", "ipv6", "ufw has no rules for IPv6 on this host; set IPV6=yes in /etc/default/ufw"))
         return tuple(found)
@@ -72,12 +72,21 @@ class Ufw(Backend):
         found = re.search(r"^\s*IPV6=[\"']?(\w*)", self.host.read("/etc/default/ufw") or "IPV6=yes", re.MULTILINE)
         return not self.tools.ipv6() or found is None or found.group(1).lower() != "yes"
 
+    def pieces(self, rule: Rule) -> t.Tuple[Rule, ...]:
+        from .single_lines import parts_of
+
+        return parts_of(rule)
+
     def render(self, rule: Rule) -> t.Tuple[str, ...]:
+        from .single_lines import block_lines, says_tuples, single_of
         from .tuple_rules import tuples_of
         from .words import words_of
 
         rule = self.normalise(rule)
-        return tuple(words_of(one, rule.family) for one in tuples_of(rule, rule.comment))
+        if says_tuples(rule):
+            return tuple(words_of(one, rule.family) for one in tuples_of(rule, rule.comment))
+        names = self.tools.abilities().names
+        return tuple(block_lines(single_of(one, family, names) for one in self.pieces(rule) for family in sorted(one.families())))
 
     @uncollected
     def parse(self, text: str) -> Ruleset:
@@ -150,7 +159,7 @@ class Ufw(Backend):
         from .edit import edited
 
         state = self._state(ruleset)
-        files, notes = edited(self.host, state, ruleset, edits)
+        files, notes = edited(self.host, state, ruleset, edits, self.tools.abilities().names)
         if not state.files.enabled:
             refuse_stopping(self.NAME, self.NAME, edits, lambda line: line.split()[:1] == ["allow"])
             if adds(edits):

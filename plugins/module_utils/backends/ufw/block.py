@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Our marked blocks in ``before.rules`` and ``before6.rules``.
 
-Pure: touches nothing. The block of a policy stands in the filter part, behind the lines that declare (and so empty) ufw's chains, and before all of
-ufw's own rules. It declares what it fills, so that ``ufw reload`` gives the same rules however often it runs. No chain of ours leads to one
+Pure: touches nothing. The block of a policy stands in the filter part, behind the lines that declare (and so empty) ufw's chains, and
+before all of ufw's own rules; that of single rules is the last of that part, and that of translations a part ``*nat`` of its own at the
+end. The first declares what it fills, so that ``ufw reload`` gives the same rules however often it runs. No chain of ours leads to one
 of ufw's: ufw could not delete such a chain when it stops, and would then not start again ("Firewall already started").
 """
 
@@ -16,6 +17,7 @@ from ...policy.errors import HoldfastError
 from .files import CHAINS, PREFIX
 
 BEGIN = "# BEGIN holdfast.firewall: the policy of this host, do not edit"
+RULES_BEGIN = "# BEGIN holdfast.firewall: single rules that ufw has no words for, do not edit"
 NAT_BEGIN = "# BEGIN holdfast.firewall: the translations of this host, do not edit"
 END = "# END holdfast.firewall"
 
@@ -51,6 +53,37 @@ def put_block(text: str, block: t.Sequence[str], path: str) -> str:
     if any(line.startswith("-") for line in lines[start:at]):
         raise HoldfastError("%s declares a chain behind its first rule, so there is no place for a policy; move that line up" % path)
     return "\n".join(lines[:at] + [BEGIN, *block, END] + lines[at:])
+
+
+def put_rules(text: str, block: t.Sequence[str], path: str) -> str:
+    """Return a file (that has none) with the block of single rules as the last of the filter part.
+
+    :raises HoldfastError: when the file has no such part.
+    """
+    if not block:
+        return text
+    lines = [line.strip() for line in text.split("\n")]
+    if "*filter" not in lines or "COMMIT" not in lines[lines.index("*filter") :]:
+        raise HoldfastError("%s has no part *filter with a COMMIT, so ufw would not load it; put the file of the package back" % path)
+    at = lines.index("COMMIT", lines.index("*filter"))
+    lines = text.split("\n")
+    return "\n".join(lines[:at] + [RULES_BEGIN, *block, END] + lines[at:])
+
+
+def put_after(text: str, block: t.Sequence[str], path: str) -> str:
+    """Return ``after.rules`` (that has none) with the block of single rules before its first rule.
+
+    :raises HoldfastError: when the file has no filter part.
+    """
+    if not block:
+        return text
+    lines = text.split("\n")
+    start = next((number for number, line in enumerate(lines) if line.strip() == "*filter"), None)
+    if start is None:
+        raise HoldfastError("%s has no part *filter, so ufw would not load it; put the file of the package back" % path)
+    end = next((number for number in range(start, len(lines)) if lines[number].strip() == "COMMIT"), len(lines))
+    at = next((number for number in range(start, end) if lines[number].startswith("-")), end)
+    return "\n".join(lines[:at] + [RULES_BEGIN, *block, END] + lines[at:])
 
 
 def put_nat(text: str, block: t.Sequence[str]) -> str:

@@ -21,11 +21,19 @@ from ..ruleset import RETURN, Chain, Entry, Ruleset
 from .files import CHAINS, PREFIX
 from .loading import BUILTIN
 from .policy_read import is_own
+from .single_lines import PLACES, SOON, Single, direction_of, read_singles
 from .state import State
 from .tuple_rules import rules_of
 from .words import words_of
 
 Place = t.Tuple[int, str]
+
+
+class Line(t.NamedTuple):
+    """Where an entry stands that is not a tuple: in which block of single rules, and its number there."""
+
+    place: str
+    number: int
 
 
 def user_chain(family: int, direction: str) -> str:
@@ -35,7 +43,7 @@ def user_chain(family: int, direction: str) -> str:
 
 def ruleset_of(state: State, names: ProtocolNames) -> Ruleset:
     """Return the chains of ufw's own rules, then all others: those are seen, and take no rules."""
-    chains = [_user(state, family, direction) for family in state.families for direction in DIRECTIONS]
+    chains = [_user(state, family, direction, names) for family in state.families for direction in DIRECTIONS]
     known = {chain.name for chain in chains}
     for chain in build_ruleset(state.live, "", names, {}).chains:
         if chain.name not in known and not chain.missing:
@@ -43,8 +51,17 @@ def ruleset_of(state: State, names: ProtocolNames) -> Ruleset:
     return Ruleset(tuple(chains), state.listing())
 
 
-def _user(state: State, family: int, direction: str) -> Chain:
-    entries = []
+def _user(state: State, family: int, direction: str, names: ProtocolNames) -> Chain:
+    """Return the list of single rules and tuples, in the order in which they decide."""
+    singles = {
+        place: [
+            Entry(one.lines or (one.head,), one.rule, ref=Line(place, number))
+            for number, one in enumerate(all_singles(state, family, place, names))
+            if direction_of(one, family) == direction
+        ]
+        for place in PLACES
+    }
+    entries = [] if is_managed(state, family, direction) else singles.pop(SOON)
     for number, item in enumerate(state.user_file(family).items):
         one = item.tuple
         if one is None or one.direction != direction:
@@ -55,19 +72,35 @@ def _user(state: State, family: int, direction: str) -> Chain:
         whole = rules[0] if len(rules) == 1 and not one.log and not is_own(one) else None
         native = (words_of(one, family),)
         entries.append(Entry(native, whole, () if whole is not None else rules, number))
+    entries += [one for rest in singles.values() for one in rest]
     default = "allow" if state.files.default(direction) == "ACCEPT" else "deny"
     return Chain(
         user_chain(family, direction), frozenset({direction}), frozenset({family}), default, tuple(entries), ref=(family, direction)
     )  # fmt: skip
 
 
+def all_singles(state: State, family: int, place: str, names: ProtocolNames) -> t.List[Single]:
+    """Return the single rules of a block, of all directions."""
+    return read_singles(state.rule_lines(family, place), family, names, place)
+
+
+def is_managed(state: State, family: int, direction: str) -> bool:
+    """Return whether a policy decides all packets of a direction: tuples then come before single rules, and those do not decide."""
+    return any(line.startswith("-A %s-before-%s " % (PREFIX[family], CHAINS[direction])) for line in state.block(family))
+
+
 def decided_before(ruleset: Ruleset, rule: Rule, family: int) -> t.Tuple[t.List[str], t.List[str]]:
-    """Return the lines that decide all, and those that decide a part of a rule's packets otherwise before ufw comes to its own rules."""
+    """Return the lines that decide all, and those that decide a part of a rule's packets otherwise before ufw comes to its own rules.
+
+    Single rules of ours are not counted: the rule was placed among them.
+    """
     whole: t.List[str] = []
     part: t.List[str] = []
     start = chain_title(family, "filter", BUILTIN[rule.direction])
+    end = ruleset.chain(user_chain(family, rule.direction))
+    ours = {line for entry in (end.entries if end is not None else ()) if isinstance(entry.ref, Line) for line in entry.native}
     _walk(ruleset, start, rule, user_chain(family, rule.direction), whole, part, set())
-    return whole, part
+    return [line for line in whole if line not in ours], [line for line in part if line not in ours]
 
 
 def _walk(ruleset: Ruleset, name: str, rule: Rule, end: str, whole: t.List[str], part: t.List[str], seen: t.Set[str]) -> bool:

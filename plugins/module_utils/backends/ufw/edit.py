@@ -13,17 +13,20 @@ import typing as t
 
 from ...analysis.relation import covers
 from ...host import Host
+from ...policy.errors import HoldfastError
 from ...policy.ports import PortRange
 from ...policy.protocols import TCP
 from ...policy.rule import DIRECTIONS, Rule
 from ..iptables.protocols import ProtocolNames
 from ..ruleset import Edit, Ruleset
-from .block import NAT_BEGIN, cut_block, put_block, put_nat
-from .chains import passes, refuse_defeated, ruleset_of, user_chain
-from .files import BEFORE, CHAINS, PREFIX, USER, Files
+from .block import NAT_BEGIN, RULES_BEGIN, cut_block, put_block, put_nat
+from .chains import Line, passes, refuse_defeated, ruleset_of, user_chain
+from .files import AFTER, BEFORE, CHAINS, PREFIX, USER, Files
 from .native import asked
 from .policy_read import is_foreign, is_own
 from .policy_text import Parts
+from .single_edits import Singles
+from .single_lines import SOON
 from .state import State
 from .translations import with_hook
 from .tuple_rules import tuple_refusals, tuples_of
@@ -33,12 +36,13 @@ Items = t.List[t.Tuple[t.Optional[int], Item]]
 _KEPT_OPEN = "SSH, kept open by holdfast.firewall"
 
 
-def edited(host: Host, state: State, ruleset: Ruleset, edits: t.Sequence[Edit]) -> t.Tuple[Files, t.List[str]]:
+def edited(host: Host, state: State, ruleset: Ruleset, edits: t.Sequence[Edit], names: ProtocolNames) -> t.Tuple[Files, t.List[str]]:
     """Return the files after some edits, and what a person should know.
 
     :raises HoldfastError: when a rule would have no effect, or ufw refuses a raw one.
     """
     items: t.Dict[int, Items] = {family: list(enumerate(state.user_file(family).items)) for family in state.families}
+    singles = Singles(state, names, edits)
     notes: t.List[str] = []
     for edit in edits:
         family, _direction = t.cast(t.Tuple[int, str], edit.chain.ref)
@@ -48,6 +52,9 @@ def edited(host: Host, state: State, ruleset: Ruleset, edits: t.Sequence[Edit]) 
         new: t.List[Item] = []
         if edit.rule is not None:
             notes += refuse_defeated(ruleset, edit.rule, family)
+        if singles.carry_out(edit):
+            pass
+        elif edit.rule is not None:
             new = [item_of(one, family) for one in tuples_of(edit.rule, edit.rule.comment)]
         beside = edit.remove or edit.before
         mine = items[family]
@@ -55,9 +62,10 @@ def edited(host: Host, state: State, ruleset: Ruleset, edits: t.Sequence[Edit]) 
             (at for at, (number, _item) in enumerate(mine) if beside is not None and number == _number(beside.ref, family)), len(mine)
         )
         mine[at:at] = [(None, item) for item in new]
-        if edit.remove is not None:
+        if edit.remove is not None and not isinstance(edit.remove.ref, Line):
             _remove(items, edit.remove.ref, family)
-    return _with_items(state, {family: [item for _number_, item in mine] for family, mine in items.items()}), notes
+    files = _with_items(state, {family: [item for _number_, item in mine] for family, mine in items.items()})
+    return singles.put(files), notes + singles.notes
 
 
 def _number(ref: t.Any, family: int) -> t.Optional[int]:
@@ -91,13 +99,17 @@ def flushed(state: State, keep: t.Sequence[Rule]) -> Files:
         for rule in keep:
             if rule.family in (None, family) and not tuple_refusals(rule):
                 mine += [item_of(one, family) for one in tuples_of(rule, rule.comment)]
-    return _without_blocks(state, _with_items(state, items))
+    return _without_blocks(state, _with_items(state, items), True)
 
 
-def _without_blocks(state: State, files: Files) -> Files:
+def _without_blocks(state: State, files: Files, singles: bool) -> Files:
+    """Return the files without our policy and its translations, and perhaps without the single rules that stand there."""
     texts = {}
     for path in (BEFORE[family] for family in state.families):
-        texts[path] = cut_block(cut_block(files.text(path), path)[0], path, NAT_BEGIN)[0]
+        text = cut_block(cut_block(files.text(path), path)[0], path, NAT_BEGIN)[0]
+        texts[path] = cut_block(text, path, RULES_BEGIN)[0] if singles else text
+    if singles:
+        texts.update({path: cut_block(files.text(path), path, RULES_BEGIN)[0] for path in (AFTER[family] for family in state.families)})
     return with_hook(files.changed(texts), False)
 
 
@@ -113,7 +125,7 @@ def with_policy(state: State, parts: t.Mapping[int, Parts], alone: bool) -> File
         rest = [] if alone else [item for item in others if item not in foreign]
         ours = parts[family].items if family in parts else []
         items[family] = foreign + ours + rest if ours else others if not alone else foreign
-    files = _without_blocks(state, _with_items(state, items))
+    files = _without_blocks(state, _with_items(state, items), alone)
     texts = {
         BEFORE[family]: put_nat(put_block(files.text(BEFORE[family]), one.block, BEFORE[family]), one.nat) for family, one in parts.items()
     }
@@ -135,10 +147,10 @@ def switched_on(host: Host, state: State, names: ProtocolNames, keep: t.Optional
             narrow = Rule(**dict(rule.__dict__, family=family))
             chain = ruleset.chain(user_chain(family, rule.direction))
             if chain is not None and not passes(chain, narrow):
-                stops = (
-                    entry.ref for entry in chain.entries if any(one.action != "allow" and covers(one, narrow) for one in entry.meanings())
-                )
-                at = next(iter(sorted(stops)), len(items[family]))
+                stops = [entry for entry in chain.entries if any(one.action != "allow" and covers(one, narrow) for one in entry.meanings())]
+                if stops and isinstance(stops[0].ref, Line) and stops[0].ref.place == SOON:
+                    raise HoldfastError("%s has a rule that stops %s: take it away first" % (BEFORE[family], narrow.describe()))
+                at = min((entry.ref for entry in stops if not isinstance(entry.ref, Line)), default=len(items[family]))
                 items[family][at:at] = [item_of(one, family) for one in tuples_of(narrow, rule.comment)]
     files = _with_items(state, items)
     return complete_user_files(files.changed(files.enabled_texts(True)), state.families)

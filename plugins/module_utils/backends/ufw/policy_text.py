@@ -23,8 +23,8 @@ from ..iptables.words import quote
 from .block import user_chains
 from .files import BEFORE, CHAINS, PREFIX, USER
 from .policy_split import in_block, lines_apart
-from .tuple_rules import tuples_of
 from .translations import nat_part
+from .tuple_rules import tuples_of
 from .tuples import Tuple
 from .user_file import Item, item_of
 

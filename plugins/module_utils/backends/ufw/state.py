@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from ...host import Host
 from ..iptables.saved import FAMILIES, HEADINGS, Tables, make_listing, split_listing
 from ..iptables.tools import Tools
-from .block import NAT_BEGIN, cut_block
-from .files import BEFORE, USER, Files, read_files
+from .block import NAT_BEGIN, RULES_BEGIN, cut_block
+from .files import AFTER, BEFORE, USER, Files, read_files
 from .user_file import UserFile, parse_user_file
 
 _WORDS = {"ACCEPT": "allow", "DROP": "deny", "REJECT": "reject"}
@@ -47,14 +47,21 @@ class State:
         text, path = self.files.text(BEFORE[family]), BEFORE[family]
         return cut_block(text, path)[1] + cut_block(text, path, NAT_BEGIN)[1]
 
+    def rule_lines(self, family: int, place: str) -> t.Tuple[str, ...]:
+        """Return the lines of a block of single rules, that before the tuples or that behind them."""
+        path = {"before": BEFORE, "after": AFTER}[place][family]
+        return cut_block(self.files.text(path), path, RULES_BEGIN)[1]
+
     def listing(self) -> str:
         """Return everything as text: what ufw is told first, then what the kernel has."""
         defaults = ["%s (%s)" % (_WORDS.get(self.files.default(one), "deny"), one) for one in ("in", "out", "forward")]
         lines = ["# %s, defaults %s" % ("enabled" if self.files.enabled else "disabled", ", ".join(defaults))]
         for family in self.families:
             lines += ["# " + USER[family], *(item.line for item in self.user_file(family).items)]
-            block = self.block(family)
-            lines += ["# " + BEFORE[family], *block] if block else []
+            block, rules = self.block(family), self.rule_lines(family, "before")
+            lines += ["# " + BEFORE[family], *block, *([RULES_BEGIN] if rules else []), *rules] if block or rules else []
+            late = self.rule_lines(family, "after")
+            lines += ["# " + AFTER[family], RULES_BEGIN, *late] if late else []
         return "\n".join(lines) + "\n" + make_listing(self.live, {})
 
 

@@ -28,13 +28,14 @@ PORT_PLACES = 15
 #: A rule of a policy becomes at most so many tuples of a family.
 MAX_TUPLES = 256
 OWN_COMMENT = re.compile(r"holdfast (?:default\Z|\d)")
+NOT_SEEN = "ufw filters by addresses and ports, and does not see which program a packet is for"
 _INTERFACE = re.compile(r"[a-zA-Z0-9_.,=%@-]{1,15}\Z")
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f'\u2028\u2029\ud800-\udfff]*\Z")
 
 
 def tuple_refusals(rule: Rule) -> t.List[Unsupported]:
     """Return what tuples cannot say of a rule, however many there are."""
-    found = unsupported_scope(rule, "ufw filters by addresses and ports, and does not see which program a packet is for")
+    found = unsupported_scope(rule, NOT_SEEN)
 
     def refuse(field: str, value: t.Any, reason: str) -> None:
         found.append(Unsupported(field, str(value), reason))
@@ -196,22 +197,15 @@ def without_states(rule: Rule) -> Rule:
     return Rule(**dict(rule.__dict__, stateful=False))
 
 
-def single_refusals(rule: Rule) -> t.List[Unsupported]:
-    """Return what cannot be carried of a rule for itself, which is one tuple in each family."""
-    found = tuple_refusals(rule)
-    if rule.stateful:
-        found.append(Unsupported("stateful", "true", "ufw drops packets of no connection only where they arrive; leave stateful out"))
-    for field, addresses in (("source", rule.source), ("destination", rule.destination)):
-        if len(addresses.networks) > 1 and not addresses.negated:
-            reason = "ufw takes one network in a rule; write one rule for each, or use the module policy"
-            found.append(Unsupported(field, "%d networks" % len(addresses.networks), reason))
-    for field, ports in (("port", rule.ports), ("source_port", rule.source_ports)):
-        if len(port_chunks(ports)) > 1:
-            found.append(
-                Unsupported(field, "%d ports" % len(ports), "ufw takes 15 ports in a rule, a range counts as two; write several rules")
-            )
-    if rule.comment is not None and OWN_COMMENT.match(rule.comment):
-        found.append(
-            Unsupported("comment", rule.comment, "comments with the word holdfast and a number are those of the rules of a policy")
-        )
-    return found
+def networks_apart(rule: Rule) -> t.List[Rule]:
+    """Return the rules of one network, or all that are not some, and of one list of ports each that a rule becomes."""
+    sides = [
+        [side] if side.negated or side.any else [make_addresses([one]) for one in side.networks] for side in (rule.source, rule.destination)
+    ]
+    return [
+        Rule(**dict(rule.__dict__, source=source, destination=destination, ports=ports, source_ports=source_ports))
+        for source in sides[0]
+        for destination in sides[1]
+        for ports in port_chunks(rule.ports)
+        for source_ports in port_chunks(rule.source_ports)
+    ]

@@ -14,12 +14,13 @@ from ...host import Host
 from ...policy.errors import HoldfastError
 from ..iptables.saved import Tables
 from ..ruleset import Chain, Entry, Ruleset
-from .block import put_block, put_nat
+from .block import RULES_BEGIN, put_after, put_block, put_nat, put_rules
 from .chains import user_chain
 from .edit import complete_user_files
-from .files import BEFORE, CONF, DEFAULTS, USER, Files
+from .files import AFTER, BEFORE, CONF, DEFAULTS, PREFIX, USER, Files
 from .native import asked
 from .policy_read import is_own
+from .single_lines import MARK as SINGLE
 from .state import State
 from .tuples import MARK, Tuple, parse_tuple
 from .user_file import BEGIN, Item
@@ -35,9 +36,14 @@ def state_of_text(found: t.Mapping[str, t.Sequence[str]], live: t.Mapping[int, T
     :raises HoldfastError: when a line is neither.
     """
     items: t.Dict[int, t.List[str]] = {4: [], 6: []}
+    singles: t.Dict[int, t.List[str]] = {4: [], 6: []}
     texts: t.Dict[str, str] = {CONF: "ENABLED=yes\n", DEFAULTS: "IPV6=yes\n"}
     if not found:
         for line in filter(None, (one.strip() for one in text.splitlines())):
+            family = 6 if '"family": "ipv6"' in line or line.startswith("-A ufw6-") else 4
+            if line.startswith((SINGLE, "-A %s-after-" % PREFIX[family])):
+                singles[family].append(line)
+                continue
             typed = parse_words(line)
             if typed is None:
                 raise HoldfastError("This is no rule of ufw in its long form (allow in proto tcp from any to any port 22): %s" % line)
@@ -45,9 +51,12 @@ def state_of_text(found: t.Mapping[str, t.Sequence[str]], live: t.Mapping[int, T
                 items[family].append(typed[0].line(family))
     for family in (4, 6):
         items[family] += [line for line in found.get(USER[family], ()) if line.startswith(MARK)]
-        block = [line for line in found.get(BEFORE[family], ()) if line and not line.startswith("#")]
+        block, rules = _blocks(found.get(BEFORE[family], ()))
         at = block.index("*nat") if "*nat" in block else len(block)
-        texts[BEFORE[family]] = put_nat(put_block("*filter\nCOMMIT\n", block[:at], BEFORE[family]), block[at:])
+        text = put_rules("*filter\nCOMMIT\n", rules, BEFORE[family])
+        late = _blocks(found.get(AFTER[family], ()))[1]
+        texts[AFTER[family]] = put_after("*filter\nCOMMIT\n", late or singles[family], AFTER[family])
+        texts[BEFORE[family]] = put_nat(put_block(text, block[:at], BEFORE[family]), block[at:])
         texts[USER[family]] = "*filter\n" + BEGIN + "".join("\n%s\n" % line for line in items[family]) + "COMMIT\n"
     head = next((lines[0] for name, lines in found.items() if name in ("enabled", "disabled")), "")
     if head:
@@ -58,12 +67,18 @@ def state_of_text(found: t.Mapping[str, t.Sequence[str]], live: t.Mapping[int, T
     return State(complete_user_files(Files(texts), (4, 6)), live or {4: {}, 6: {}})
 
 
+def _blocks(lines: t.Sequence[str]) -> t.Tuple[t.List[str], t.List[str]]:
+    """Return the lines of a policy, and those of single rules."""
+    at = lines.index(RULES_BEGIN) if RULES_BEGIN in lines else len(lines)
+    return [line for line in lines[:at] if line and not line.startswith("#")], [line for line in lines[at + 1 :] if line]
+
+
 def parts_of_text(found: t.Mapping[str, t.Sequence[str]]) -> t.Dict[int, t.Tuple[t.List[str], t.List[t.Optional[Tuple]]]]:
     """Return the block and the tuples of each family in the text of a policy, or in a listing."""
     parts: t.Dict[int, t.Tuple[t.List[str], t.List[t.Optional[Tuple]]]] = {}
     for family in (4, 6):
         if BEFORE[family] in found or USER[family] in found:
-            block = [line for line in found.get(BEFORE[family], ()) if line and not line.startswith("#")]
+            block = _blocks(found.get(BEFORE[family], ()))[0]
             parts[family] = (block, [parse_tuple(line) for line in found.get(USER[family], ()) if line.startswith(MARK)])
     return parts
 

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_absent, place_present
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.backend import Ufw
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.files import INIT
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.files import AFTER, INIT
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.namespace import needs_namespace
@@ -243,6 +243,167 @@ def test_a_file_that_somebody_changed_in_the_meantime_is_not_overwritten(host):
     host.write(USER, host.read(USER) + "# mine\n")
     with pytest.raises(HoldfastError, match="changed by somebody else in the meantime"):
         backend.persist(transaction.persist)
+
+
+def take_rule(host, one):
+    backend = Ufw(host)
+    ruleset = backend.read()
+    edits = place_absent(backend, ruleset, one).edits
+    if not edits:
+        return False
+    transaction = backend.plan(ruleset, edits)
+    backend.validate(transaction)
+    backend.apply(transaction)
+    backend.persist(transaction.persist)
+    assert Ufw(host).read().listing == transaction.after
+    return True
+
+
+def lines_of(host, chain="ufw-before-input"):
+    return [line for line in host.shell("iptables -S %s" % chain).splitlines() if line.startswith("-A")]
+
+
+def tuples_of(host, family=4):
+    return [line for line in host.read("/etc/ufw/user%s.rules" % ("" if family == 4 else "6")).splitlines() if "### tuple" in line]
+
+
+def test_a_list_of_sources_is_several_rules_that_come_and_go_together(host):
+    files = host.texts()
+    two = ["192.0.2.1", "192.0.2.9"]
+    assert put_rule(host, rule(port=8080, source=two[0]))
+    both = rule(port=8080, source=two, comment="both")
+    assert put_rule(host, both)
+    assert len(tuples_of(host)) == 3
+    assert not put_rule(host, both)
+    assert not put_rule(host, rule(port=8080, source=two[1]))
+    assert put_rule(host, rule(port=8080, source=[*two, "192.0.2.77"]))
+    assert take_rule(host, rule(port=8080, source=["192.0.2.77", "192.0.2.88"]))
+    assert take_rule(host, both)
+    assert not take_rule(host, both)
+    assert host.texts() == files
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"port": 2222, "limit": "6/minute"},
+        {"port": 2222, "limit": "10/hour", "limit_per": "source"},
+        {"port": 2222, "source": "!192.0.2.0/24"},
+        {"port": 2222, "log": True, "log_prefix": "hf ", "comment": 'it\'s "so" $(id)'},
+        {"protocol": "icmp", "icmp_type": [0, 13]},
+        {"protocol": "icmpv6", "icmp_type": 139},
+        {"protocol": "sctp", "port": 9},
+        {"protocol": 89, "action": "deny"},
+        {"port": 25, "direction": "out", "action": "deny", "destination": "!192.0.2.0/24"},
+        {"port": 80, "direction": "forward", "stateful": True, "interface": "eth0", "out_interface": "eth1"},
+    ],
+)
+def test_a_rule_that_tuples_cannot_say_lasts_comes_once_and_goes_without_a_trace(host, words):
+    files, before = host.texts(), Ufw(host).read().listing
+    one = rule(**words)
+    assert put_rule(host, one)
+    assert not put_rule(host, one)
+    assert len(tuples_of(host)) == 1
+    listing = Ufw(host).read().listing
+    host.start()
+    assert Ufw(host).read().listing == listing
+    assert put_rule(host, rule(port=8080))
+    assert take_rule(host, rule(port=8080))
+    assert take_rule(host, one)
+    assert (host.texts(), Ufw(host).read().listing) == (files, before)
+
+
+def test_a_rule_that_ufw_status_does_not_show_says_where_it_stands(host):
+    backend = Ufw(host)
+    ruleset = backend.read()
+    transaction = backend.plan(ruleset, place_present(backend, ruleset, rule(port=2222, limit="6/minute")).edits)
+    assert [note for note in transaction.persist["notes"] if "ufw status does not show it, it stands in /etc/ufw/after.rules" in note]
+    snapshot = backend.snapshot(ruleset, transaction)
+    backend.apply(transaction)
+    assert restore(host, snapshot).ok
+    assert Ufw(host).read().listing == ruleset.listing
+
+
+def test_a_deny_that_tuples_cannot_say_goes_before_the_allow_that_it_is_to_beat(host):
+    assert put_rule(host, rule(action="deny", port=22, source="!192.0.2.0/24"))
+    assert "--dport 22 -j DROP" in lines_of(host)[-2]
+    assert lines_of(host)[-1] == "-A ufw-before-input -j ufw-user-input"
+
+
+def test_an_allow_that_tuples_cannot_say_stays_behind_what_they_deny(host):
+    put_rule(host, rule(action="deny", port=80, source="192.0.2.9"))
+    assert put_rule(host, rule(port=80, limit="6/minute"))
+    assert "--dport 80 -m limit --limit 6/min -j ACCEPT" in lines_of(host, "ufw-after-input")[0]
+    assert put_rule(host, rule(action="deny", port=80, source="192.0.2.13"))
+    assert len(tuples_of(host)) == 3
+    assert put_rule(host, rule(action="deny", port=80, source="!10.0.0.0/8"))
+    assert ["DROP" in line for line in lines_of(host, "ufw-after-input")] == [True, False]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_rule_that_belongs_between_two_tuples_is_refused(host, order):
+    two = [rule(port=80, source="192.0.2.9"), rule(port=80)]
+    for number in order:
+        put_rule(host, two[number])
+    files, listing = host.texts(), Ufw(host).read().listing
+    with pytest.raises(HoldfastError, match=r"has no place on ufw.* has to stand before .* and behind .*192.0.2.9"):
+        put_rule(host, rule(action="deny", port=80, source="!10.0.0.0/8"))
+    assert (host.texts(), Ufw(host).read().listing) == (files, listing)
+
+
+def test_a_tuple_that_counts_has_its_place_too(host):
+    limit = "\n### tuple ### limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 in_eth1\n-A ufw-user-input -i eth1 -p tcp --dport 22 -j ufw-user-limit\n"
+    host.write(USER, host.read(USER).replace("### RULES ###\n", "### RULES ###\n" + limit))
+    host.start()
+    with pytest.raises(HoldfastError, match="behind limit in on eth1 proto tcp from any to any port 22"):
+        put_rule(host, rule(action="deny", port=22, source="!10.0.0.0/8"))
+    assert put_rule(host, rule(action="deny", port=22, interface="eth2", source="!10.0.0.0/8"))
+
+
+def test_rules_go_before_those_that_ufw_does_not_show_where_they_have_to(host):
+    put_rule(host, rule(port_range="8000-9000", limit="6/minute"))
+    put_rule(host, rule(action="deny", port=8500))
+    put_rule(host, rule(action="reject", port=8500, source="192.0.2.1", log=True))
+    assert "--dport 8500 -j DROP" in "".join(lines_of(host, "ufw-user-input"))
+    assert "LOG" in lines_of(host)[-3]
+    assert take_rule(host, rule(action="reject", port=8500, source="192.0.2.1"))
+    assert not put_rule(host, rule(action="deny", port=8500))
+    assert take_rule(host, rule(action="deny", port=8500))
+    assert take_rule(host, rule(port_range="8000-9000", limit="6/minute"))
+    assert "holdfast" not in host.read(BEFORE) + host.read(AFTER[4])
+
+
+def test_a_log_that_tuples_cannot_say_takes_the_rule_to_before_rules(host):
+    files = host.texts()
+    assert put_rule(host, rule(port=22, log=True, log_prefix="ssh ", comment="my ssh"))
+    assert not tuples_of(host)
+    assert not tuples_of(host, 6)
+    assert "ssh " in lines_of(host, "ufw-after-input")[0]
+    assert not put_rule(host, rule(port=22, log=True, log_prefix="ssh "))
+    assert put_rule(host, rule(port=22, log=False))
+    assert "LOG" not in "".join(lines_of(host, "ufw-after-input"))
+    assert take_rule(host, rule(port=22))
+    assert host.texts()[AFTER[4]] == files[AFTER[4]]
+
+
+def test_beside_a_policy_such_a_rule_is_for_the_document(host):
+    put_rule(host, rule(port=2222, limit="6/minute"))
+    put(host, document(*WEB))
+    assert "2222" in host.read(AFTER[4])
+    with pytest.raises(HoldfastError, match="write it into the document"):
+        put_rule(host, rule(action="deny", protocol="sctp", port=9))
+    put(host, document(*WEB), alone=True)
+    assert "2222" not in host.read(AFTER[4])
+
+
+def test_lines_that_were_changed_by_hand_are_left_alone(host):
+    put_rule(host, rule(port=2222, limit="6/minute"))
+    host.write(AFTER[4], host.read(AFTER[4]).replace("--limit 6/min", "--limit 7/min"))
+    host.start()
+    put_rule(host, rule(port=2222, limit="6/minute"))
+    assert [line.count("7/min") for line in lines_of(host, "ufw-after-input")] == [1, 0]
+    assert take_rule(host, rule(port=2222, limit="6/minute"))
+    assert "7/min" in lines_of(host, "ufw-after-input")[0]
 
 
 def test_a_rule_goes_before_what_defeats_it_and_comes_once(host):

@@ -8,13 +8,19 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.equivalence import differ
+from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.relation import covers
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.backend import Ufw
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.block import BEGIN, cut_block, put_block
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.single_lines import read_singles
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.tuple_rules import rules_of, tuples_of
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.tuples import parse_tuple
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.user_file import parse_user_file
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.words import parse_words
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy import Policy
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import DIRECTIONS
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.namespace import PaperHost
 from ansible_collections.holdfast.firewall.tests.unit.rule_strategies import rules
 
@@ -46,6 +52,10 @@ WRITTEN = """*filter
 ### END RULES ###
 COMMIT
 """
+
+
+#: More networks than tuples of one rule.
+MANY = ["10.0.%d.%d" % (one // 100, 2 * (one % 100)) for one in range(300)]
 
 
 def rule(**words):
@@ -81,23 +91,20 @@ def test_a_rule_is_read_back_as_it_was_or_refused(one):
     if BACKEND.unsupported(one):
         return
     one = BACKEND.normalise(one)
-    for family in one.families():
-        (tuple_,) = tuples_of(one, one.comment)
-        (found,) = rules_of(parse_tuple(tuple_.line(family)), family)
-        assert found.identity() == type(one)(**dict(one.identity().__dict__, family=family))
-        assert found.comment == one.comment
-
-
-@given(rules(limits=False, logs=False))
-@settings(max_examples=200, deadline=None)
-def test_what_a_person_types_is_read_back(one):
-    if BACKEND.unsupported(one):
-        return
-    one = BACKEND.normalise(one)
     chains = BACKEND.parse("\n".join(BACKEND.render(one))).chains
     found = [entry.rule for chain in chains for entry in chain.entries if chain.base]
-    assert {rule.family for rule in found} == set(one.families())
-    assert all(rule.identity() == type(one)(**dict(one.identity().__dict__, family=rule.family)) for rule in found)
+    wanted = [type(one)(**dict(part.__dict__, family=family)) for part in BACKEND.pieces(one) for family in part.families()]
+    assert sorted(map(repr, found)) == sorted(map(repr, wanted))
+    for family in one.families():
+        parts = [part for part in found if part.family == family]
+        whole = type(one)(**dict(one.__dict__, family=family))
+        assert all(covers(without_count(whole), part) for part in parts)
+        policy, split = (Policy(rules=tuple(mine), defaults=dict.fromkeys(DIRECTIONS, "deny")) for mine in ([whole], parts))
+        assert differ(policy, split) is None
+
+
+def without_count(one):
+    return type(one)(**dict(one.__dict__, limit=None))
 
 
 def test_tuples_without_words_in_the_language_are_not_taken_for_other_rules():
@@ -114,22 +121,63 @@ def test_tuples_without_words_in_the_language_are_not_taken_for_other_rules():
 @pytest.mark.parametrize(
     ("words", "field"),
     [
-        ({"port": 80, "comment": "it's; rm -rf /"}, "comment"),
         ({"port": 80, "comment": "holdfast 3: web"}, "comment"),
-        ({"port": 80, "interface": "eth0:1"}, "interface"),
-        ({"port": 80, "limit": "6/minute"}, "limit"),
-        ({"port": 80, "log": True}, "log"),
-        ({"port": 80, "source": "!192.0.2.1"}, "source"),
-        ({"port": 80, "source": ["192.0.2.1", "192.0.2.3"]}, "source"),
-        ({"port": list(range(1, 60, 2))}, "port"),
-        ({"protocol": "icmp"}, "protocol"),
-        ({"protocol": "ah"}, "protocol"),
-        ({"port": 80, "direction": "out", "stateful": True}, "stateful"),
+        ({"port": 80, "comment": "holdfast: management"}, "comment"),
+        ({"protocol": 44}, "protocol"),
+        ({"protocol": 0}, "protocol"),
+        ({"protocol": "icmp", "icmp_type": [0, 8], "limit": "6/minute"}, "icmp_type"),
+        ({"port": 80, "source": MANY}, "source"),
+        ({"port": 80, "source": MANY[:13], "limit": "6/minute"}, "source"),
+        ({"port": 80, "source": MANY[:3], "log": True, "log_limit": "6/minute"}, "source"),
         ({"port": 80, "program": "/usr/bin/x"}, "program"),
+        ({"port": 80, "limit": "6/minute", "program": "/usr/bin/x"}, "program"),
     ],
 )
-def test_what_a_tuple_cannot_say_is_refused(words, field):
+def test_what_ufw_cannot_carry_is_refused(words, field):
     assert refused(**words) == {field}
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ({"port": 80, "comment": "it's; rm -rf /"}, """-p tcp -m tcp --dport 80 -m comment --comment "it\\'s; rm -rf /" -j ACCEPT"""),
+        ({"port": 22, "limit": "6/minute"}, "-p tcp -m tcp --dport 22 -m limit --limit 6/min -j ACCEPT"),
+        ({"port": 80, "log": True, "log_prefix": "web "}, '-p tcp -m tcp --dport 80 -j LOG --log-prefix "web "'),
+        ({"port": 80, "source": "!192.0.2.1"}, "! -s 192.0.2.1/32 -p tcp -m tcp --dport 80 -j ACCEPT"),
+        ({"protocol": "icmp", "icmp_type": [0, 13]}, "-p icmp -m icmp --icmp-type 13 -j ACCEPT"),
+        ({"protocol": "sctp", "port": 9}, "-p sctp -m sctp --dport 9 -j ACCEPT"),
+        ({"protocol": 89, "family": "ipv4"}, "-p ospf -j ACCEPT"),
+        ({"port": 80, "direction": "out", "stateful": True}, "-p tcp -m tcp --dport 80 -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT"),
+    ],
+)
+def test_what_a_tuple_cannot_say_is_a_line_of_before_rules(words, line):
+    rendered = BACKEND.render(rule(**words))
+    chain = "output" if words.get("direction") == "out" else "input"
+    assert "-A ufw-after-%s %s" % (chain, line.replace("ospf", "89")) in [one.replace("-p ospf", "-p 89") for one in rendered]
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        ({"port": 80, "source": ["192.0.2.1", "192.0.2.3"]}, 2),
+        ({"port": list(range(1, 62, 2)), "family": "ipv4"}, 3),
+        ({"port": 80, "source": ["192.0.2.1", "192.0.2.3"], "destination": ["198.51.100.1", "198.51.100.9", "198.51.100.20"]}, 6),
+        ({"protocol": "esp", "family": "ipv4", "source": ["192.0.2.1", "192.0.2.3"]}, 2),
+        ({"protocol": 112, "family": "ipv4"}, 1),
+    ],
+)
+def test_lists_become_several_rules_that_ufw_status_shows(words, count):
+    rendered = BACKEND.render(rule(**words))
+    assert len(rendered) == count
+    assert all(parse_words(line) is not None for line in rendered)
+
+
+def test_a_line_that_was_changed_by_hand_is_no_rule_of_ours():
+    head, line = BACKEND.render(rule(port=22, limit="6/minute", family="ipv4"))
+    assert read_singles([head, line], 4, BACKEND.tools.abilities().names)[0].rule == rule(port=22, limit="6/minute", family="ipv4")
+    for lines in ([head, line.replace("6/min", "60/min")], [head], [line], [head.replace("allow", "nonsense"), line], ["# rule {", line]):
+        (found,) = read_singles(lines, 4, BACKEND.tools.abilities().names)
+        assert found.rule is None
 
 
 @pytest.mark.parametrize("comment", ['the "web"; $(id) `x` & <b> \\', "größer", "a=b comment=00"])

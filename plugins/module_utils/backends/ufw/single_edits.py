@@ -1,0 +1,153 @@
+# Copyright (c) 2026, holdfast.firewall contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Single rules put into ``before.rules`` and ``after.rules``, and taken out of them.
+
+Pure: touches nothing. These decide before or behind all tuples, so a rule that belongs between two tuples goes to that end of them to which
+it can go with every packet faring the same; where it can go to neither, it is refused: the tuples are the administrator's, who looks for
+them in ``ufw status``.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ...analysis.relation import covers, overlaps
+from ...policy.errors import HoldfastError
+from ...policy.rule import Rule
+from ..iptables.protocols import ProtocolNames
+from ..ruleset import Edit, Entry
+from .block import RULES_BEGIN, cut_block, put_after, put_rules
+from .chains import Line, all_singles, is_managed
+from .files import AFTER, BEFORE, Files
+from .single_lines import LATE, PLACES, SOON, Single, block_lines, says_tuples, single_of
+from .state import State
+from .tuple_rules import rules_of
+
+_FILES = {SOON: BEFORE, LATE: AFTER}
+
+
+class Singles:
+    """The single rules of all families while some edits are made.
+
+    :ivar notes: what a person should know.
+    """
+
+    def __init__(self, state: State, names: ProtocolNames, edits: t.Sequence[Edit]) -> None:
+        self._state, self._names = state, names
+        self._lists: t.Dict[t.Tuple[int, str], t.List[t.Tuple[int, Single]]] = {
+            (family, place): list(enumerate(all_singles(state, family, place, names))) for family in state.families for place in PLACES
+        }
+        self._edits = edits
+        self._moved = [edit.remove.rule for edit in edits if edit.remove is not None and isinstance(edit.remove.ref, int)]
+        self.notes: t.List[str] = []
+
+    def carry_out(self, edit: Edit) -> bool:
+        """Make an edit as far as it is about these; returns whether its rule stands here now.
+
+        :raises HoldfastError: when the order cannot be kept.
+        """
+        family, _direction = t.cast(t.Tuple[int, str], edit.chain.ref)
+        beside = edit.remove or edit.before
+        ref = beside.ref if beside is not None else None
+        place = self._place(edit, ref) if edit.rule is not None else None
+        if edit.rule is not None and place is not None:
+            if edit.remove is None and edit.rule in self._moved:
+                raise HoldfastError(
+                    "The rule has to stand behind %s, which would have to be taken out of what ufw status shows, so nothing was changed. "
+                    "Take that rule away first, or write both into a policy" % edit.rule.describe()
+                )
+            mine = self._lists[family, place]
+            numbers = [number for number, _one in mine]
+            at = numbers.index(ref.number) if isinstance(ref, Line) and ref.place == place and ref.number in numbers else len(mine)
+            mine.insert(at, (-1, single_of(edit.rule, family, self._names, place)))
+            self.notes.append("%s: ufw status does not show it, it stands in %s" % (edit.rule.describe(), _FILES[place][family]))
+        if edit.remove is not None and isinstance(ref, Line):
+            key = (family, ref.place)
+            self._lists[key] = [one for one in self._lists[key] if one[0] != ref.number]
+        return place is not None
+
+    def _place(self, edit: Edit, ref: t.Any) -> t.Optional[str]:
+        """Return in which block a rule stands, or None where it is a tuple.
+
+        :raises HoldfastError: when it can stand nowhere.
+        """
+        family, direction = t.cast(t.Tuple[int, str], edit.chain.ref)
+        rule = t.cast(Rule, edit.rule)
+        if isinstance(ref, Line) and (edit.remove is not None or ref.place == SOON):
+            return ref.place
+        if is_managed(self._state, family, direction):
+            if says_tuples(rule):
+                return None
+            raise HoldfastError(
+                "The policy of this host decides direction %s, and ufw has no words for %s beside it: write it into the document"
+                % (direction, rule.describe())
+            )
+        entries = edit.chain.entries
+        beside = edit.remove or edit.before
+        at = len(entries) if beside is None else entries.index(beside)
+        last = next((number for number, one in enumerate(entries) if isinstance(one.ref, Line) and one.ref.place == LATE), len(entries))
+        first = next((number for number, one in enumerate(entries) if not isinstance(one.ref, Line)), last)
+        if says_tuples(rule):
+            return None if self._strangers(entries[last:at], family, rule) is None else LATE
+        front, back = self._beside(edit, at)
+        if at >= last or (at >= first and self._strangers([*entries[at:last], *back], family, rule) is None):
+            return LATE
+        stranger = self._strangers([*entries[first:at], *front], family, rule)
+        if stranger is not None:
+            raise HoldfastError(
+                "The rule has no place on ufw, so nothing was changed: ufw has no words for it, so it stands before or behind all rules of "
+                "ufw itself, and here it has to stand before %s and behind %s. Take one of them away first, or write all into a policy"
+                % (" / ".join(t.cast(Entry, beside).native), " / ".join(stranger.native))
+            )
+        return SOON
+
+    def _beside(self, edit: Edit, at: int) -> t.Tuple[t.List[Entry], t.List[Entry]]:
+        """Return the other rules that are put into the chain in front of a place, and behind it."""
+        sides: t.Tuple[t.List[Entry], t.List[Entry]] = ([], [])
+        mine = next(number for number, one in enumerate(self._edits) if one is edit)
+        for number, one in enumerate(self._edits):
+            if one.rule is not None and one.chain.name == edit.chain.name and one is not edit:
+                beside = one.remove or one.before
+                there = len(one.chain.entries) if beside is None else one.chain.entries.index(beside)
+                sides[not (there < at or (there == at and number < mine))].append(Entry((one.rule.describe(),), one.rule))
+        return sides
+
+    def _strangers(self, entries: t.Sequence[Entry], family: int, rule: Rule) -> t.Optional[Entry]:
+        """Return the first of some entries that a rule cannot change places with."""
+        return next((one for one in entries if not self._free(one, family, rule)), None)
+
+    def _free(self, entry: Entry, family: int, rule: Rule) -> bool:
+        """Return whether all packets fare the same on both sides of an entry."""
+        if entry.meanings():
+            return all(_same_either_way(one, rule) for one in entry.meanings())
+        if isinstance(entry.ref, Line):
+            return False
+        one = self._state.user_file(family).items[entry.ref].tuple
+        if one is None:
+            return True
+        # What it matches at most: without its count, and on all interfaces where it names several.
+        arriving, leaving = (None if name is None or name.endswith("+") else name for name in (one.arriving, one.leaving))
+        reached = rules_of(replace(one, action="allow", arriving=arriving, leaving=leaving), family)
+        return bool(reached) and not any(overlaps(each, rule) for each in reached)
+
+    def put(self, files: Files) -> Files:
+        """Return the files with these rules."""
+        texts = {}
+        for (family, place), mine in self._lists.items():
+            path = _FILES[place][family]
+            text, _old = cut_block(files.text(path), path, RULES_BEGIN)
+            texts[path] = (put_rules if place == SOON else put_after)(text, block_lines(one for _number, one in mine), path)
+        return files.changed(texts)
+
+
+def _same_either_way(one: Rule, other: Rule) -> bool:
+    if not overlaps(one, other):
+        return True
+    if one.action != other.action:
+        return False
+    if one.limit is None and other.limit is None:
+        return True
+    # What counts must not get packets to count that it did not get, unless they pass, or stop, by the other one anyway.
+    return covers(one, other) if one.limit is None else covers(other, one)
