@@ -277,8 +277,8 @@ class Firewalld(Backend):
         return "".join(texts) + (listed if whole else kernel.own_part(listed))
 
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
-        from .nat_checks import compares_source_with_arrival, refuse_translations_of_others, refuse_without_routing
         from .known_names import refuse_unknown_names
+        from .nat_checks import compares_source_with_arrival, refuse_translations_of_others, refuse_without_routing
         from .planning import emptied_zones, make_plan, wanted_files
         from .policy_text import policies_of
         from .zone_files import zone_of
