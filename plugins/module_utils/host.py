@@ -14,7 +14,7 @@ import tempfile
 import typing as t
 from dataclasses import dataclass
 
-from .policy.errors import HoldfastError
+from .policy.errors import HoldfastError, writing
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -94,7 +94,7 @@ class LocalHost(Host):
         try:
             done = subprocess.run(
                 [program] + list(argv[1:]),
-                input=(stdin or "").encode("utf-8"),
+                input=(stdin or "").encode("utf-8", "surrogateescape"),
                 capture_output=True,
                 env=environment,
                 cwd="/",
@@ -115,6 +115,10 @@ class LocalHost(Host):
             return None
 
     def write(self, path: str, text: str, mode: int = 0o600) -> None:
+        with writing(path):
+            self._write(path, text, mode)
+
+    def _write(self, path: str, text: str, mode: int) -> None:
         folder = os.path.dirname(path)
         os.makedirs(folder, mode=0o700, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".holdfast-")
@@ -130,10 +134,11 @@ class LocalHost(Host):
             raise
 
     def remove(self, path: str) -> None:
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
+        with writing(path):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
 
     def exists(self, path: str) -> bool:
         return os.path.exists(path)

@@ -26,8 +26,8 @@ STAGED = "/etc/holdfast/pf.conf.next"
 _RULE = re.compile(r"(pass|block|match|anchor|antispoof|scrub|nat|rdr|binat|no |nat-anchor|rdr-anchor|binat-anchor|scrub-anchor)\b")
 _OWN_TABLE = re.compile(r"^table <(hf[a-z]*_\w+)> const \{([^}]*)\}", re.MULTILINE)
 _AUTOMATIC = re.compile(r"<__automatic_\w+>")
-# How macOS shows the call of all anchors below a name before it is loaded: without the name.
-_NAMELESS = re.compile(r'((?:\w+-)?anchor) "/\*"')
+# How macOS and old FreeBSD show the call of anchor "a/b" (or of all below it, "a/*") before it is loaded: without what leads there.
+_SHORTENED = re.compile(r'((?:\w+-)?anchor) "(/[^/"]*)"')
 
 
 @dataclass(frozen=True)
@@ -116,22 +116,25 @@ def expand(host: Host, text: str) -> t.Tuple[str, ...]:
 
 
 def _named(rules: t.Tuple[str, ...], statements: t.Sequence[Statement]) -> t.Tuple[str, ...]:
-    """Return rules with the names of the anchors that macOS leaves out; as they are where it is not clear which is which."""
+    """Return rules with the whole names of anchors, as the live listing has them; as they are where it is not clear which is which."""
     names: t.Dict[str, t.List[str]] = {}
     for one in statements:
         words = [word.text for word in (one.words or ())[:2]]
-        if len(words) == 2 and words[0].endswith("anchor") and words[1].endswith("/*"):
+        if len(words) == 2 and words[0].endswith("anchor") and "/" in words[1]:
             names.setdefault(words[0], []).append(words[1])
     places: t.Dict[str, t.List[int]] = {}
+    shown: t.Dict[str, t.List[str]] = {}
     for place, rule in enumerate(rules):
-        found = _NAMELESS.match(rule)
+        found = _SHORTENED.match(rule)
         if found is not None:
             places.setdefault(found.group(1), []).append(place)
+            shown.setdefault(found.group(1), []).append(found.group(2))
     named = list(rules)
     for word, numbers in places.items():
-        if len(numbers) == len(names.get(word, ())):
-            for place, name in zip(numbers, names[word]):
-                named[place] = rules[place].replace('"/*"', '"%s"' % name, 1)
+        wanted = names.get(word, [])
+        if shown[word] == ["/" + name.rpartition("/")[2] for name in wanted]:
+            for place, short, name in zip(numbers, shown[word], wanted):
+                named[place] = rules[place].replace('"%s"' % short, '"%s"' % name, 1)
     return tuple(named)
 
 

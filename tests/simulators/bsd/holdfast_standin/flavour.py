@@ -71,6 +71,11 @@ class Flavour:
         return self.name == "openbsd" or (self.name == "freebsd" and self.major >= 15)
 
     @property
+    def shortens_anchors(self) -> bool:
+        """``-v`` shows the last part of an anchor's name alone while it loads a file; the listing has all of it."""
+        return self.name == "macos" or (self.name == "freebsd" and self.major <= 12)
+
+    @property
     def has_many_labels(self) -> bool:
         """Up to five labels a rule, and ``ridentifier``."""
         return self.name == "freebsd" and self.major >= 13

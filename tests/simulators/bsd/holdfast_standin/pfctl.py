@@ -383,9 +383,9 @@ class Pfctl:
             both = trial.filter_lines(path, self.numeric, 0, bodies=inline)
             scrubs = [line for line in both if line.startswith(("scrub", "no scrub"))]
             lines = scrubs + trial.translation_lines(path, self.numeric, 0) + [line for line in both if line not in scrubs]
-            if self.host.flavour.name == "macos":
-                # Before it is loaded, the call of all anchors below a name is shown without the name.
-                lines = [re.sub(r'anchor "[^"]*/\*"', 'anchor "/*"', line) for line in lines]
+            if self.host.flavour.shortens_anchors:
+                # Before it is loaded, the call of anchor "a/b" is shown without what leads there.
+                lines = [re.sub(r'anchor "[^"]*/([^"/]*)"', r'anchor "/\1"', line) for line in lines]
             self.out.stdout += lines
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import plistlib
 
+import pytest
+
 RULES = 'table <hf_blk> persist { 203.0.113.0/24 }\nblock in log all label "hf:0"\npass in proto tcp to port 22 label "hf:1"\n'
 
 
@@ -105,13 +107,14 @@ def test_the_rules_of_a_loaded_file_follow_the_others_and_only_stderr_says_so(po
     assert shown.err == "\nLoading anchor web from /etc/web.conf\n"
 
 
-def test_macos_shows_calls_of_all_anchors_below_a_name_without_it_until_they_are_loaded(posed):
-    """As pfctl of macOS prints it."""
-    host = posed("macos")
-    text = 'anchor "com.apple/*"\nanchor "web"\n'
-    listed = 'anchor "com.apple/*" all\nanchor "web" all\n'
+@pytest.mark.parametrize("flavour", ["macos", "freebsd-12.1"])
+def test_the_last_part_of_an_anchors_name_is_all_that_old_parsers_show_of_it_until_it_is_loaded(posed, flavour):
+    """As pfctl of macOS and of FreeBSD 12 prints it."""
+    host = posed(flavour)
+    text = 'anchor "com.apple/*"\nanchor "web"\nanchor "a/b"\n'
+    listed = 'anchor "com.apple/*" all\nanchor "web" all\nanchor "a/b" all\n'
 
-    assert host.run("pfctl", "-nvf", "-", stdin=text).out == listed.replace("com.apple", "")
+    assert host.run("pfctl", "-nvf", "-", stdin=text).out == 'anchor "/*" all\nanchor "web" all\nanchor "/b" all\n'
     host.run("pfctl", "-f", "-", stdin=text)
     assert host.run("pfctl", "-sr").out == listed
 

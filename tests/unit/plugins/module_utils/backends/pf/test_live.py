@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.dialect import dialect_named
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.live import expand, read_live
+from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import StandinHost
 
 APPLE = """\
@@ -51,6 +52,16 @@ def test_macos_shows_anchors_without_their_name_before_they_are_loaded_and_the_f
     assert not stray(host, "macos")
 
 
+@pytest.mark.parametrize("flavour", ["freebsd-12.1", "freebsd-15.1", "openbsd", "macos"])
+def test_anchors_of_other_programs_leave_the_file_the_source(tmp_path, flavour):
+    """As pfctl prints it: FreeBSD 12 and macOS show ``anchor "/*" all`` and ``anchor "/relay" all`` with ``-nvf``, newer ones the names."""
+    conf = 'anchor "f2b/*"\nanchor "relayd/*"\nanchor "a/relay" in on em0\nanchor "plain"\npass in quick proto tcp to port 22\n'
+    host = made(tmp_path, flavour, conf)
+    assert not stray(host, flavour.partition("-")[0])
+    host.write("/etc/pf.conf", conf.replace("f2b", "ftp-proxy"))
+    assert stray(host, flavour.partition("-")[0])
+
+
 def test_another_anchor_than_that_of_the_file_is_a_stray_rule_on_macos(tmp_path):
     host = made(tmp_path, "macos", APPLE)
     host.write("/etc/pf.conf", APPLE.replace("org.example", "org.elsewhere"))
@@ -73,3 +84,13 @@ def test_a_brace_in_a_label_hides_no_rule_behind_it(tmp_path, flavour):
     assert not stray(host, flavour)
     host.write("/etc/pf.conf", conf.replace("99", "98"))
     assert stray(host, flavour)
+
+
+def test_a_file_with_bytes_that_are_no_utf_8_is_handed_on_byte_by_byte(tmp_path):
+    """An old comment in Latin-1; ``cat`` stands for what reads the text."""
+    (tmp_path / "pf.conf").write_bytes(b"# B\xfcro\n")
+    host = LocalHost()
+    text = host.read(str(tmp_path / "pf.conf"))
+    assert host.run(["cat"], stdin=text).ok
+    host.write(str(tmp_path / "copy"), text)
+    assert (tmp_path / "copy").read_bytes() == b"# B\xfcro\n"
