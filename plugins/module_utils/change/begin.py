@@ -9,6 +9,7 @@ its own that outlives the connection which the change may cut.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -20,7 +21,7 @@ import typing as t
 from ..backends.base import Backend, Snapshot, Transaction, listing_fingerprint
 from ..backends.ruleset import Ruleset
 from ..host import Host
-from ..policy.errors import HoldfastError
+from ..policy.errors import HoldfastError, WriteError, told
 from .pending import APPLIED, APPLIER, ARMED, Pending, exclusive, last_rollback
 from .script import boot_command, files_script, restore_script
 from .timers import Timer, choose_timer, end_sleeper, timer_named
@@ -61,7 +62,7 @@ def begin(
 
     if not host.is_root():
         raise HoldfastError("Changing %s rules needs root; add become: true (or -b)" % backend.NAME)
-    with exclusive():
+    with untouched(), exclusive():
         forget_answers()
         refuse_beside_pending()
         started = time.monotonic()
@@ -93,6 +94,18 @@ def begin(
 
     _apply_detached(host, backend, transaction, pending, hold, after)
     return dict(facts, settles_in=settles_in)
+
+
+@contextlib.contextmanager
+def untouched() -> t.Iterator[None]:
+    """Say of a file that cannot be written that nothing has been changed.
+
+    :raises HoldfastError: in that case.
+    """
+    try:
+        yield
+    except WriteError as exc:
+        raise HoldfastError("%s, so nothing was changed" % exc.msg) from exc
 
 
 def settle_leftovers(host: Host) -> None:
@@ -254,9 +267,7 @@ def _apply_detached(
         if _apply(host, backend, transaction, pending, started):
             after()
     except BaseException as exc:
-        pending.write_json(
-            APPLIED, {"error": "%s: %s" % (type(exc).__name__, exc), "after": time.monotonic() - started, "at": time.monotonic()}
-        )
+        pending.write_json(APPLIED, {"error": told(exc), "after": time.monotonic() - started, "at": time.monotonic()})
     finally:
         os._exit(0)
 

@@ -15,7 +15,7 @@ from ..backends.base import Backend
 from ..backends.registry import make_backend
 from ..backends.switched_off import note_switch
 from ..host import Host
-from ..policy.errors import HoldfastError
+from ..policy.errors import HoldfastError, told
 from .begin import disarm, last_rolled_back, restore_now, rollback_account
 from .pending import APPLIED, CONFIRMING, Pending, exclusive
 from .policy_record import forget_record, write_record
@@ -66,9 +66,10 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
                 note_switch(host, backend.NAME, wanted["switch"])
         except Exception as exc:
             _undo(host, pending)
-            what = exc.msg if isinstance(exc, HoldfastError) else "%s: %s" % (type(exc).__name__, exc)
             raise HoldfastError(
-                "The change works but could not be made to last, so it was undone: %s" % what, rolled_back=True, change=pending.identity
+                "The change works but could not be made to last, so it was undone: %s" % told(exc),
+                rolled_back=True,
+                change=pending.identity,
             ) from exc
         disarm(host, pending)
         pending.remove()

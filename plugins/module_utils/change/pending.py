@@ -18,7 +18,7 @@ import time
 import typing as t
 import uuid
 
-from ..policy.errors import HoldfastError
+from ..policy.errors import HoldfastError, writing
 from ..state_folder import state_root
 
 ARMED, CONFIRMING, RESTORING = "armed", "confirming", "restoring"
@@ -47,10 +47,11 @@ class Pending:
     def create(cls) -> Pending:
         """Make a new folder, 0700, with a fresh identity."""
         pending = cls(time.strftime("%Y%m%d%H%M%S-", time.gmtime()) + uuid.uuid4().hex[:8])
-        for folder in (state_root(), changes_root()):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            os.chmod(folder, 0o700)
-        os.mkdir(pending.folder, 0o700)
+        with writing(pending.folder):
+            for folder in (state_root(), changes_root()):
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+                os.chmod(folder, 0o700)
+            os.mkdir(pending.folder, 0o700)
         return pending
 
     @classmethod
@@ -78,12 +79,13 @@ class Pending:
     def write(self, name: str, text: str, mode: int = 0o600) -> None:
         """Write a file whole (renamed into place)."""
         temporary = self.path(".%s.new" % name)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(text.encode("utf-8", "surrogateescape"))
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, self.path(name))
+        with writing(self.path(name)):
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(text.encode("utf-8", "surrogateescape"))
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(temporary, self.path(name))
 
     def write_json(self, name: str, data: t.Any) -> None:
         """Write JSON."""
@@ -146,8 +148,10 @@ def exclusive() -> t.Iterator[None]:
 
     :raises HoldfastError: when another task holds it for more than 10 seconds.
     """
-    os.makedirs(state_root(), mode=0o700, exist_ok=True)
-    descriptor = os.open(os.path.join(state_root(), "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.path.join(state_root(), "lock")
+    with writing(lock):
+        os.makedirs(state_root(), mode=0o700, exist_ok=True)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         for attempt in range(101):
             try:

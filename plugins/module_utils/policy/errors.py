@@ -8,6 +8,7 @@ Pure: touches nothing.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import reprlib
 import typing as t
@@ -33,6 +34,27 @@ class HoldfastError(Exception):
     def as_failure(self) -> t.Dict[str, t.Any]:
         """Return the fields of a failed task."""
         return dict(self.details, msg=self.msg)
+
+
+def told(exc: BaseException) -> str:
+    """Return what an exception says to people, with its kind where it is none of ours."""
+    return exc.msg if isinstance(exc, HoldfastError) else "%s: %s" % (type(exc).__name__, exc)
+
+
+class WriteError(HoldfastError):
+    """A file that the machine does not take: a full disk, a file system that can only be read."""
+
+
+@contextlib.contextmanager
+def writing(path: str) -> t.Iterator[None]:
+    """Say of what the machine refuses inside which file it was.
+
+    :raises WriteError: in that case.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise WriteError("%s cannot be written: %s" % (path, exc.strerror or exc)) from exc
 
 
 class PolicyError(HoldfastError):
