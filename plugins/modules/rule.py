@@ -39,6 +39,8 @@ options:
   state:
     description:
       - V(present) adds the rule once, where it decides. V(absent) removes the first match in each list of rules.
+      - A firewall that is off is not switched on by a rule where that would put anything else into force. An O(action=allow) is written for
+        later then, as the message says, and other actions are refused. Switch it on with M(holdfast.firewall.backend).
       - V(check) lists the live rules, raw and in the common language, and changes nothing.
       - V(flush) removes all rules of the backend. Rules of other programs (Docker, fail2ban, Kubernetes and the like) stay, and a list that
         denies by default keeps its management ports, see RV(skipped_preserved_ports).

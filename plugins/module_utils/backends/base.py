@@ -209,7 +209,7 @@ class Backend:
         return None
 
     def asleep(self, ruleset: Ruleset) -> t.Optional[str]:
-        """Return a sentence where rules are listed and decide nothing, and ``wake`` does not change that; None where they decide."""
+        """Return a sentence where rules are listed and decide nothing, and neither ``plan`` nor ``wake`` changes that; else None."""
         return None
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:

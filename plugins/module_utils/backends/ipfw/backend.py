@@ -36,8 +36,8 @@ from .restore import as_data, put_back, restore_script
 
 #: The default is read when the module is loaded; afterwards it cannot be changed.
 _LOAD = (Command(("kenv", "-q", boot.ACCEPT + "=1")), Command(("kldload", "ipfw")))
-#: The same with the rules of the script that is configured; it may be one of ours.
-_START = (_LOAD[0], Command(("service", "ipfw", "onestart")))
+#: Loads it with the default that it has at boot, and the rules of the script that is configured, which may be one of ours.
+_START = (Command(("service", "ipfw", "onestart")),)
 #: What a change runs of which only the boot settings are new.
 _NOTHING = (Command(("uname", "-s")),)
 _REPLIES = Rule("allow", protocol=None, reply=True)
@@ -288,7 +288,7 @@ class Ipfw(Backend):
         for rule in keep:
             for edit in with_needed_replies(place_needed(self, ruleset, rule).edits):
                 document.edit(edit)
-        start = [] if live.loaded else _LOAD if boot.script(self.host) is None else _START
+        start: t.Sequence[Command] = () if live.loaded else _LOAD if boot.script(self.host) is None else _START
         wanted = [*start, *document.commands(), *(Command(("sysctl", "%s=1" % name)) for name in live.off)]
         if not wanted and at_boot:
             return Transaction((), ruleset.listing)
@@ -340,7 +340,7 @@ class Ipfw(Backend):
             "ipfw.tables": "".join("%s\n" % one for one in transaction.persist.get("tables", ())),
             "ipfw.calls": as_data(put_back(before, numbers)),
         }
-        return Snapshot(files, restore_script(live.loaded, switches), boot.PATHS)
+        return Snapshot(files, restore_script(live.loaded, switches, _LOAD[0] in transaction.commands), boot.PATHS)
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
         if not facts:

@@ -95,7 +95,8 @@ def starts_at_boot(host: Host) -> bool:
 def persist(host: Host, before: str, now: str, enable: bool = True) -> t.List[str]:
     """Write what brings the live rules back at boot.
 
-    :param before: the listing before the change, which is what the administrator's script yields when ours is not in place yet.
+    :param before: the listing before the change, which is what the administrator's script yields when ours is not in place yet; empty
+        where ipfw was not in the kernel.
     :param now: the live listing.
     :param enable: whether the firewall is to start at boot; else that stays as it is.
     """
@@ -116,9 +117,11 @@ def persist(host: Host, before: str, now: str, enable: bool = True) -> t.List[st
     base, live = _without_policies(base), _without_policies(whole)
     numbers = _changed_numbers(base, live)
     gone = [line.shown() for line in base.lines if line.number in numbers and not line.disabled]
+    # Our script did not run, so its rules are not live, and stay what they are.
+    unrun = former == SCRIPT and not before and host.read(CALLED) is not None
     written = [
-        _write(host, GONE, "".join(line + "\n" for line in gone), 0o600),
-        _write(host, CALLED, as_data(put_back(live, numbers)), 0o600),
+        not unrun and _write(host, GONE, "".join(line + "\n" for line in gone), 0o600),
+        not unrun and _write(host, CALLED, as_data(put_back(live, numbers)), 0o600),
         *_write_policy(host, policy, whole),
         _write(host, SCRIPT, _TEXT, 0o755),
     ]

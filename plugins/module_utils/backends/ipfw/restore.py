@@ -43,16 +43,18 @@ def put_back(before: Listing, numbers: t.Sequence[int]) -> t.List[Command]:
     return calls + [Command(line.argv()) for line in lines]
 
 
-def restore_script(loaded: bool, switches: t.Mapping[str, str]) -> str:
+def restore_script(loaded: bool, switches: t.Mapping[str, str], defaulted: bool = False) -> str:
     """Return the script that restores a list of rules; a list that is as it was is left alone.
 
     :param loaded: whether ipfw was in the kernel before the change; else the module is unloaded again.
     :param switches: kernel variables and the value they had.
+    :param defaulted: whether the default was set for loading it.
     """
     lines = ["status=0", CALLS.rstrip("\n")]
     if not loaded:
         lines.append("if kldstat -q -m ipfw; then kldunload ipfw || status=$?; fi")
-        lines.append("kenv -q -u net.inet.ip.fw.default_to_accept > /dev/null 2>&1")
+        if defaulted:
+            lines.append("kenv -q -u net.inet.ip.fw.default_to_accept > /dev/null 2>&1")
         lines.append('[ "$status" -eq 0 ]')
         return "\n".join(lines) + "\n"
     lines += [

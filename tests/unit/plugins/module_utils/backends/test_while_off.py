@@ -17,9 +17,11 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.back
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_present
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Edit
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.switched_off import note_switch
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.macos.mac_host import APP, OTHER, MacHost
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.npf.test_backend import NetbsdHost
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.policies import guarded
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import (
     StandinHost,
     absent,
@@ -263,6 +265,25 @@ def test_an_ipfw_that_was_switched_off_has_its_rules_again_after_a_reboot(tmp_pa
     off.switch("enabled")
     assert off.backend.read().listing == listing
     assert off.backend.is_enabled(off.backend.read())
+
+
+def test_a_policy_for_an_ipfw_whose_script_was_not_run_keeps_what_the_script_loads(tmp_path):
+    off = ipfw(tmp_path)
+    _before, transaction, _snapshot = present(off.backend, off.allow)
+    off.backend.persist(transaction.persist)
+    kept = off.host.read("/etc/holdfast/ipfw.calls")
+    assert "8443" in kept
+    off.host.reboot()
+    wanted = guarded(parse_policy({"defaults": {"in": "deny", "out": "allow", "forward": "deny"}, "rules": []}))
+    transaction = off.backend.plan_policy(off.backend.read(), wanted)
+    off.backend.apply(transaction)
+    off.backend.persist(transaction.persist)
+    assert off.host.read("/etc/holdfast/ipfw.calls") == kept
+    off.host.reboot()
+    listing = off.backend.read().listing
+    assert "8443" in listing
+    assert "to me 9 in" in listing
+    assert off.backend.read_policy(off.backend.read()) is not None
 
 
 def test_an_ipfw_that_was_told_of_a_rule_while_it_was_off_runs_the_administrators_script_first(tmp_path):
