@@ -51,7 +51,7 @@ def examples() -> Dict[str, str]:
 
 def rendered(backend: Backend, document: str) -> str:
     """Return a document as the backend renders it, of iptables and ufw the IPv4 half."""
-    text = backend.render_policy(policy_of(yaml.safe_load(document)), "rules")
+    text = backend.render_policy(policy_of(yaml.safe_load(document), backend), "rules")
     for mark in _SECOND_FAMILY:
         text = text.partition(mark)[0]
     return text

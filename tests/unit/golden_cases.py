@@ -48,10 +48,10 @@ def cases() -> Tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in FOLDER.glob("*/policy.yml")))
 
 
-def policy_of(case: str) -> Policy:
-    """Return the policy of a case, with the guard of a host with SSH on port 22."""
+def policy_of(case: str, backend: Backend) -> Policy:
+    """Return the policy of a case, with the guard of a host with this firewall and SSH on port 22."""
     document: Dict[str, Any] = yaml.safe_load((FOLDER / case / "policy.yml").read_text(encoding="utf-8"))
-    return with_guard(parse_policy(document), Management((22,)))
+    return with_guard(parse_policy(document), Management((22,)), backend.untracked_icmp)
 
 
 def outcome(backend: Backend, policy: Policy) -> str:
@@ -65,6 +65,5 @@ def outcome(backend: Backend, policy: Policy) -> str:
 def write() -> None:
     """Write every outcome anew."""
     for case in cases():
-        policy = policy_of(case)
         for name, backend in backends().items():
-            (FOLDER / case / (name + ".txt")).write_text(outcome(backend, policy), encoding="utf-8")
+            (FOLDER / case / (name + ".txt")).write_text(outcome(backend, policy_of(case, backend)), encoding="utf-8")

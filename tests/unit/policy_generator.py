@@ -17,8 +17,15 @@ SHAPES = ("exact", "blocklist", "services", "ranges", "forward", "mixed")
 NEIGHBOURS = (*range(130, 137), 143)
 
 
-def standard_guard(ssh_ports=(22,), agent_ports=(), sources=()):
-    """The rules in front of every policy, as a host with these ports gets them (the real ones are made by the change engine)."""
+def standard_guard(ssh_ports=(22,), agent_ports=(), sources=(), untracked=None):
+    """The rules in front of every policy, as a host with these ports gets them (the real ones are made by the change engine).
+
+    :param untracked: ``untracked_icmp`` of the backend.
+    """
+
+    def answers(direction):
+        for protocol, types in sorted(untracked(direction).items() if untracked else ()):
+            yield one(direction, "ICMP answers", protocol=protocol, family={1: 4, 58: 6}[protocol], icmp_types=types)
 
     def one(direction, comment, **words):
         return Rule(action="allow", direction=direction, comment="holdfast: " + comment, **words)
@@ -28,6 +35,7 @@ def standard_guard(ssh_ports=(22,), agent_ports=(), sources=()):
         guard.append(one(direction, "loopback", protocol=None, interface="lo"))
         guard.append(one(direction, "known connections", protocol=None, established=True))
         guard.append(one(direction, "neighbour discovery", protocol=58, family=6, icmp_types=NEIGHBOURS))
+        guard.extend(answers(direction))
         if direction == "in":
             ports = merge_ports(PortRange(port, port) for port in (*ssh_ports, *agent_ports))
             for source in sources or (ANY,):
@@ -37,6 +45,7 @@ def standard_guard(ssh_ports=(22,), agent_ports=(), sources=()):
         for family, port in ((4, 68), (6, 546)) if direction == "in" else ((4, 67), (6, 547)):
             guard.append(one(direction, "DHCP", protocol=17, family=family, ports=(PortRange(port, port),)))
     guard.append(one("forward", "known connections", protocol=None, established=True))
+    guard.extend(answers("forward"))
     return tuple(guard)
 
 

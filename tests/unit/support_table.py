@@ -141,9 +141,9 @@ CASES: Tuple[Tuple[str, str, Document], ...] = (
 )  # fmt: skip
 
 
-def policy_of(document: Document) -> Policy:
-    """Return the policy with the guard of a usual host."""
-    return with_guard(parse_policy(document), Management((22,)))
+def policy_of(document: Document, backend: Backend) -> Policy:
+    """Return the policy with the guard of a usual host with this firewall."""
+    return with_guard(parse_policy(document), Management((22,)), backend.untracked_icmp)
 
 
 def refusals(backends: Tuple[Backend, ...], policy: Policy) -> Tuple[str, ...]:
@@ -160,10 +160,9 @@ def table() -> str:
     lines = [".. list-table::", "   :header-rows: 1", "   :widths: 16 30 %s" % " ".join("11" for _name in named), ""]
     lines += _row(["Field", "What of it", *named])
     for field, what, document in CASES:
-        policy = policy_of(document)
         cells = []
         for backends in named.values():
-            found = refusals(backends, policy)
+            found = refusals(backends, policy_of(document, backends[0]))
             reasons += [one for one in found if one not in reasons]
             cells.append("no: %s" % ", ".join(str(reasons.index(one) + 1) for one in found) if found else "yes")
         lines += _row([", ".join("``%s``" % word for word in field.split(", ")) if field else "", what, *cells])

@@ -21,7 +21,7 @@ def test_there_are_forty_cases_for_nine_backends():
 @pytest.mark.parametrize("case", cases())
 @pytest.mark.parametrize("name", sorted(BACKENDS))
 def test_a_case_is_rendered_as_agreed_and_read_back_as_the_same_packets(case, name):
-    backend, policy = BACKENDS[name], policy_of(case)
+    backend, policy = BACKENDS[name], policy_of(case, BACKENDS[name])
     text = outcome(backend, policy)
     assert text == (FOLDER / case / (name + ".txt")).read_text(encoding="utf-8")
     if text.startswith(REFUSED):
@@ -34,5 +34,5 @@ def test_a_case_is_rendered_as_agreed_and_read_back_as_the_same_packets(case, na
 
 def test_no_backend_refuses_everything_that_people_write():
     # An ordinary web server: each backend that filters ports carries it.
-    refusing = [name for name in BACKENDS if outcome(BACKENDS[name], policy_of("01-web-server")).startswith(REFUSED)]
+    refusing = [name for name in BACKENDS if outcome(BACKENDS[name], policy_of("01-web-server", BACKENDS[name])).startswith(REFUSED)]
     assert refusing == ["macos"]

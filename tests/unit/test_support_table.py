@@ -24,7 +24,7 @@ def test_the_guide_says_what_the_backends_give(part):
 @pytest.mark.parametrize("column", list(columns()))
 def test_what_is_carried_is_rendered_and_read_back_as_the_same_policy(column):
     for _field, what, document in CASES:
-        policy = policy_of(document)
+        policy = policy_of(document, columns()[column][0])
         for backend in columns()[column] if not refusals(columns()[column], policy) else ():
             found = backend.parse_policy(backend.render_policy(policy, "rules"))
             assert found.defaults == policy.defaults, what

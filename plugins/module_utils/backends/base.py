@@ -167,6 +167,10 @@ class Backend:
         """Read native text (the format of ``Ruleset.listing``, or the lines of ``render``) into our terms."""
         raise NotImplementedError
 
+    def untracked_icmp(self, direction: str) -> t.Mapping[int, t.Tuple[int, ...]]:
+        """Return the ICMP types, by protocol, that belong to known connections and that no state passes here: a policy's guard does."""
+        return {}
+
     # -- reading ------------------------------------------------------------------------------------------------------------
 
     def sight(self) -> Sighting:

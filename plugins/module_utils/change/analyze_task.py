@@ -16,6 +16,8 @@ from ..analysis.equivalence import differ
 from ..analysis.lockout import prove_access
 from ..analysis.semantic_diff import semantic_diff
 from ..analysis.trace import trace
+from ..backends.base import Backend
+from ..backends.detect import Detection
 from ..host import Host
 from ..policy.errors import HoldfastError
 from ..policy.policy import Policy
@@ -49,6 +51,7 @@ class _Task:
         self._engine = engine
         self._request = request
         self._management: t.Optional[Management] = None
+        self._detection: t.Optional[Detection] = None
         self._live: t.Optional[LivePolicy] = None
         self._live_error: t.Optional[HoldfastError] = None
         self._guarded: t.Dict[int, Policy] = {}
@@ -148,13 +151,25 @@ class _Task:
         if not self._request.guard:
             return document.policy
         if id(document) not in self._guarded:
-            self._guarded[id(document)] = with_guard(document.policy, self._found_management())
+            self._guarded[id(document)] = with_guard(document.policy, self._found_management(), self._untracked_icmp)
         return self._guarded[id(document)]
 
     def _found_management(self) -> Management:
         if self._management is None:
             self._management = self._engine.find_management(self._request.agent_ports)
         return self._management
+
+    def _untracked_icmp(self, direction: str) -> t.Mapping[int, t.Tuple[int, ...]]:
+        """Return what the guard has to pass beside known connections on this host; nothing where it has no firewall that we know."""
+        try:
+            return self._found_backend().untracked_icmp(direction)
+        except HoldfastError:
+            return {}
+
+    def _found_backend(self) -> Backend:
+        if self._detection is None:
+            self._detection = self._engine.detect(self._request.backend)
+        return self._detection.backend
 
     def _read_live(self) -> Policy:
         """Return the live rules; what they could not be read for is said once."""
@@ -173,9 +188,8 @@ class _Task:
         return self._live.policy
 
     def _find_live(self) -> LivePolicy:
-        detection = self._engine.detect(self._request.backend)
-        backend = detection.backend
-        self.result.update(backend=backend.NAME, detection=detection.as_dict())
+        backend = self._found_backend()
+        self.result.update(backend=backend.NAME, detection=t.cast(Detection, self._detection).as_dict())
         self._engine.require_rights("Reading %s rules" % backend.NAME, backend.NAME)
         return live_policy(backend, backend.read())
 

@@ -18,33 +18,48 @@ from ..policy.addresses import ANY, Addresses, Network, make_addresses
 from ..policy.nat import DESTINATION_KINDS
 from ..policy.policy import ManagementAccess, Policy
 from ..policy.ports import PortRange, merge_ports
-from ..policy.protocols import ICMPV6, TCP, UDP
+from ..policy.protocols import FAMILY_OF, ICMPV6, TCP, UDP
 from ..policy.rule import DIRECTIONS, Rule
 from .management import Management
 
-LOOPBACK, KNOWN, NEIGHBOURS, MANAGEMENT, DHCP, DNS = (
-    GUARD_MARK + word for word in ("loopback", "known connections", "neighbour discovery", "management", "DHCP", "DNS")
+LOOPBACK, KNOWN, NEIGHBOURS, ANSWERS, MANAGEMENT, DHCP, DNS = (
+    GUARD_MARK + word
+    for word in ("loopback", "known connections", "neighbour discovery", "ICMP answers", "management", "DHCP", "DNS")
 )
+#: The ICMP types, by protocol, that a firewall passes in a direction by no state.
+Untracked = t.Callable[[str], t.Mapping[int, t.Tuple[int, ...]]]
 #: Multicast listener and neighbour discovery (RFC 4890, 4.4.1): without them IPv6 stops.
 ICMPV6_NEEDED = (130, 131, 132, 133, 134, 135, 136, 143)
 
 
-def with_guard(policy: Policy, management: Management) -> Policy:
-    """Return the policy with the guard for this host."""
+def with_guard(policy: Policy, management: Management, untracked: t.Optional[Untracked] = None) -> Policy:
+    """Return the policy with the guard for this host.
+
+    :param untracked: ``Backend.untracked_icmp`` of its firewall.
+    """
     rules = [
-        rule for direction in DIRECTIONS if policy.defaults[direction] != "unmanaged" for rule in _guard(direction, policy, management)
+        rule
+        for direction in DIRECTIONS
+        if policy.defaults[direction] != "unmanaged"
+        for rule in _guard(direction, policy, management, untracked(direction) if untracked else {})
     ]
     return policy.guarded(rules)
 
 
-def _guard(direction: str, policy: Policy, management: Management) -> t.List[Rule]:
+def _guard(direction: str, policy: Policy, management: Management, untracked: t.Mapping[int, t.Tuple[int, ...]]) -> t.List[Rule]:
     known = Rule("allow", direction, protocol=None, established=True, comment=KNOWN)
+    answers = [
+        Rule("allow", direction, family=FAMILY_OF[protocol], protocol=protocol, icmp_types=types, comment=ANSWERS)
+        for protocol, types in sorted(untracked.items())
+    ]
     if direction == "forward":
-        return [known]
+        passes = any(rule.direction == "forward" and rule.action == "allow" for rule in policy.rules)
+        return [known, *answers] if passes or policy.defaults["forward"] == "allow" else [known]
     rules = [
         Rule("allow", direction, protocol=None, interface="lo", comment=LOOPBACK),
         known,
         Rule("allow", direction, family=6, protocol=ICMPV6, icmp_types=ICMPV6_NEEDED, comment=NEIGHBOURS),
+        *answers,
     ]
     if direction == "in":
         rules += management_rules(policy.management, management)

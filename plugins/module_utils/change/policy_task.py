@@ -180,7 +180,7 @@ class _Task:
             policy = merge(live, policy, named)
         elif ruleset is not None and "forward" not in named:
             policy = self._leave_forwarding(policy, ruleset)
-        wanted = with_guard(policy, management)
+        wanted = with_guard(policy, management, self.backend.untracked_icmp)
         unsupported = self.backend.policy_unsupported(wanted, self.request.layout)
         if unsupported:
             raise HoldfastError(

@@ -30,6 +30,10 @@ ALLOWED = "tcp, udp, icmp, icmpv6, sctp, esp, ah, gre, any, or a protocol number
 #: Protocols whose packets carry ports that every backend of ours can match.
 WITH_PORTS = frozenset({TCP, UDP, SCTP})
 
+#: ICMP messages that tell a sender what became of its packets: unreachable and "fragmentation needed", "packet too big", time exceeded,
+#: parameter problem. Without them connections stall where a path takes small packets only (RFC 1191, RFC 4890 4.3.1).
+ICMP_ERRORS = {ICMP: (3, 11, 12), ICMPV6: (1, 2, 3, 4)}
+
 #: The protocol that exists in one address family only.
 FAMILY_OF = {ICMP: 4, ICMPV6: 6}
 

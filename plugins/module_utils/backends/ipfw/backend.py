@@ -17,6 +17,7 @@ from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ...policy.rule import Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
+from ...policy.protocols import ICMP_ERRORS
 from ..ruleset import Chain, Edit, Entry, Ruleset
 from ..switched_off import switched_off
 from ..while_off import adds, off_sentence, refuse_stopping
@@ -88,6 +89,9 @@ class Ipfw(Backend):
     REPLY_RULES = True
 
     # -- pure ------------------------------------------------------------------------------------------------------------------
+
+    def untracked_icmp(self, direction: str) -> t.Mapping[int, t.Tuple[int, ...]]:
+        return ICMP_ERRORS
 
     def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
         return unsupported(rule)

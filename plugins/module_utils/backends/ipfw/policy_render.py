@@ -13,7 +13,7 @@ import typing as t
 
 from ...policy.errors import HoldfastError
 from ...policy.policy import ANY_DIRECTION, Policy
-from ...policy.protocols import TCP
+from ...policy.protocols import ICMP, ICMP_ERRORS, TCP
 from ...policy.rule import Rule
 from ..base import GUARD_MARK, LAYOUTS, Unsupported
 from .listing import LOSES_NOT, loses_not, read_listing, split_comment
@@ -106,7 +106,9 @@ def _rule(rule: Rule, place: str, guard: bool) -> t.List[Unsupported]:
             reason = "'%s' begins the comments of the guard, and of nothing else" % GUARD_MARK
         if reason is not None:
             found.append(Unsupported("%s.comment" % place, rule.comment, reason))
-    passes = rule.direction == "forward" and not rule.established and rule.action != "deny"
+    # Errors of ICMP go to single hosts only (RFC 1122, 3.2.2), and the guard passes them to this host as well.
+    error = guard and rule.protocol == ICMP and bool(rule.icmp_types) and set(rule.icmp_types) <= set(ICMP_ERRORS[ICMP])
+    passes = rule.direction == "forward" and not rule.established and rule.action != "deny" and not error
     if passes and rule.family != 6 and rule.protocol != TCP:
         found.append(Unsupported("%s.direction" % place, "forward", _TWICE + _ADVICE))
     return found

@@ -24,18 +24,16 @@ from . import boot
 from .conf import Conf
 from .edit import Document
 from .live import STAGED, STDIN, UNLOADED, read_live, show
-from .parse import NAME, STATUS, entries_of, parse
+from .parse import NAME, STATUS, entries_of, has_default_group, parse
 from .policy_parse import parse_policy
 from .policy_plan import wanted_text
 from .policy_supported import policy_unsupported
 from .policy_text import cut, has_part, render_part
-from .render import render, unsupported
+from .render import UNTRACKED_ICMP, render, unsupported
 from .tables import FOLDER, is_own, table_text, tables_in
 
 # ``file "..."`` of our tables: npfctl reads it while it checks, and it is only there once the change is applied.
 _TABLE_FILE = re.compile(r'^([ \t]*table <(?:hf|hfp)_[0-9a-f]{12}> type lpm) file "[^"\n]*"[ \t]*$', re.MULTILINE)
-
-_DEFAULT = re.compile(r"(?:^|[;}])[ \t]*group[ \t]+default\b", re.MULTILINE)
 
 #: What a file may say without making a difference to any packet.
 _MUTE = ("variable", "table", "procedure")
@@ -75,6 +73,9 @@ class Npf(OneFile):
     LOAD = "npfctl reload %s"
 
     # -- pure ------------------------------------------------------------------------------------------------------------------
+
+    def untracked_icmp(self, direction: str) -> t.Mapping[int, t.Tuple[int, ...]]:
+        return UNTRACKED_ICMP if direction != "forward" else {}
 
     def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
         return unsupported(rule)
@@ -182,7 +183,7 @@ class Npf(OneFile):
 
     def _loading(self, ruleset: Ruleset, text: str, active: bool) -> Transaction:
         """Return what loads a text, and starts npf unless it is."""
-        if text.strip() and not _DEFAULT.search(text):
+        if text.strip() and not has_default_group(text):
             text += "group default {\n}\n"
         commands = [Command(("npfctl", "reload", STAGED)) if text.strip() else Command(("npfctl", "flush"))]
         if not active:

@@ -23,7 +23,8 @@ from .policy_text import GROUP
 
 NAME = "npf"
 STATUS = StatusLines("# npf is switched off: these rules decide nothing.\n", "# npf enforces other rules than these.\n")
-_GROUP = re.compile(r"(?:^|[;}])[ \t]*group[ \t]", re.MULTILINE)
+# The beginning of a group, perhaps of the default one; a group in a comment or in quotes is none.
+_GROUP = re.compile(r'"[^"\n]*"|#[^\n]*|(?:^|(?<=[;}]))[ \t]*(?P<group>group)[ \t]+(?P<default>default\b)?', re.MULTILINE)
 # Lines of ``render``, which stand in no group.
 _BARE = re.compile(r"(?:.*\n)*?[ \t]*(?:pass|block)\b")
 
@@ -51,7 +52,12 @@ def parse(text: str, ref: t.Any = None) -> Ruleset:
 
 def has_groups(text: str) -> bool:
     """Return whether a text has a group, as every file with rules has."""
-    return _GROUP.search(text) is not None
+    return any(found.group("group") for found in _GROUP.finditer(text))
+
+
+def has_default_group(text: str) -> bool:
+    """Return whether a text has the group without which npfctl takes none."""
+    return any(found.group("default") for found in _GROUP.finditer(text))
 
 
 def bare_lines(text: str) -> str:

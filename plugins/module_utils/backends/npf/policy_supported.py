@@ -18,7 +18,7 @@ from ..base import GUARD_MARK, Unsupported
 from ..states_first import unsupported_connections, unsupported_guard_mark, unsupported_log
 from .conf import Conf
 from .policy_text import NAME
-from .render import TRACKED, unsupported_match
+from .render import TRACKED, UNTRACKED_ICMP, unsupported_match
 
 _OPPOSITE = {"in": "out", "out": "in"}
 
@@ -58,7 +58,9 @@ def _unsupported_rule(rule: Rule, policy: Policy) -> t.List[Unsupported]:
         found.append(Unsupported("stateful", "true", reason))
     if rule.comment is not None and rule.comment.startswith(GUARD_MARK):
         found.append(Unsupported("comment", rule.comment, "comments that begin with '%s' mark the rules that every host gets" % GUARD_MARK))
-    if rule.action == "allow" and rule.protocol is not None and rule.protocol not in TRACKED and not _answers_pass(rule, policy):
+    # The guard passes answers of ICMPv6, whose other messages have none.
+    answered = rule.protocol is None or rule.protocol in (*TRACKED, *UNTRACKED_ICMP)
+    if rule.action == "allow" and not answered and not _answers_pass(rule, policy):
         reason = "npf keeps no states of %s, so its answers need an allow rule of the direction %s" % (
             protocol_name(rule.protocol), _OPPOSITE.get(rule.direction, "forward"),
         )  # fmt: skip

@@ -16,14 +16,18 @@ import typing as t
 from ...policy.addresses import Addresses, network_text
 from ...policy.errors import HoldfastError
 from ...policy.ports import PortRange
-from ...policy.protocols import ICMP, ICMPV6, TCP, UDP, protocol_name
+from ...policy.protocols import ICMP, ICMP_ERRORS, ICMPV6, TCP, UDP, protocol_name
 from ...policy.rule import Rule
 from ..base import Unsupported, unsupported_scope
 from ..states_first import LOOPBACK, LOOPBACK_NAME, unsupported_log
 from .tables import PREFIX, TableBook, in_place, included, table_lines
 
 #: Protocols of whose connections npf keeps states (of ICMP: questions and their answers).
-TRACKED = frozenset({TCP, UDP, ICMP, ICMPV6})
+TRACKED = frozenset({TCP, UDP, ICMP})
+#: npf_state.c knows ICMP of IPv4 only: no answer to a ping over IPv6 passes by a state, and no error, also not with ``alg "icmp"``.
+UNTRACKED_ICMP = {ICMPV6: (*ICMP_ERRORS[ICMPV6], 129)}
+#: ICMPv6 that asks for an answer: echo, node information (RFC 4443, 4620).
+_ASKING = frozenset({128, 139})
 #: The flags of a packet that opens a connection, as npfctl itself adds them to stateful lines.
 SYN = " flags S/SAFR"
 #: The procedures that log: for single rules and for a policy.
@@ -33,7 +37,8 @@ _PROTOCOLS = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "ipv6-icmp"}
 # IPv6 headers that stand before the protocol: npf looks behind them.
 _SKIPPED = frozenset({0, 43, 44, 60})
 _PLAIN_INTERFACE = re.compile(r"(?!npt66|inet4|inet6)[a-z]+[0-9]+\Z", re.ASCII)
-_INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]+\Z", re.ASCII)
+#: npfctl takes no other names (npf_data.c, npfctl_note_interface).
+_INTERFACE = re.compile(r"[A-Za-z0-9]+\Z", re.ASCII)
 _MARK = re.compile(r"# (rule|default)(?: of ([1-9][0-9]{0,5}) lines)?(?:: (.+))?\Z")
 
 
@@ -62,8 +67,9 @@ def unsupported(rule: Rule) -> t.Tuple[Unsupported, ...]:
     if rule.direction == "forward":
         reason = "npf asks about a packet that goes through the host twice, as in and as out; write a rule for each"
         found.append(Unsupported("direction", "forward", reason))
-    if rule.stateful and rule.action == "allow" and rule.protocol is not None and rule.protocol not in TRACKED:
-        reason = "npf keeps states of tcp, udp and icmp only; leave it out and write a rule for each direction"
+    unanswered = rule.protocol == ICMPV6 and rule.icmp_types and not _ASKING & set(rule.icmp_types)
+    if rule.stateful and rule.action == "allow" and rule.protocol is not None and rule.protocol not in TRACKED and not unanswered:
+        reason = "npf keeps states of tcp, udp and icmp of IPv4 only; leave it out and write a rule for each direction"
         found.append(Unsupported("stateful", "true", reason))
     return tuple(found)
 
@@ -84,7 +90,7 @@ def unsupported_match(rule: Rule) -> t.List[Unsupported]:
         reason = "npf asks about a forwarded packet as it arrives and as it leaves, and not about both interfaces at once"
         found.append(Unsupported("out_interface", rule.out_interface, reason))
     if rule.interface is not None and _INTERFACE.match(rule.interface) is None:
-        found.append(Unsupported("interface", rule.interface, "npf does not take this for the name of an interface"))
+        found.append(Unsupported("interface", rule.interface, "npf takes letters and digits for the name of an interface, as NetBSD names them, for example wm0"))
     for name, side in (("source", rule.source), ("destination", rule.destination)):
         if side.networks and not included(side):
             found.append(Unsupported(name, ",".join(side.words()), "no address is left, so the rule would match nothing"))

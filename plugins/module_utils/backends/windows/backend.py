@@ -31,6 +31,7 @@ from dataclasses import replace
 from ...host import Host
 from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
+from ...policy.protocols import ICMP_ERRORS
 from ...policy.rule import Rule
 from ...policy.scope import PROFILES
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
@@ -96,6 +97,10 @@ class Windows(Backend):
         self._compiled: t.Optional[t.Tuple[Policy, t.Dict[str, Compiled]]] = None
 
     # -- pure ------------------------------------------------------------------------------------------------------------------
+
+    def untracked_icmp(self, direction: str) -> t.Mapping[int, t.Tuple[int, ...]]:
+        # Windows has rules of its own for these ("Core Networking"), which an overriding policy or an administrator may take away.
+        return ICMP_ERRORS if direction != "forward" else {}
 
     def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
         found = unsupported(rule)

@@ -252,6 +252,8 @@ class _Parser:
             kind, name = self._lookup(token.text)
             if kind != "name":
                 raise self._error("wrong variable '%s' type for interface" % token.text)
+        if not (name.isascii() and name.isalnum() and len(name) <= 17):
+            raise self._error("illegitimate interface name '%s'" % name)
         if name not in self._config.interfaces:
             self._config.interfaces.append(name)
         return name

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from .npf_rule import Address, Config, Group, Rule, Side
 from .pf_verdict import normal_packet
 
-_QUESTIONS = {8: 0, 13: 14, 15: 16, 17: 18, 128: 129}
+#: ICMP of IPv4 that has an identifier, with the answer. One state takes them all; of IPv6 npf keeps none.
+_IDENTIFIED = {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15}
 
 
 @dataclass(frozen=True)
@@ -147,19 +148,21 @@ def _opens(packet: dict) -> bool:
 
 
 def _trackable(packet: dict) -> bool:
-    if packet["proto"] in (1, 58):
-        return packet["icmp_type"] in _QUESTIONS
+    if packet["proto"] == 1:
+        return packet["icmp_type"] in _IDENTIFIED
     return packet["proto"] == 17 or (packet["proto"] == 6 and _opens(packet))
 
 
 def _answer(packet: dict) -> dict:
     return dict(
         packet, direction="out" if packet["direction"] == "in" else "in", src=packet["dst"], dst=packet["src"], sport=packet["dport"],
-        dport=packet["sport"], icmp_type=_QUESTIONS.get(packet["icmp_type"], packet["icmp_type"]),
+        dport=packet["sport"], icmp_type=_IDENTIFIED.get(packet["icmp_type"], packet["icmp_type"]),
     )  # fmt: skip
 
 
 def _key(packet: dict) -> tuple:
-    ports = (packet["sport"], packet["dport"]) if packet["proto"] in (6, 17) else (packet["icmp_type"],)
+    ports: tuple = (packet["sport"], packet["dport"]) if packet["proto"] in (6, 17) else ()
+    if packet["proto"] == 1 and not _trackable(packet):
+        ports = (packet["icmp_type"],)
     ends = (str(ipaddress.ip_address(packet["src"])), str(ipaddress.ip_address(packet["dst"])))
     return (packet["direction"], packet["interface"], packet["proto"], *ends, *ports)

@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.packets import Packet
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.trace import trace
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.backend import Ipfw
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.policy_words import stateless
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.render import normalise
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Log
+from ansible_collections.holdfast.firewall.tests.unit.paper_host import PaperHost
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf import standin_host
+from ansible_collections.holdfast.firewall.tests.unit.policy_generator import standard_guard
 
 from holdfast_standin.ipfw_verdict import IpfwConnections  # isort: skip  # on the path since standin_host
 
+#: In front of every policy on a host with ipfw.
+GUARD = standard_guard(untracked=Ipfw(PaperHost()).untracked_icmp)
 __all__ = ["standin_host"]  # its import puts the stand-in on the path
 
 OWN = {4: ("10.1.2.3", "192.0.2.7"), 6: ("2001:db8::7",)}
@@ -126,7 +131,12 @@ def carried(policy):
             rules.append(replace(one, icmp_types=types, log=Log() if one.log else None))
     forward = policy.defaults["forward"]
     defaults = dict(policy.defaults, forward=forward if forward == "unmanaged" else "deny")
-    guard = tuple(one for one in policy.guard if defaults[one.direction] != "unmanaged")
+    forwards = any(one.direction == "forward" and one.action == "allow" for one in rules)
+    guard = tuple(
+        one
+        for one in policy.guard
+        if defaults[one.direction] != "unmanaged" and (forwards or one.direction != "forward" or not one.icmp_types)
+    )
     return replace(policy, rules=tuple(rules), labels=(), defaults=defaults, guard=guard, log_denied=Log() if policy.log_denied else None)
 
 

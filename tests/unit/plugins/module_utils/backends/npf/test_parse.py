@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.conf import Conf
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.edit import Document, place_part, without_rules
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.parse import parse
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.parse import has_default_group, has_groups, parse
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.policy_parse import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.policy_supported import is_rule_line
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
@@ -157,6 +157,22 @@ def test_a_line_in_our_group_that_no_policy_writes_is_named(line):
     text = '# holdfast policy: begin\ngroup "hfp_policy" {\n\t%s\n}\n# holdfast policy: end\n' % line
     with pytest.raises(HoldfastError, match="not one that a policy has written"):
         parse_policy(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "any_group", "default"),
+    [
+        ("group default {\n}\n", True, True),
+        ('group "x" { pass all }\n', True, False),
+        ('group "x" { pass all } group  default { block all }\n', True, True),
+        ("# rule: { } group default { pass final all }\npass in final all\n", False, False),
+        ('pass in final all # } group default {\n# ; group "x" {\n', False, False),
+        ('group "; group default" {\n}\n', True, False),
+        ("$group = 1\n", False, False),
+    ],
+)
+def test_a_group_in_a_comment_or_in_quotes_is_none(text, any_group, default):
+    assert (has_groups(text), has_default_group(text)) == (any_group, default)
 
 
 def test_a_stranger_in_our_part_is_named():
