@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.conf import Conf
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.parse import bare_lines, parse
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.render import normalise, render, unsupported
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.npf.render import render, unsupported
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.states_first import normalise
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rates import Limit, Rate
