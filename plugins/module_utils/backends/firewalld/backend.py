@@ -323,7 +323,9 @@ class Firewalld(Backend):
     def validate(self, transaction: Transaction) -> None:
         from .checker import check
 
-        if transaction.commands and transaction.persist["files"]:
+        # A firewalld that starts with files it cannot read starts without them, and nothing brings its old rules back.
+        starts = transaction.persist.get("switch", "disabled") != "disabled"
+        if transaction.commands and (transaction.persist["files"] or starts):
             took = check(self.host, transaction.persist["files"])
             alone = [one.argv for one in transaction.commands if one.argv[0] not in ("tee", "rm")] == [loading.RELOAD]
             self._reload = took if alone else None
