@@ -114,8 +114,16 @@ def test_single_rules_go_where_they_decide_beside_the_administrators(controller,
     assert controller.adhoc(HOST, "action=deny port=2222 source=192.0.2.0/24 comment=busy")["changed"] is False
     assert controller.adhoc(HOST, "action=allow port=22")["msg"] == "Firewall rule already present (ufw)"
     assert "# busy" in shell("ufw status")
-    shadowed = controller.adhoc(HOST, "action=deny protocol=udp port=5353 destination=224.0.0.251")
-    assert "would have no effect" in shadowed["msg"]
+    ping = "action=deny protocol=icmp icmp_type=8 source=192.0.2.0/24"
+    first = controller.adhoc(HOST, ping)
+    assert "it stands in /etc/ufw/before.rules" in " ".join(first["persisted"])
+    rules = shell("iptables -S ufw-before-input; iptables -S holdfast-first-input")
+    assert rules.index("-j holdfast-first-input") < rules.index("--icmp-type 8 -j ACCEPT")
+    assert "-A holdfast-first-input -s 192.0.2.0/24 -p icmp -m icmp --icmp-type 8 -j DROP" in rules
+    shell("ufw reload")
+    assert shell("iptables -S ufw-before-input; iptables -S holdfast-first-input") == rules
+    assert controller.adhoc(HOST, "state=absent " + ping)["changed"] is True
+    assert "holdfast" not in shell(KERNEL) + shell("cat /etc/ufw/before.rules")
     assert controller.adhoc(HOST, "state=absent action=deny port=2222 source=192.0.2.0/24")["changed"] is True
     assert "busy" not in shell("ufw status")
 
@@ -171,7 +179,7 @@ def test_raw_rules_are_what_a_person_types_after_ufw(controller, shell):
             "300 rules of ufw",
         ),
         ({"port": 80, "limit": "7/second", "source": ["10.0.%d.0/24" % (2 * one) for one in range(20)]}, "source"),
-        ({"action": "deny", "protocol": "icmp", "icmp_type": 8}, "icmp-type 8 -j ACCEPT"),
+        ({"port": 80, "program": "/usr/sbin/nginx"}, "does not see which program"),
     ],
 )
 def test_what_ufw_cannot_carry_is_refused_in_words(controller, shell, words, said):

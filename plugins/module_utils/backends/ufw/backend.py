@@ -78,7 +78,7 @@ class Ufw(Backend):
         return parts_of(rule)
 
     def render(self, rule: Rule) -> t.Tuple[str, ...]:
-        from .single_lines import block_lines, says_tuples, single_of
+        from .single_lines import says_tuples, single_of
         from .tuple_rules import tuples_of
         from .words import words_of
 
@@ -86,7 +86,8 @@ class Ufw(Backend):
         if says_tuples(rule):
             return tuple(words_of(one, rule.family) for one in tuples_of(rule, rule.comment))
         names = self.tools.abilities().names
-        return tuple(block_lines(single_of(one, family, names) for one in self.pieces(rule) for family in sorted(one.families())))
+        singles = [single_of(one, family, names) for one in self.pieces(rule) for family in sorted(one.families())]
+        return tuple(line for single in singles for line in (single.head, *single.lines))
 
     @uncollected
     def parse(self, text: str) -> Ruleset:

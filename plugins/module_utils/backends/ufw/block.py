@@ -17,6 +17,7 @@ from ...policy.errors import HoldfastError
 from .files import CHAINS, PREFIX
 
 BEGIN = "# BEGIN holdfast.firewall: the policy of this host, do not edit"
+FIRST_BEGIN = "# BEGIN holdfast.firewall: single rules that come before those of this file, do not edit"
 RULES_BEGIN = "# BEGIN holdfast.firewall: single rules that ufw has no words for, do not edit"
 NAT_BEGIN = "# BEGIN holdfast.firewall: the translations of this host, do not edit"
 END = "# END holdfast.firewall"
@@ -44,6 +45,26 @@ def put_block(text: str, block: t.Sequence[str], path: str) -> str:
     """
     if not block:
         return text
+    text, first = cut_block(text, path, FIRST_BEGIN)
+    return put_first(_put_head(text, BEGIN, block, path), first, path)
+
+
+def put_first(text: str, block: t.Sequence[str], path: str) -> str:
+    """Return a file (that has none) with the block of the single rules that come before all others, but behind a policy.
+
+    :raises HoldfastError: when the file has no filter part.
+    """
+    text, policy = cut_block(text, path)
+    if block:
+        text = _put_head(text, FIRST_BEGIN, block, path)
+    if not policy:
+        return text
+    if not block:
+        return _put_head(text, BEGIN, policy, path)
+    return text.replace(FIRST_BEGIN, "\n".join([BEGIN, *policy, END, FIRST_BEGIN]), 1)
+
+
+def _put_head(text: str, begin: str, block: t.Sequence[str], path: str) -> str:
     lines = text.split("\n")
     start = next((number for number, line in enumerate(lines) if line.strip() == "*filter"), None)
     if start is None:
@@ -51,8 +72,8 @@ def put_block(text: str, block: t.Sequence[str], path: str) -> str:
     end = next((number for number in range(start, len(lines)) if lines[number].strip() == "COMMIT"), len(lines))
     at = max(number for number in range(start, end) if number == start or lines[number].startswith(":")) + 1
     if any(line.startswith("-") for line in lines[start:at]):
-        raise HoldfastError("%s declares a chain behind its first rule, so there is no place for a policy; move that line up" % path)
-    return "\n".join(lines[:at] + [BEGIN, *block, END] + lines[at:])
+        raise HoldfastError("%s declares a chain behind its first rule, so there is no place for ours; move that line up" % path)
+    return "\n".join(lines[:at] + [begin, *block, END] + lines[at:])
 
 
 def put_rules(text: str, block: t.Sequence[str], path: str) -> str:

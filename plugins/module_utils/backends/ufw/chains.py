@@ -21,7 +21,7 @@ from ..ruleset import RETURN, Chain, Entry, Ruleset
 from .files import CHAINS, PREFIX
 from .loading import BUILTIN
 from .policy_read import is_own
-from .single_lines import PLACES, SOON, Single, direction_of, read_singles
+from .single_lines import FIRST, PLACES, SOON, Single, direction_of, read_singles
 from .state import State
 from .tuple_rules import rules_of
 from .words import words_of
@@ -61,7 +61,7 @@ def _user(state: State, family: int, direction: str, names: ProtocolNames) -> Ch
         ]
         for place in PLACES
     }
-    entries = [] if is_managed(state, family, direction) else singles.pop(SOON)
+    entries = [] if is_managed(state, family, direction) else singles.pop(FIRST) + singles.pop(SOON)
     for number, item in enumerate(state.user_file(family).items):
         one = item.tuple
         if one is None or one.direction != direction:
@@ -129,12 +129,13 @@ def _walk(ruleset: Ruleset, name: str, rule: Rule, end: str, whole: t.List[str],
     return False
 
 
-def refuse_defeated(ruleset: Ruleset, rule: Rule, family: int) -> t.List[str]:
+def refuse_defeated(rule: Rule, family: int, whole: t.Sequence[str], part: t.Sequence[str]) -> t.List[str]:
     """Return what a person should know of a rule that is put among ufw's own.
 
-    :raises HoldfastError: when ufw decides all of its packets otherwise before.
+    :param whole: lines that decide all of its packets otherwise before.
+    :param part: lines that decide a part of them otherwise.
+    :raises HoldfastError: when it would have no effect.
     """
-    whole, part = decided_before(ruleset, rule, family)
     if whole:
         why = "the policy of this host decides that: change its document" if "holdfast" in whole[0] else "change it there"
         raise HoldfastError(

@@ -19,14 +19,14 @@ from ...policy.protocols import TCP
 from ...policy.rule import DIRECTIONS, Rule
 from ..iptables.protocols import ProtocolNames
 from ..ruleset import Edit, Ruleset
-from .block import NAT_BEGIN, RULES_BEGIN, cut_block, put_block, put_nat
-from .chains import Line, passes, refuse_defeated, ruleset_of, user_chain
+from .block import FIRST_BEGIN, NAT_BEGIN, RULES_BEGIN, cut_block, put_block, put_nat
+from .chains import Line, decided_before, passes, refuse_defeated, ruleset_of, user_chain
 from .files import AFTER, BEFORE, CHAINS, PREFIX, USER, Files
 from .native import asked
 from .policy_read import is_foreign, is_own
 from .policy_text import Parts
 from .single_edits import Singles
-from .single_lines import SOON
+from .single_lines import FIRST, SOON
 from .state import State
 from .translations import with_hook
 from .tuple_rules import tuple_refusals, tuples_of
@@ -50,11 +50,12 @@ def edited(host: Host, state: State, ruleset: Ruleset, edits: t.Sequence[Edit], 
             _edit_native(host, state, items, edit)
             continue
         new: t.List[Item] = []
+        first = False
         if edit.rule is not None:
-            notes += refuse_defeated(ruleset, edit.rule, family)
-        if singles.carry_out(edit):
-            pass
-        elif edit.rule is not None:
+            whole, part = decided_before(ruleset, edit.rule, family)
+            first = singles.goes_first(edit, whole, part)
+            notes += [] if first else refuse_defeated(edit.rule, family, whole, part)
+        if not singles.carry_out(edit, first) and edit.rule is not None:
             new = [item_of(one, family) for one in tuples_of(edit.rule, edit.rule.comment)]
         beside = edit.remove or edit.before
         mine = items[family]
@@ -107,7 +108,7 @@ def _without_blocks(state: State, files: Files, singles: bool) -> Files:
     texts = {}
     for path in (BEFORE[family] for family in state.families):
         text = cut_block(cut_block(files.text(path), path)[0], path, NAT_BEGIN)[0]
-        texts[path] = cut_block(text, path, RULES_BEGIN)[0] if singles else text
+        texts[path] = cut_block(cut_block(text, path, FIRST_BEGIN)[0], path, RULES_BEGIN)[0] if singles else text
     if singles:
         texts.update({path: cut_block(files.text(path), path, RULES_BEGIN)[0] for path in (AFTER[family] for family in state.families)})
     return with_hook(files.changed(texts), False)
@@ -148,7 +149,7 @@ def switched_on(host: Host, state: State, names: ProtocolNames, keep: t.Optional
             chain = ruleset.chain(user_chain(family, rule.direction))
             if chain is not None and not passes(chain, narrow):
                 stops = [entry for entry in chain.entries if any(one.action != "allow" and covers(one, narrow) for one in entry.meanings())]
-                if stops and isinstance(stops[0].ref, Line) and stops[0].ref.place == SOON:
+                if stops and isinstance(stops[0].ref, Line) and stops[0].ref.place in (FIRST, SOON):
                     raise HoldfastError("%s has a rule that stops %s: take it away first" % (BEFORE[family], narrow.describe()))
                 at = min((entry.ref for entry in stops if not isinstance(entry.ref, Line)), default=len(items[family]))
                 items[family][at:at] = [item_of(one, family) for one in tuples_of(narrow, rule.comment)]

@@ -17,15 +17,16 @@ from ...analysis.relation import covers, overlaps
 from ...policy.errors import HoldfastError
 from ...policy.rule import Rule
 from ..iptables.protocols import ProtocolNames
+from ..placement import LOOPBACK
 from ..ruleset import Edit, Entry
-from .block import RULES_BEGIN, cut_block, put_after, put_rules
+from .block import FIRST_BEGIN, RULES_BEGIN, cut_block, put_after, put_first, put_rules
 from .chains import Line, all_singles, is_managed
 from .files import AFTER, BEFORE, Files
-from .single_lines import LATE, PLACES, SOON, Single, block_lines, says_tuples, single_of
+from .single_lines import FIRST, LATE, PLACES, SOON, Single, block_lines, says_tuples, single_of
 from .state import State
 from .tuple_rules import rules_of
 
-_FILES = {SOON: BEFORE, LATE: AFTER}
+_FILES = {FIRST: BEFORE, SOON: BEFORE, LATE: AFTER}
 
 
 class Singles:
@@ -43,15 +44,43 @@ class Singles:
         self._moved = [edit.remove.rule for edit in edits if edit.remove is not None and isinstance(edit.remove.ref, int)]
         self.notes: t.List[str] = []
 
-    def carry_out(self, edit: Edit) -> bool:
+    def goes_first(self, edit: Edit, whole: t.Sequence[str], part: t.Sequence[str]) -> bool:
+        """Return whether a rule has to come before what ``before.rules`` decides, and can.
+
+        :param whole: lines there that decide all of its packets otherwise.
+        :param part: lines there that decide a part of them otherwise.
+        :raises HoldfastError: when it would beat lines there that are to beat it.
+        """
+        family, direction = t.cast(t.Tuple[int, str], edit.chain.ref)
+        rule = t.cast(Rule, edit.rule)
+        ref = (edit.remove or edit.before or Entry(())).ref
+        if is_managed(self._state, family, direction):
+            return False
+        if isinstance(ref, Line) and ref.place == FIRST:
+            if (part or whole) and edit.remove is None:
+                raise HoldfastError(
+                    "The rule has to stand before the first lines of %s, and behind one of that file, so nothing was changed: %s"
+                    % (BEFORE[family], [*whole, *part][0])
+                )
+            return True
+        if not whole or part or rule.action == "allow" or rule.interface in LOOPBACK:
+            return False
+        at = len(edit.chain.entries) if edit.before is None and edit.remove is None else edit.chain.entries.index(
+            t.cast(Entry, edit.remove or edit.before)
+        )  # fmt: skip
+        crossed = [one for one in edit.chain.entries[:at] if not (isinstance(one.ref, Line) and one.ref.place == FIRST)]
+        return self._strangers([*crossed, *self._beside(edit, at)[0]], family, rule) is None
+
+    def carry_out(self, edit: Edit, first: bool) -> bool:
         """Make an edit as far as it is about these; returns whether its rule stands here now.
 
+        :param first: whether its rule comes before all that ``before.rules`` decides.
         :raises HoldfastError: when the order cannot be kept.
         """
         family, _direction = t.cast(t.Tuple[int, str], edit.chain.ref)
         beside = edit.remove or edit.before
         ref = beside.ref if beside is not None else None
-        place = self._place(edit, ref) if edit.rule is not None else None
+        place = FIRST if first else self._place(edit, ref) if edit.rule is not None else None
         if edit.rule is not None and place is not None:
             if edit.remove is None and edit.rule in self._moved:
                 raise HoldfastError(
@@ -134,11 +163,12 @@ class Singles:
 
     def put(self, files: Files) -> Files:
         """Return the files with these rules."""
-        texts = {}
+        texts: t.Dict[str, str] = {}
         for (family, place), mine in self._lists.items():
             path = _FILES[place][family]
-            text, _old = cut_block(files.text(path), path, RULES_BEGIN)
-            texts[path] = (put_rules if place == SOON else put_after)(text, block_lines(one for _number, one in mine), path)
+            text, _old = cut_block(texts.get(path, files.text(path)), path, FIRST_BEGIN if place == FIRST else RULES_BEGIN)
+            put = {FIRST: put_first, SOON: put_rules, LATE: put_after}[place]
+            texts[path] = put(text, block_lines([one for _number, one in mine], family, place), path)
         return files.changed(texts)
 
 

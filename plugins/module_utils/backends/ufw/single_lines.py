@@ -25,8 +25,10 @@ from .files import CHAINS, PREFIX
 from .tuple_rules import MAX_TUPLES, NOT_SEEN, OWN_COMMENT, networks_apart, port_chunks, tuple_refusals
 
 MARK = "# rule "
-#: Where the two blocks are: before all tuples, and behind them.
-SOON, LATE = PLACES = ("before", "after")
+#: Where the blocks are: before what ``before.rules`` decides, before all tuples, and behind them.
+FIRST, SOON, LATE = PLACES = ("first", "before", "after")
+_KNOWN = "-A %s -m conntrack --ctstate INVALID,RELATED,ESTABLISHED -j RETURN"
+_LOOPBACK = {"in": "-A %s -i lo -j RETURN", "out": "-A %s -o lo -j RETURN"}
 #: iptables-restore reads lines of at most so many bytes, also those that are comments.
 LONGEST = 8000
 #: Counts of a source are kept by the name of a rule: it must not be that of the same rule in a policy.
@@ -100,19 +102,34 @@ def _scope(rule: Rule) -> t.Collection[str]:
 def single_of(rule: Rule, family: int, names: ProtocolNames, place: str = LATE) -> Single:
     """Return the lines of a supported rule for one family."""
     rule = Rule(**dict(rule.__dict__, family=family))
-    chain = "%s-%s-%s" % (PREFIX[family], place, CHAINS[rule.direction])
+    chain = chain_of(place, family, rule.direction)
     lines = render.rule_lines(rule, family, render.Abilities(names), chain, _TWIN)
     return Single(MARK + json.dumps(rule.as_dict(), sort_keys=True), tuple(lines), rule)
 
 
-def block_lines(singles: t.Iterable[Single]) -> t.List[str]:
-    """Return the lines of the block."""
-    return [line for one in singles for line in (one.head, *one.lines)]
+def chain_of(place: str, family: int, direction: str) -> str:
+    """Return the chain in which the lines of a block stand. The first have one of ours, so that known connections go on to ufw's."""
+    return "%s-%s-%s" % ("holdfast" if place == FIRST else PREFIX[family], place, CHAINS[direction])
+
+
+def block_lines(singles: t.Sequence[Single], family: int, place: str) -> t.List[str]:
+    """Return the lines of a block."""
+    lines: t.List[str] = []
+    if place == FIRST:
+        used = [direction for direction in CHAINS if any(direction_of(one, family) == direction for one in singles)]
+        chains = {direction: chain_of(FIRST, family, direction) for direction in used}
+        lines += [":%s - [0:0]" % chain for chain in chains.values()]
+        lines += ["-A %s -j %s" % (chain_of(SOON, family, direction), chain) for direction, chain in chains.items()]
+        for direction, chain in chains.items():
+            lines += [line % chain for line in (_LOOPBACK.get(direction), _KNOWN) if line is not None]
+    return lines + [line for one in singles for line in (one.head, *one.lines)]
 
 
 def read_singles(lines: t.Sequence[str], family: int, names: ProtocolNames, place: str = LATE) -> t.List[Single]:
     """Read the lines of the block."""
     parts: t.List[t.List[str]] = []
+    if place == FIRST:  # what leads there comes first
+        lines = lines[next((number for number, line in enumerate(lines) if line.startswith(MARK)), len(lines)) :]
     for line in filter(str.strip, lines):
         if line.startswith(MARK) or not parts:
             parts.append([line])
@@ -135,5 +152,5 @@ def _read(head: str, lines: t.Tuple[str, ...], family: int, names: ProtocolNames
 def direction_of(one: Single, family: int) -> str:
     """Return the direction whose chain the lines stand in."""
     words = [line.split() for line in (*one.lines, one.head)]
-    names = {"%s-%s-%s" % (PREFIX[family], place, chain): direction for place in PLACES for direction, chain in CHAINS.items()}
+    names = {chain_of(place, family, direction): direction for place in PLACES for direction in CHAINS}
     return next((names[line[1]] for line in words if line[:1] == ["-A"] and line[1] in names), "in")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ...host import Host
 from ..iptables.saved import FAMILIES, HEADINGS, Tables, make_listing, split_listing
 from ..iptables.tools import Tools
-from .block import NAT_BEGIN, RULES_BEGIN, cut_block
+from .block import FIRST_BEGIN, NAT_BEGIN, RULES_BEGIN, cut_block
 from .files import AFTER, BEFORE, USER, Files, read_files
 from .user_file import UserFile, parse_user_file
 
@@ -49,8 +49,8 @@ class State:
 
     def rule_lines(self, family: int, place: str) -> t.Tuple[str, ...]:
         """Return the lines of a block of single rules, that before the tuples or that behind them."""
-        path = {"before": BEFORE, "after": AFTER}[place][family]
-        return cut_block(self.files.text(path), path, RULES_BEGIN)[1]
+        path = (AFTER if place == "after" else BEFORE)[family]
+        return cut_block(self.files.text(path), path, FIRST_BEGIN if place == "first" else RULES_BEGIN)[1]
 
     def listing(self) -> str:
         """Return everything as text: what ufw is told first, then what the kernel has."""
@@ -58,8 +58,11 @@ class State:
         lines = ["# %s, defaults %s" % ("enabled" if self.files.enabled else "disabled", ", ".join(defaults))]
         for family in self.families:
             lines += ["# " + USER[family], *(item.line for item in self.user_file(family).items)]
-            block, rules = self.block(family), self.rule_lines(family, "before")
-            lines += ["# " + BEFORE[family], *block, *([RULES_BEGIN] if rules else []), *rules] if block or rules else []
+            block = [*self.block(family)]
+            for begin, place in ((FIRST_BEGIN, "first"), (RULES_BEGIN, "before")):
+                rules = self.rule_lines(family, place)
+                block += [begin, *rules] if rules else []
+            lines += ["# " + BEFORE[family], *block] if block else []
             late = self.rule_lines(family, "after")
             lines += ["# " + AFTER[family], RULES_BEGIN, *late] if late else []
         return "\n".join(lines) + "\n" + make_listing(self.live, {})

@@ -14,7 +14,7 @@ from ...host import Host
 from ...policy.errors import HoldfastError
 from ..iptables.saved import Tables
 from ..ruleset import Chain, Entry, Ruleset
-from .block import RULES_BEGIN, put_after, put_block, put_nat, put_rules
+from .block import FIRST_BEGIN, RULES_BEGIN, put_after, put_block, put_first, put_nat, put_rules
 from .chains import user_chain
 from .edit import complete_user_files
 from .files import AFTER, BEFORE, CONF, DEFAULTS, PREFIX, USER, Files
@@ -51,10 +51,11 @@ def state_of_text(found: t.Mapping[str, t.Sequence[str]], live: t.Mapping[int, T
                 items[family].append(typed[0].line(family))
     for family in (4, 6):
         items[family] += [line for line in found.get(USER[family], ()) if line.startswith(MARK)]
-        block, rules = _blocks(found.get(BEFORE[family], ()))
+        block, first, rules = _blocks(found.get(BEFORE[family], ()))
         at = block.index("*nat") if "*nat" in block else len(block)
         text = put_rules("*filter\nCOMMIT\n", rules, BEFORE[family])
-        late = _blocks(found.get(AFTER[family], ()))[1]
+        text = put_first(text, first, BEFORE[family])
+        late = _blocks(found.get(AFTER[family], ()))[2]
         texts[AFTER[family]] = put_after("*filter\nCOMMIT\n", late or singles[family], AFTER[family])
         texts[BEFORE[family]] = put_nat(put_block(text, block[:at], BEFORE[family]), block[at:])
         texts[USER[family]] = "*filter\n" + BEGIN + "".join("\n%s\n" % line for line in items[family]) + "COMMIT\n"
@@ -67,10 +68,12 @@ def state_of_text(found: t.Mapping[str, t.Sequence[str]], live: t.Mapping[int, T
     return State(complete_user_files(Files(texts), (4, 6)), live or {4: {}, 6: {}})
 
 
-def _blocks(lines: t.Sequence[str]) -> t.Tuple[t.List[str], t.List[str]]:
-    """Return the lines of a policy, and those of single rules."""
+def _blocks(lines: t.Sequence[str]) -> t.Tuple[t.List[str], t.List[str], t.List[str]]:
+    """Return the lines of a policy, and those of the single rules that come first, and of the others."""
     at = lines.index(RULES_BEGIN) if RULES_BEGIN in lines else len(lines)
-    return [line for line in lines[:at] if line and not line.startswith("#")], [line for line in lines[at + 1 :] if line]
+    first = lines.index(FIRST_BEGIN) if FIRST_BEGIN in lines else at
+    policy = [line for line in lines[:first] if line and not line.startswith("#")]
+    return policy, [line for line in lines[first + 1 : at] if line], [line for line in lines[at + 1 :] if line]
 
 
 def parts_of_text(found: t.Mapping[str, t.Sequence[str]]) -> t.Dict[int, t.Tuple[t.List[str], t.List[t.Optional[Tuple]]]]:

@@ -428,9 +428,33 @@ def test_a_rule_that_goes_leaves_the_file_as_it_was(host):
     assert host.texts() == files
 
 
-def test_a_rule_that_ufw_decides_before_its_own_rules_is_refused(host):
+def test_what_before_rules_lets_through_can_be_denied_but_for_exceptions(host):
+    files, listing = host.texts(), Ufw(host).read().listing
+    mdns = {"protocol": "udp", "port": 5353, "destination": "224.0.0.251"}
+    assert put_rule(host, rule(action="deny", **mdns))
+    assert not put_rule(host, rule(action="deny", **mdns))
+    assert "holdfast-first-input" in lines_of(host)[0]
+    ours = lines_of(host, "holdfast-first-input")
+    assert [line.rpartition(" ")[2] for line in ours] == ["RETURN", "RETURN", "DROP"]
+    assert put_rule(host, rule(source="192.0.2.1", **mdns))
+    assert "-s 192.0.2.1/32" in lines_of(host, "holdfast-first-input")[2]
+    before = Ufw(host).read().listing
+    host.start()
+    assert Ufw(host).read().listing == before
+    put(host, document(*WEB))
+    assert put(host, document(*WEB)) is None
+    put(host, None)
+    assert Ufw(host).read().listing == before
+    assert take_rule(host, rule(source="192.0.2.1", **mdns))
+    assert take_rule(host, rule(action="deny", **mdns))
+    assert (host.texts(), Ufw(host).read().listing) == (files, listing)
+
+
+def test_a_rule_that_ufw_decides_before_its_own_rules_is_refused_where_it_has_no_place_before_them(host):
+    mdns = {"protocol": "udp", "port": 5353, "destination": "224.0.0.251"}
+    put_rule(host, rule(port=5353, protocol="udp", destination="224.0.0.251", source="192.0.2.1"))
     with pytest.raises(HoldfastError, match=r"would have no effect.*before\.rules.*5353"):
-        put_rule(host, rule(action="deny", protocol="udp", port=5353, destination="224.0.0.251"))
+        put_rule(host, rule(action="deny", **mdns))
 
 
 def test_rules_that_are_listed_and_not_loaded_are_put_in_force(host):
