@@ -71,6 +71,11 @@ class Flavour:
         return self.name == "openbsd" or (self.name == "freebsd" and self.major >= 15)
 
     @property
+    def expands_ports_first(self) -> bool:
+        """Lists of source ports are gone through before those of destinations."""
+        return self.name != "openbsd" and not (self.name == "freebsd" and self.major >= 15)
+
+    @property
     def shortens_anchors(self) -> bool:
         """``-v`` shows the last part of an anchor's name alone while it loads a file; the listing has all of it."""
         return self.name == "macos" or (self.name == "freebsd" and self.major <= 12)

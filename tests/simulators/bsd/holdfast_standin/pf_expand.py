@@ -45,14 +45,12 @@ class RuleExpander(OptionReader):
         """One rule per combination, in the order of the real tool; errors are reported, and the rules that have one left out."""
         expanded: list[Rule] = []
         broken = False
-        for (name, negated), proto, type_, src, dst, src_port, dst_port, user, group in product(
+        hosts_and_ports = self._sides(sources or [ANY], destinations or [ANY], source_ports or [None], destination_ports or [None])
+        for (name, negated), proto, type_, (src, dst, src_port, dst_port), user, group in product(
             interfaces or [("", False)],
             protocols or [0],
             icmp or [None],
-            sources or [ANY],
-            destinations or [ANY],
-            source_ports or [None],
-            destination_ports or [None],
+            hosts_and_ports,
             users or [None],
             groups or [None],
         ):
@@ -96,6 +94,13 @@ class RuleExpander(OptionReader):
         if not expanded:
             self.report("rule expands to no valid combination")
         return expanded
+
+    def _sides(self, sources: list, destinations: list, source_ports: list, destination_ports: list) -> list[tuple]:
+        """Combinations of hosts and ports in the order of the real tool."""
+        if self.flavour.expands_ports_first:
+            mixed = product(sources, source_ports, destinations, destination_ports)
+            return [(src, dst, src_port, dst_port) for src, src_port, dst, dst_port in mixed]
+        return list(product(sources, destinations, source_ports, destination_ports))
 
     def _bad_netmask(self, host: Address, family: int) -> bool:
         if family == 4 and host.kind in ("net", "any", "range") and host.bits > 32:

@@ -95,6 +95,25 @@ def test_a_label_is_listed_as_it_stands_but_for_the_macros_of_labels(flavour, ty
     assert listed('block in proto tcp label "%s"' % typed, flavour) == ['block drop in proto tcp all label "%s"' % label]
 
 
+OLD_ORDER, NEW_ORDER = ["1 2", "1 3", "4 2", "4 3"], ["1 2", "4 2", "1 3", "4 3"]
+
+
+@pytest.mark.parametrize(
+    ("flavour", "order"),
+    [
+        ("freebsd-12.1", OLD_ORDER),
+        ("freebsd-14.3", OLD_ORDER),
+        ("macos", OLD_ORDER),
+        ("freebsd-15.1", NEW_ORDER),
+        ("openbsd", NEW_ORDER),
+    ],
+)
+def test_lists_of_source_ports_are_gone_through_before_destinations_in_old_parsers(flavour, order):
+    """As pfctl prints it."""
+    lines = listed("block in quick proto tcp from any port { 1, 4 } to { 10.0.0.2, 10.0.0.3 }", flavour, numeric=True)
+    assert lines == ["block drop in quick inet proto tcp from any port = %s to 10.0.0.%s" % tuple(pair.split()) for pair in order]
+
+
 def test_an_empty_label_is_none():
     assert listed('block in label ""') == ["block drop in all"]
 
