@@ -132,6 +132,19 @@ def test_translations_that_are_not_confirmed_are_taken_back_from_kernel_and_file
     assert Ufw(host).read().listing == ruleset.listing
 
 
+def test_translations_rest_while_ufw_is_switched_off(host):
+    put(host, document(*WEB, nat=NAT))
+    ours = nat_of(host)
+    for state, there in (("disabled", False), ("enabled", True)):
+        backend = Ufw(host)
+        transaction = backend.plan_switch(backend.read(), state, [])
+        backend.apply(transaction)
+        backend.persist(transaction.persist)
+        assert Ufw(host).read().listing == transaction.after
+        assert ("holdfast" in "".join(nat_of(host))) is there
+    assert nat_of(host) == ours
+
+
 def test_the_administrators_translations_and_hooks_stay_and_ours_come_first(host):
     mine = "*nat\n-A POSTROUTING -o eth9 -j MASQUERADE\nCOMMIT\n"
     host.write(BEFORE, mine + host.read(BEFORE), 0o640)
