@@ -129,14 +129,28 @@ class OneFile(Backend):
         that nothing but the new rule is put into force.
         """
         live = self._live(ruleset)
-        decides = self._decides(self._plain(ruleset))
-        if live.enabled and (live.ruled or not decides):
+        if live.enabled and not self._unloaded(ruleset):
             return None
         if live.enabled:
             return "%s is on and enforces no rules, although %s has some. Load them first (%s)" % (
                 self.NAME, live.path, self.LOAD % live.path,
             )  # fmt: skip
+        decides = self._decides(self._plain(ruleset))
         return off_sentence(self.NAME, self.NAME) if decides or switched_off(self.host) == self.NAME else None
+
+    def _unloaded(self, ruleset: Ruleset) -> bool:
+        """Return whether none of the file's rules is loaded."""
+        return not self._live(ruleset).ruled and self._decides(self._plain(ruleset))
+
+    def _with_needed(self, ruleset: Ruleset, keep: t.Sequence[Rule]) -> str:
+        """Return the file with those of some rules that have to pass and would not."""
+        from .placement import place_needed
+
+        document = self._document(self._plain(ruleset))
+        for rule in keep:
+            for edit in place_needed(self, ruleset, rule).edits:
+                document.edit(edit)
+        return str(document.text())
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         document = self._document(self._without_own(self._plain(ruleset)))

@@ -216,8 +216,6 @@ class Npf(OneFile):
 
     def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
         """Enabled: npf decides, by its file, now and after every boot. Disabled: everything passes; the file stays as it is."""
-        from ..placement import place_needed
-
         live = self._live(ruleset)
         text = self._plain(ruleset)
         if live.strayed and not has_part(text):
@@ -229,12 +227,8 @@ class Npf(OneFile):
             # Where it only starts at boot, that alone ends, and there is nothing to change now.
             command = Command(("npfctl", "stop" if live.enabled else "show"))
             return Transaction((command,), STATUS.disabled + text, {"text": text, "path": live.path, "tables": {}, "boot": False})
-        document = Document(text)
-        for rule in keep:
-            for edit in place_needed(self, ruleset, rule).edits:
-                document.edit(edit)
-        text = document.text()
-        if state == "enabled" and live.enabled and at_boot and not live.strayed and text == self._plain(ruleset):
+        old, text = text, self._with_needed(ruleset, keep)
+        if state == "enabled" and not self._unloaded(ruleset) and live.enabled and at_boot and not live.strayed and text == old:
             return Transaction((), ruleset.listing)
         return self._loading(ruleset, text, live.enabled)
 

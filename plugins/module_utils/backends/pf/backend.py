@@ -202,20 +202,14 @@ class Pf(OneFile):
 
     def plan_switch(self, ruleset: Ruleset, state: str, keep: t.Sequence[Rule]) -> Transaction:
         """Enabled: pf decides, by its file, now and after every boot. Disabled: it passes everything; the file stays as it is."""
-        from ..placement import place_needed
-
         live = self._live(ruleset)
         if live.strayed and not has_parts(self._plain(ruleset)):
             raise self._stray(live.path, live.strayed)
         at_boot = boot.starts_at_boot(self.host, self.dialect)
         if state == "disabled":
             return self._switch_off(ruleset, live, at_boot)
-        document = Document(self._plain(ruleset))
-        for rule in keep:
-            for edit in place_needed(self, ruleset, rule).edits:
-                document.edit(edit)
-        text = document.text()
-        if state == "enabled" and live.enabled and at_boot and not live.strayed and text == self._plain(ruleset):
+        old, text = self._plain(ruleset), self._with_needed(ruleset, keep)
+        if state == "enabled" and not self._unloaded(ruleset) and live.enabled and at_boot and not live.strayed and text == old:
             return Transaction((), ruleset.listing)
         commands = [] if live.loaded else [Command(("kldload", "pf"))]
         commands.append(Command(("pfctl", "-f", STAGED)))

@@ -231,8 +231,10 @@ def test_rules_that_are_not_loaded_are_not_loaded_by_a_rule(tmp_path):
     started = pf_loaded(tmp_path / "pf", "freebsd")
     started.host.must("pfctl", "-F", "rules")
     started.host.must("pfctl", "-e")
+    started.host.must("sysrc", "pf_enable=YES")
     bare = npf(tmp_path / "npf")
     bare.host.must("npfctl", "start")
+    bare.host.write("/etc/rc.conf", "npf=YES\n")
     for off in (started, bare):
         before = off.state()
         assert "enforces no rules" in off.backend.asleep(off.backend.read())
@@ -240,6 +242,8 @@ def test_rules_that_are_not_loaded_are_not_loaded_by_a_rule(tmp_path):
             with pytest.raises(HoldfastError, match="Load them first"):
                 present(off.backend, wanted)
         assert off.state() == before
+        off.switch("enabled")
+        assert off.backend.asleep(off.backend.read()) is None
 
 
 @pytest.mark.parametrize("setting", ['firewall_script="/etc/admin.rules"', 'firewall_type="workstation"'])
