@@ -290,7 +290,7 @@ class Firewalld(Backend):
         refuse_translations_of_others(self.host, wanted, [zone_of(path) for path in zones])
         policies, sets = policies_of(wanted, compares_source_with_arrival(self.host, wanted.nat))
         refuse_unknown_names(self.host, state.facts, wanted, sets)
-        if not zones and not state.odd and not state.beneath:
+        if state.own and not zones and not state.odd and not state.beneath:
             files = wanted_files(policies, sets)
             if files == state.live_files() and files == dict(state.files):
                 return Transaction((), ruleset.listing)

@@ -23,7 +23,7 @@ STAGING = "/run/holdfast-firewalld-check"
 PATIENCE = 300.0
 #: A reload takes about so many times what the check of the same files took (it checks, reads, builds the rules and hands them over), and
 #: more than that the longer it takes: measured with 1 to 5,000 rules, and a tenth more. Programs have to start, too.
-RELOADS, MORE, STARTS = 6.5, 3.0, 0.05
+RELOADS, MORE, STARTS = 6.0, 4.5, 0.05
 _MODE = 0o644
 
 #: A rule that is refused would be left out of the file with no more than a warning. So it is looked which rules were read, and all others

@@ -24,7 +24,7 @@ from ..base import GUARD_MARK, Unsupported
 from .meaning import Books, merged, rules_of_rich
 from .names import CONTINUE, FIRST, LAST, NAME, TARGETS
 from .objects import Content, Item, OwnPolicy, plain_sets
-from .render import MAX_RULES, normalise, rich_log, rich_rules, sets_of, unsupported, unsupported_log
+from .render import MAX_RULES, normalise, parts, rich_log, rich_rules, sets_of, unsupported, unsupported_log
 from .rich import RichRule, parse_rich
 from .translations import nat_as_kept, nat_policies, nat_unsupported, read_translations
 
@@ -95,13 +95,20 @@ def policy_unsupported(policy: Policy) -> t.Tuple[Unsupported, ...]:
     if policy.log_denied is not None:
         found += _placed("logging", unsupported_log(policy.log_denied))
     found += _unsupported_native(policy)
-    if not found:
+    # The guard and raw lines of a usual policy are few: what is far from the bound is not counted exactly.
+    if not found and sum(map(parts, policy.rules)) + _raw_lines(policy) > MAX_RULES // 2:
+        kept = as_kept(policy)
         for direction in DIRECTIONS:
-            count = sum(len(item.rules) for item in _items(as_kept(policy), direction))
+            count = sum(len(item.rules) for item in _items(kept, direction))
             if count > MAX_RULES:
                 reason = "the rules of this direction become %d rich rules; there are priorities for %d" % (count, MAX_RULES)
                 found.append(Unsupported("rules", direction, reason))
     return tuple(found)
+
+
+def _raw_lines(policy: Policy) -> int:
+    lines = policy.native.get(NAME, NativeLines())
+    return sum(len(given) for side in (lines.before, lines.after) for given in side.values())
 
 
 def _placed(place: str, found: t.Iterable[Unsupported]) -> t.List[Unsupported]:
