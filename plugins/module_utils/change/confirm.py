@@ -89,7 +89,7 @@ def _note_policy(host: Host, backend: Backend, record: t.Optional[t.Dict[str, t.
             write_record(host, backend, record["document"], record["whole"])
         else:
             forget_record(host)
-    except Exception:  # pylint: disable=broad-except  # the change is confirmed, whatever becomes of the note
+    except Exception:  # the change is confirmed, whatever becomes of the note
         pass
 
 

@@ -131,7 +131,7 @@ def _administrators(base: str, families: frozenset[int]) -> list[tuple[str, str,
         ports = words.pop("ports", None)
         told = bool(words.pop("told", True))
         spans = {"port_spans": tuple((one, one) for one in ports)} if isinstance(ports, tuple) else {}
-        return Entry(Condition(hook, families, **spans, **words), "allow", f"(the administrator's) {hook} {words} {ports}", told=told)  # type: ignore[arg-type]
+        return Entry(Condition(hook, families, **spans, **words), "allow", f"(the administrator's) {hook} {words} {ports}", told=told)
 
     def tracked(hook: str) -> Entry:
         condition = Condition(hook, families, states=frozenset({"established", "related"}))

@@ -146,5 +146,5 @@ def _note_policy(host: WindowsHost, backend: Backend, record: t.Optional[t.Mappi
             write_record(host, backend, record["document"], record["whole"], path)
         else:
             forget_record(host, path)
-    except Exception:  # pylint: disable=broad-except  # the change is confirmed, whatever becomes of the note
+    except Exception:  # the change is confirmed, whatever becomes of the note
         pass

@@ -65,11 +65,11 @@ def _tuples(value: object) -> object:
 
 
 def _insn(plain: dict) -> Insn:
-    return Insn(plain["op"], _tuples(plain["args"]), plain["negated"], plain["either"])  # type: ignore[arg-type]
+    return Insn(plain["op"], _tuples(plain["args"]), plain["negated"], plain["either"])
 
 
 def rule_from_json(plain: dict) -> IpfwRule:
     """The opposite of ``rule_to_json``."""
     values = {key: _tuples(value) if key in ("action", "tag") else value for key, value in plain.items()}
     values["body"] = [_insn(each) for each in plain["body"]]
-    return IpfwRule(**values)  # type: ignore[arg-type]
+    return IpfwRule(**values)

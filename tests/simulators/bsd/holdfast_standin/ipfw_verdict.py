@@ -135,7 +135,7 @@ class _Run:
                 continue
             made = self._keep(rule)
             if made is None:
-                return Verdict("block", "drop", rule, self.log)  # type: ignore[arg-type]
+                return Verdict("block", "drop", rule, self.log)
             found = self._act(rule, at, by_state=False, made=made)
             if isinstance(found, Verdict):
                 return found
@@ -196,9 +196,9 @@ class _Run:
             behind = (index for index, other in enumerate(self.rules.rules) if index > at and other.number >= rule.action[1])
             return next(behind, len(self.rules.rules) - 1)
         if word in ("allow", "nat", "fwd"):
-            return Verdict("pass", "", rule, self.log, by_state, made)  # type: ignore[arg-type]
+            return Verdict("pass", "", rule, self.log, by_state, made)
         reply = {"deny": "drop", "reset": "return-rst", "reset6": "return-rst"}.get(word, "return-icmp")
-        return Verdict("block", reply, rule, self.log, by_state, made)  # type: ignore[arg-type]
+        return Verdict("block", reply, rule, self.log, by_state, made)
 
     def _matches(self, rule: IpfwRule) -> bool:
         return all(any(self._insn(insn) != (insn.negated and insn.op != "in") for insn in block) for block in blocks_of(rule.body))

@@ -108,7 +108,7 @@ def c_number(text: str, base: int = 10) -> tuple[int, str]:
     digits = found.group(0)
     if base == 0 and digits.lstrip("+-").startswith("0") and len(digits.lstrip("+-")) > 1:
         plain = digits.lower().lstrip("+-")
-        value = int(plain, 16) if plain.startswith("0x") else int(re.match(r"[0-7]*", plain).group(0) or "0", 8)  # type: ignore[union-attr]
+        value = int(plain, 16) if plain.startswith("0x") else int(re.match(r"[0-7]*", plain).group(0) or "0", 8)
         return value, text[len(digits) :]
     return int(digits), text[len(digits) :]
 
@@ -135,7 +135,7 @@ def _one_port(text: str, proto: int) -> tuple[int, str] | None:
         return None
     if text[0].isdigit():
         return c_number(text, 0)
-    name = _PORT_NAME.match(text).group(0)  # type: ignore[union-attr]
+    name = _PORT_NAME.match(text).group(0)
     port = service_port(name.replace("\\", ""), protocol_text(proto) if proto in (6, 17) else None)
     return None if port is None else (port, text[len(name) :])
 

@@ -163,12 +163,12 @@ def _tuples(value: object) -> object:
 
 
 def _address(plain: dict) -> Address:
-    return Address(**{key: _tuples(value) for key, value in plain.items()})  # type: ignore[arg-type]
+    return Address(**{key: _tuples(value) for key, value in plain.items()})
 
 
 def _pool(plain: dict) -> Pool:
     values = {key: _tuples(value) for key, value in plain.items() if key != "hosts"}
-    return Pool(hosts=tuple(_address(host) for host in plain["hosts"]), **values)  # type: ignore[arg-type]
+    return Pool(hosts=tuple(_address(host) for host in plain["hosts"]), **values)
 
 
 def rule_from_json(plain: dict) -> Rule:

@@ -77,7 +77,7 @@ def test_an_axis_knows_who_matches_meets_holds_and_lies_within(few, members, ask
     assert axis.holding(asked) == who(lambda one: one >= wanted)
     assert axis.within(asked) == who(lambda one: one <= wanted)
     for number in range(TOP + 1):
-        assert axis.matching(number) == who(lambda one: number in one)  # noqa: B023
+        assert axis.matching(number) == who(lambda one, number=number: number in one)
     trials = axis.trials(asked)
     assert set(trials) <= wanted
     assert {asked[0][0], asked[-1][1]} <= set(trials)
