@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from ...host import Result
 from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
+from ...policy.protocols import ICMP_ERRORS
 from ...policy.rule import Rule
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
-from ...policy.protocols import ICMP_ERRORS
 from ..ruleset import Chain, Edit, Entry, Ruleset
 from ..switched_off import switched_off
 from ..while_off import adds, off_sentence, refuse_stopping

@@ -90,7 +90,8 @@ def unsupported_match(rule: Rule) -> t.List[Unsupported]:
         reason = "npf asks about a forwarded packet as it arrives and as it leaves, and not about both interfaces at once"
         found.append(Unsupported("out_interface", rule.out_interface, reason))
     if rule.interface is not None and _INTERFACE.match(rule.interface) is None:
-        found.append(Unsupported("interface", rule.interface, "npf takes letters and digits for the name of an interface, as NetBSD names them, for example wm0"))
+        reason = "npf takes letters and digits for the name of an interface, as NetBSD names them, for example wm0"
+        found.append(Unsupported("interface", rule.interface, reason))
     for name, side in (("source", rule.source), ("destination", rule.destination)):
         if side.networks and not included(side):
             found.append(Unsupported(name, ",".join(side.words()), "no address is left, so the rule would match nothing"))
