@@ -85,7 +85,7 @@ def switch(controller, host, words):
     return controller.adhoc(host, words, module=BACKEND_MODULE)
 
 
-def together(controller, module, words, *options, only=HOSTS):
+def together(controller, module, words, *options, only=tuple(HOSTS)):
     """Run a module ad hoc on several hosts at the same time; returns the results by host."""
     done = controller.run("ansible", ",".join(only), "--forks", "6", "-m", module, "-a", words, *options)
     found = {}
@@ -96,7 +96,7 @@ def together(controller, module, words, *options, only=HOSTS):
     return found
 
 
-def switch_together(controller, words, *options, only=HOSTS):
+def switch_together(controller, words, *options, only=tuple(HOSTS)):
     return together(controller, BACKEND_MODULE, words, *options, only=only)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...host import Host
 from ...policy.errors import HoldfastError
@@ -52,7 +52,7 @@ def read_live(host: Host, dialect: Dialect) -> Live:
     staged = host.read(STAGED)
     loaded, enabled = status(host, dialect)
     if not loaded:
-        return Live(False, False, path, text if staged is None else staged, loaded=False)
+        return replace(Live(False, False, path, text if staged is None else staged), loaded=False)
     rules = _listed(host, dialect)
     # The staged text is there only while a change waits for its confirmation.
     if staged is not None and expand(host, staged) == rules:

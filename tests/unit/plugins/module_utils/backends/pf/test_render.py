@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -175,7 +177,7 @@ def test_a_label_may_hold_what_pfctl_takes_between_double_quotes(comment):
 @settings(max_examples=200)
 def test_a_comment_is_a_label_of_exactly_its_text_or_is_refused(comment):
     one = rule(port=22)
-    one = type(one)(**dict(one.__dict__, comment=comment))
+    one = replace(one, comment=comment)
     if unsupported(one):
         return
     for flavour in FLAVOURS:
