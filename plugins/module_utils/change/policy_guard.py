@@ -23,8 +23,7 @@ from ..policy.rule import DIRECTIONS, Rule
 from .management import Management
 
 LOOPBACK, KNOWN, NEIGHBOURS, ANSWERS, MANAGEMENT, DHCP, DNS = (
-    GUARD_MARK + word
-    for word in ("loopback", "known connections", "neighbour discovery", "ICMP answers", "management", "DHCP", "DNS")
+    GUARD_MARK + word for word in ("loopback", "known connections", "neighbour discovery", "ICMP answers", "management", "DHCP", "DNS")
 )
 #: The ICMP types, by protocol, that a firewall passes in a direction by no state.
 Untracked = t.Callable[[str], t.Mapping[int, t.Tuple[int, ...]]]
