@@ -236,7 +236,8 @@ def test_a_lockout_is_not_confirmed_by_a_task_that_follows_at_once(controller, h
     (tmp_path / "play.yml").write_text(json.dumps(play))
     done = controller.run("ansible-playbook", "-T", "3", str(tmp_path / "play.yml"))
     assert done.returncode != 0, done.stdout
-    assert " confirmed" not in done.stdout
+    # On a busy machine the rollback may be faster than the second task, which then says that nobody confirmed the change.
+    assert " confirmed" not in done.stdout.replace("nobody confirmed it in time", "")
     deadline = time.monotonic() + 25
     while time.monotonic() < deadline and controller.listing(host) != before:
         time.sleep(0.5)
