@@ -71,7 +71,7 @@ def carried(backend, wanted):
 @pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_in_a_comment_stays_text_or_is_refused(backend, text):
-    wanted = policy_of(document(comment=text))
+    wanted = policy_of(document(comment=text), backend)
     if not carried(backend, wanted):
         fields = {one.field.rpartition(".")[2] for one in backend.policy_unsupported(wanted)}
         assert fields == {"comment"} or backend.NAME == "macos"  # it has no ports
@@ -79,7 +79,7 @@ def test_hostile_text_in_a_comment_stays_text_or_is_refused(backend, text):
     found = backend.parse_policy(backend.render_policy(wanted))
     kept = backend.policy_as_kept(wanted)
     assert [rule.comment for rule in found.rules] == [rule.comment for rule in kept.rules]
-    harmless = backend.parse_policy(backend.render_policy(policy_of(document(comment="web"))))
+    harmless = backend.parse_policy(backend.render_policy(policy_of(document(comment="web"), backend)))
     assert [replace(rule, comment=None) for rule in found.rules] == [replace(rule, comment=None) for rule in harmless.rules]
 
 
@@ -88,7 +88,7 @@ def test_hostile_text_in_a_comment_stays_text_or_is_refused(backend, text):
 def test_hostile_text_in_the_prefix_of_a_log_stays_text_or_is_refused(backend, text):
     try:
         in_rule, in_policy = document(log=True, log_prefix=text), {**document(), "logging": {"denied": True, "prefix": text}}
-        wanted = [policy_of(in_rule), policy_of(in_policy)]
+        wanted = [policy_of(in_rule, backend), policy_of(in_policy, backend)]
     except PolicyError as exc:
         assert "printable ASCII characters without quotes or backslashes" in exc.msg
         return
@@ -129,7 +129,7 @@ def test_hostile_text_in_a_single_rule_stays_text_or_is_refused(name, text):
 @pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
 @pytest.mark.parametrize("ports", [ODD_PORTS, SEVENTY_THOUSAND], ids=["32,768 single ports", "70,000 words"])
 def test_more_ports_than_fit_are_carried_or_refused(backend, ports):
-    carried(backend, policy_of(document(port=ports)))
+    carried(backend, policy_of(document(port=ports), backend))
     backend.unsupported(parse_request({"action": "allow", "port": ports}).rule)
 
 
