@@ -23,6 +23,8 @@ from .ruleset import Chain, Edit, Entry, Ruleset
 
 #: What the comment of every guard rule starts with.
 GUARD_MARK = "holdfast: "
+#: The comment of rules that let administrators in.
+MANAGEMENT = GUARD_MARK + "management"
 
 LAYOUTS = ("auto", "rules", "compiled")
 

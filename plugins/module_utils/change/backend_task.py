@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ..backends.base import Backend, Command, Transaction
+from ..backends.base import MANAGEMENT, Backend, Command, Transaction
 from ..backends.detect import PROGRAMS, Detection, expected_front_end, front_ends
 from ..backends.registry import make_backend
 from ..backends.ruleset import Ruleset
@@ -106,7 +106,7 @@ def _begin(engine: Engine, backend: Backend, ruleset: Ruleset, transaction: Tran
 def management_rule(management: Management) -> Rule:
     """Return the rule that lets administrators in, by the ports that are really in use."""
     ports = tuple(PortRange(port, port) for port in sorted({*management.ssh_ports, *management.agent_ports}))
-    return Rule("allow", "in", protocol=TCP, ports=ports, stateful=True, comment="holdfast: management")
+    return Rule("allow", "in", protocol=TCP, ports=ports, stateful=True, comment=MANAGEMENT)
 
 
 def _choose(engine: Engine, request: BackendRequest) -> Detection:

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..analysis.relation import covers
+from ..backends.base import MANAGEMENT
 from ..backends.ruleset import Chain, Entry, Ruleset
 from ..host import Host
 from ..policy.addresses import ANY, Addresses, make_addresses
@@ -59,7 +60,7 @@ class Management:
         ]
         if direction == "in":
             ports = tuple(PortRange(port, port) for port in sorted({*self.ssh_ports, *self.agent_ports}))
-            rules.append(Rule("allow", "in", protocol=TCP, ports=ports, stateful=True, comment="holdfast: management"))
+            rules.append(Rule("allow", "in", protocol=TCP, ports=ports, stateful=True, comment=MANAGEMENT))
             rules.append(Rule("allow", "in", family=4, protocol=UDP, ports=(PortRange(68, 68),), comment="holdfast: DHCP"))
         else:
             rules += [

@@ -13,7 +13,7 @@ import ipaddress
 import typing as t
 from dataclasses import replace
 
-from ..backends.base import GUARD_MARK
+from ..backends.base import GUARD_MARK, MANAGEMENT
 from ..policy.addresses import ANY, Addresses, Network, make_addresses
 from ..policy.nat import DESTINATION_KINDS
 from ..policy.policy import ManagementAccess, Policy
@@ -22,8 +22,8 @@ from ..policy.protocols import FAMILY_OF, ICMPV6, TCP, UDP
 from ..policy.rule import DIRECTIONS, Rule
 from .management import Management
 
-LOOPBACK, KNOWN, NEIGHBOURS, ANSWERS, MANAGEMENT, DHCP, DNS = (
-    GUARD_MARK + word for word in ("loopback", "known connections", "neighbour discovery", "ICMP answers", "management", "DHCP", "DNS")
+LOOPBACK, KNOWN, NEIGHBOURS, ANSWERS, DHCP, DNS = (
+    GUARD_MARK + word for word in ("loopback", "known connections", "neighbour discovery", "ICMP answers", "DHCP", "DNS")
 )
 #: The ICMP types, by protocol, that a firewall passes in a direction by no state.
 Untracked = t.Callable[[str], t.Mapping[int, t.Tuple[int, ...]]]

@@ -17,7 +17,7 @@ from ...policy.addresses import make_addresses, network_text
 from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ...policy.rule import DIRECTIONS, Rule
-from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
+from ..base import MANAGEMENT, Backend, Command, Sighting, Snapshot, Transaction, Unsupported
 from ..ruleset import BOTH_FAMILIES, Chain, Edit, Entry, Ruleset
 from . import kernel, loading
 from .names import CHAINS, CONFIG, FIRST, LAST, NAME, PREFIX, ipset_path, nat_paths, nat_place, policy_path
@@ -286,7 +286,7 @@ class Firewalld(Backend):
         state = _running(ruleset)
         zones = emptied_zones(self.host, state) if alone and wanted is not None else {}
         if wanted is None:
-            return make_plan(self.host, state, (), {}, ()) if state.own or state.files else Transaction((), ruleset.listing)
+            return self._plan_deleted(ruleset, state) if state.own or state.files else Transaction((), ruleset.listing)
         refuse_translations_of_others(self.host, wanted, [zone_of(path) for path in zones])
         policies, sets = policies_of(wanted, compares_source_with_arrival(self.host, wanted.nat))
         refuse_unknown_names(self.host, state.facts, wanted, sets)
@@ -296,6 +296,22 @@ class Firewalld(Backend):
                 return Transaction((), ruleset.listing)
         refuse_without_routing(self.host, wanted.nat)
         return make_plan(self.host, state, policies, sets, (), zones)
+
+    def _plan_deleted(self, ruleset: Ruleset, state: State) -> Transaction:
+        """Return what takes out all of ours but the access for administrators, where the zones that are left would not give it."""
+        from ..placement import place_needed
+        from .edits import Draft
+        from .planning import make_plan
+
+        left = replace(state, own=(), sets={name: one for name, one in state.sets.items() if not name.startswith(PREFIX)}, files={})
+        after = make_ruleset(left)
+        draft = Draft(left)
+        for chain in ruleset.chains:
+            for entry in chain.entries:
+                if entry.rule is not None and entry.rule.comment == MANAGEMENT:
+                    for edit in place_needed(self, after, entry.rule).edits:
+                        draft.edit(edit)
+        return make_plan(self.host, state, draft.policies(), draft.sets, ())
 
     # -- the firewall as a whole ---------------------------------------------------------------------------------------------------
 

@@ -192,6 +192,15 @@ def test_an_overriding_policy_empties_the_zone():
     assert not put(host, WEB, alone=True)
 
 
+def test_without_an_overriding_policy_administrators_still_get_in():
+    host = FirewalldHost({ZONE: WITH_RULES})
+    put(host, WEB, alone=True)
+    assert put(host, None)
+    assert [path for path in host.etc() if "/policies/" in path] == ["/etc/firewalld/policies/holdfast-in-end.xml"]
+    assert 'port="22"' in host.read("/etc/firewalld/policies/holdfast-in-end.xml")
+    assert not put(host, None)
+
+
 def test_a_flush_keeps_the_way_in(host):
     put(host, WEB)
     backend = Firewalld(host)
