@@ -9,7 +9,6 @@ of PyPI; without it the section says that it is skipped.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
@@ -37,7 +36,7 @@ def measure(quick: bool = False) -> int:
         return 0
     with bench((KIND,)) as hosts:
         (hosts.folder / "ansible_collections" / "ansible").symlink_to(HOME / "ansible_collections" / "ansible")
-        files = {count: _write_policy(hosts, count) for count in (10, 1000)}
+        files = {count: hosts.write_policy(count) for count in (10, 1000)}
         _applied(hosts, files[10])
         ours = [_applied(hosts, files[1000]) for _round in range(1 if quick else 3)]
         empty = hosts.playbook(KIND, "    - ansible.builtin.meta: noop\n", "")
@@ -86,16 +85,6 @@ def _reload(hosts: Bench, path: str) -> t.List[float]:
     script = "for i in 1 2 3; do s=$(date +%s%N); firewall-cmd -q --reload; e=$(date +%s%N); echo $(((e - s) / 1000000)); done"
     told = hosts.lab.exec("bench-%s" % KIND, ["sh", "-c", script]).stdout
     return [int(line) / 1000 for line in told.split()]
-
-
-def _write_policy(hosts: Bench, count: int) -> str:
-    rules = [
-        {"action": "allow", "protocol": "tcp", "source": "10.0.%d.%d" % (number >> 8, number & 255), "port": 1024 + number}
-        for number in range(count)
-    ]
-    path = hosts.folder / ("policy%d.json" % count)
-    path.write_text(json.dumps({"rules": rules}))
-    return str(path)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import statistics
@@ -48,6 +49,16 @@ class Bench:
         path = self.folder / "play.yml"
         path.write_text("- hosts: bench-%s\n  gather_facts: false\n  become: true\n  tasks:\n%s" % (kind, text))
         return self._timed([beside("ansible-playbook"), "-i", str(self.inventory), str(path)], sign)
+
+    def write_policy(self, count: int) -> str:
+        """Write a policy of so many rules, each of one source and one port; returns its path."""
+        rules = [
+            {"action": "allow", "protocol": "tcp", "source": "10.0.%d.%d" % (number >> 8, number & 255), "port": 1024 + number}
+            for number in range(count)
+        ]
+        path = self.folder / ("policy%d.json" % count)
+        path.write_text(json.dumps({"rules": rules}))
+        return str(path)
 
     def _timed(self, words: t.List[str], sign: str) -> float:
         started = time.perf_counter()

@@ -9,7 +9,6 @@ favour). Without the collection the section says that it is skipped.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
@@ -33,7 +32,7 @@ def measure(quick: bool = False) -> int:
     with bench((KIND,)) as hosts:
         (hosts.folder / "ansible_collections" / "community").symlink_to(home / "ansible_collections" / "community")
         hosts.lab.exec("bench-%s" % KIND, ["sh", "-c", "ufw allow 22/tcp; ufw --force enable"])
-        files = {count: _write_policy(hosts, count) for count in (10, 1000)}
+        files = {count: hosts.write_policy(count) for count in (10, 1000)}
         _applied(hosts, files[10])
         ours = [_applied(hosts, files[1000]) for _round in range(1 if quick else 3)]
         hosts.module(KIND, POLICY, "state=deleted", "")
@@ -56,16 +55,6 @@ def _loop(hosts: Bench) -> float:
         '        to_port: "{{ 1024 + item }}"\n      loop: "{{ range(1, 1 + %d) | list }}"\n'
     )  # fmt: skip
     return hosts.playbook(KIND, task % ITEMS, "CHANGED")
-
-
-def _write_policy(hosts: Bench, count: int) -> str:
-    rules = [
-        {"action": "allow", "protocol": "tcp", "source": "10.0.%d.%d" % (number >> 8, number & 255), "port": 1024 + number}
-        for number in range(count)
-    ]
-    path = hosts.folder / ("policy%d.json" % count)
-    path.write_text(json.dumps({"rules": rules}))
-    return str(path)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ class Engine:
         """Return what has to stay open; see ``find_management``."""
         return find_management(self.host, agent_ports)
 
+    def unproved_ports(self) -> t.Tuple[int, ...]:
+        """Return ports of TCP by which administrators come in, and which the new connection after a change does not try."""
+        return ()
+
     def require_rights(self, what: str, backend: str) -> None:
         """Refuse to go on without the rights to read and change rules.
 

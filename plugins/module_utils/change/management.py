@@ -20,6 +20,7 @@ from ..backends.base import MANAGEMENT
 from ..backends.ruleset import Chain, Entry, Ruleset
 from ..host import Host
 from ..policy.addresses import ANY, Addresses, make_addresses
+from ..policy.errors import HoldfastError
 from ..policy.ports import PortRange
 from ..policy.protocols import ICMPV6, TCP, UDP, protocol_name
 from ..policy.rule import Rule
@@ -98,6 +99,22 @@ def closed_by_removal(ruleset: Ruleset, removed: t.Sequence[t.Tuple[Chain, Entry
                 if word not in closed:
                     closed.append(word)
     return closed
+
+
+def refuse_closing(rule: Rule, ports: t.Iterable[int], backend: str) -> None:
+    """Refuse a rule that keeps everybody from management ports whose access no new connection proves.
+
+    :param ports: such ports of TCP.
+    :raises HoldfastError: naming the port, and what to do instead.
+    """
+    if rule.action == "allow" or rule.condition is not None:
+        return
+    for port in ports:
+        if covers(rule, Rule("allow", "in", protocol=TCP, ports=(PortRange(port, port),))):
+            raise HoldfastError(
+                "The rule would close port %d/tcp to everybody, which always stays open on this host, so nothing was changed. Name ports "
+                "beside it, or the sources that are to be kept away (source: '!192.0.2.0/24' is all but these)" % port, backend=backend,
+            )  # fmt: skip
 
 
 def _passes(chain: Chain, need: Rule, without: t.Sequence[Entry]) -> bool:

@@ -20,7 +20,7 @@ from ..policy.role_request import RoleRequest, RoleRule
 from ..policy.rule import Rule
 from .asleep import asleep_words, refuse_asleep
 from .engine import Engine
-from .management import closed_by_removal
+from .management import closed_by_removal, refuse_closing
 from .told_change import live_diff, told_commands
 
 Fields = t.Dict[str, t.Any]
@@ -77,6 +77,7 @@ class _Task:
         """Plan what makes every rule present and effective."""
         planned = PlannedRuleset(self._ruleset)
         for one in self._rules:
+            refuse_closing(one.rule, self._engine.unproved_ports(), self._backend.NAME)
             placement = place_present(self._backend, planned.ruleset, one.rule)
             if placement.blocked_by:
                 raise HoldfastError(

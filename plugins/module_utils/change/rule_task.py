@@ -20,7 +20,7 @@ from ..policy.request import RuleRequest
 from ..policy.rule import Rule
 from .asleep import asleep_words, refuse_asleep
 from .engine import Engine
-from .management import closed_by_removal
+from .management import closed_by_removal, refuse_closing
 from .told_change import live_diff, told_commands
 
 Fields = t.Dict[str, t.Any]
@@ -128,6 +128,7 @@ def _plan_rule(
 ) -> t.Optional[Transaction]:
     result["rule"] = "\n".join(backend.render(rule))
     if request.state == "present":
+        refuse_closing(rule, engine.unproved_ports(), backend.NAME)
         placement = place_present(backend, ruleset, rule)
         if placement.blocked_by:
             raise HoldfastError(

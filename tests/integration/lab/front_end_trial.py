@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from .packet_bases import SERVICE
-from .packet_oracle import Chain, Entry, Firewall, read_rule
+from .packet_oracle import TCP, UDP, Chain, Entry, Firewall, Packet, read_rule
 from .packet_testbed import PORTS, Side
-from .packet_trial import Trial
+from .packet_trial import Refused, Trial
+from .policy_generator import random_document
 
 #: Rules of single tasks after which a host starts anew: in long lists three and more rules ask for an order that no list can have.
 TASKS_EACH = 6
+#: Packets that are sent for each policy and each single rule.
+PROBES = 60
+#: Rules of a policy.
+SIZES = (3, 12, 40)
 
 
 class FrontEndTrial(Trial):
@@ -46,10 +51,47 @@ class FrontEndTrial(Trial):
         self.tasks, self.results = [words], [result]
         self.firewall = Firewall(self.chains(self.by_hand))
 
+    def try_policies(
+        self, rng: random.Random, pairs: int, ways: Sequence[str], sayable: Callable[[dict[str, Any]], dict[str, Any]], refused: int
+    ) -> None:
+        """Put random policies into force until so many pairs of a packet and a policy were compared.
+
+        Every fourth takes the place of everything, is taken away afterwards, and is followed by other rules made by hand.
+
+        :param ways: the directions of rules made by hand.
+        :param sayable: what makes a document one that the front end can carry.
+        :param refused: how many refusals are few enough, beside one for every second policy.
+        """
+        before, number = self.figures.pairs, 0
+        while self.figures.pairs - before < pairs:
+            if number % 4 == 0:
+                self.start("usual", random_by_hand(rng, self.bed.sides, ways))
+            document = sayable(random_document(rng, self.bed.sides, SIZES[number % len(SIZES)]))
+            state, number = "overridden" if number % 4 == 3 else "replaced", number + 1
+            try:
+                self.policy(document, "auto", state)
+            except Refused as exc:
+                self.figures.refused += 1
+                self.figures.notes.append(str(exc))
+                assert self.figures.refused < refused + number // 2, self.figures.notes
+                continue
+            mismatches = self.compare(rng.sample(self.everything, PROBES))
+            assert not mismatches, self.account(mismatches)
+            assert not self.policy_changes_again(document, "auto", state), self.account([])
+            if number % 4 == 3:
+                self.take_policy_away()
+                mismatches = self.compare(without_icmp(rng.sample(self.everything, PROBES)))
+                assert not mismatches, self.account(mismatches)
+
     def contradicts(self, result: Mapping[str, Any]) -> bool:
         """Return whether a task said that an entry lost because others in between depend on its place: then no order keeps all promises."""
         chains = [one.partition(": ")[0] for one in result["placement"]["before"]]
         return len(chains) > len(set(chains))
+
+
+def without_icmp(probes: Sequence[Packet]) -> list[Packet]:
+    """Leave out what a front end decides by itself where no policy does: neighbours, pings and the like."""
+    return [one for one in probes if one.protocol in (TCP, UDP)]
 
 
 def random_by_hand(rng: random.Random, sides: Mapping[str, Side], ways: Sequence[str]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import time
 import pytest
 
 from ansible_collections.holdfast.firewall.tests.integration.lab.front_end_trial import (
+    PROBES,
     TASKS_EACH,
     FrontEndTrial,
     entries_by_hand,
@@ -22,16 +23,13 @@ from ansible_collections.holdfast.firewall.tests.integration.lab.front_end_trial
 )
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_bases import SERVICE
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_generator import random_task
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import TCP, UDP, Chain, Condition, Entry
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import Chain, Condition, Entry
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import Testbed
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Refused, probes_for
-from ansible_collections.holdfast.firewall.tests.integration.lab.policy_generator import random_document
 
 PAIRS = int(os.environ.get("HOLDFAST_FIREWALLD_PAIRS", "300"))
 TASKS = max(5, PAIRS // 60)
 SEED = int(os.environ.get("HOLDFAST_PACKET_SEED", "1"))
-PROBES = 60
-SIZES = (3, 12, 40)
 BOTH = frozenset({4, 6})
 #: What rich rules do not say; a document that asks for it is refused, so it is taken out of random ones.
 UNSAID = ("interface", "out_interface", "from_zone", "to_zone", "limit", "limit_per", "limit_burst")
@@ -116,32 +114,7 @@ def bed(lab, host, packet_figures):
 
 
 def test_packets_fare_as_random_policies_say(bed):
-    rng = random.Random(f"{SEED} firewalld policies")
-    before, number = bed.figures.pairs, 0
-    while bed.figures.pairs - before < PAIRS:
-        if number % 4 == 0:
-            bed.start("zone", random_by_hand(rng, bed.bed.sides, ["in"]))
-        document = sayable(random_document(rng, bed.bed.sides, SIZES[number % len(SIZES)]))
-        state, number = "overridden" if number % 4 == 3 else "replaced", number + 1
-        try:
-            bed.policy(document, "auto", state)
-        except Refused as refused:
-            bed.figures.refused += 1
-            bed.figures.notes.append(str(refused))
-            assert bed.figures.refused < 20 + number // 2, bed.figures.notes
-            continue
-        mismatches = bed.compare(rng.sample(bed.everything, PROBES))
-        assert not mismatches, bed.account(mismatches)
-        assert not bed.policy_changes_again(document, "auto", state), bed.account([])
-        if number % 4 == 3:
-            bed.take_policy_away()
-            mismatches = bed.compare(without_icmp(rng.sample(bed.everything, PROBES)))
-            assert not mismatches, bed.account(mismatches)
-
-
-def without_icmp(probes):
-    """Leave out what firewalld lets pass by itself where no policy decides: neighbours and the like."""
-    return [one for one in probes if one.protocol in (TCP, UDP)]
+    bed.try_policies(random.Random(f"{SEED} firewalld policies"), PAIRS, ["in"], sayable, refused=20)
 
 
 def test_packets_fare_as_single_rules_say(bed):

@@ -16,17 +16,18 @@ import time
 import pytest
 
 from ansible_collections.holdfast.firewall.tests.integration.lab.front_end_trial import (
+    PROBES,
     TASKS_EACH,
     FrontEndTrial,
     entries_by_hand,
     random_by_hand,
+    without_icmp,
 )
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_bases import SERVICE
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_generator import random_task
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import TCP, UDP, Chain, Condition, Entry
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import Chain, Condition, Entry
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import Testbed
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Refused, probes_for
-from ansible_collections.holdfast.firewall.tests.integration.lab.policy_generator import random_document
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_generator import random_nat, random_packets
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_oracle import arrival
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_packets import odd_translations
@@ -34,9 +35,7 @@ from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_pack
 PAIRS = int(os.environ.get("HOLDFAST_UFW_PAIRS", "600"))
 TASKS = max(8, PAIRS // 60)
 SEED = int(os.environ.get("HOLDFAST_PACKET_SEED", "1"))
-PROBES = 60
 NAT_ROUNDS = 5
-SIZES = (3, 12, 40)
 #: ufw as it is installed, with SSH and a service, and nothing of ours.
 START = (
     "set -e; ufw --force reset >/dev/null; rm -f /etc/ufw/*.2*; sed -i 's/^IPT_SYSCTL=.*/IPT_SYSCTL=/' /etc/default/ufw; "
@@ -95,32 +94,7 @@ def bed(lab, packet_figures):
 
 
 def test_packets_fare_as_random_policies_say(bed):
-    rng = random.Random(f"{SEED} ufw policies")
-    before, number = bed.figures.pairs, 0
-    while bed.figures.pairs - before < PAIRS:
-        if number % 4 == 0:
-            bed.start("usual", random_by_hand(rng, bed.bed.sides, ("in", "out", "forward")))
-        document = random_document(rng, bed.bed.sides, SIZES[number % len(SIZES)])
-        state, number = "overridden" if number % 4 == 3 else "replaced", number + 1
-        try:
-            bed.policy(document, "auto", state)
-        except Refused as refused:
-            bed.figures.refused += 1
-            bed.figures.notes.append(str(refused))
-            assert bed.figures.refused < 5 + number // 2, bed.figures.notes
-            continue
-        mismatches = bed.compare(rng.sample(bed.everything, PROBES))
-        assert not mismatches, bed.account(mismatches)
-        assert not bed.policy_changes_again(document, "auto", state), bed.account([])
-        if number % 4 == 3:
-            bed.take_policy_away()
-            mismatches = bed.compare(without_icmp(rng.sample(bed.everything, PROBES)))
-            assert not mismatches, bed.account(mismatches)
-
-
-def without_icmp(probes):
-    """Leave out what is decided by before.rules, which single rules leave alone."""
-    return [one for one in probes if one.protocol in (TCP, UDP)]
+    bed.try_policies(random.Random(f"{SEED} ufw policies"), PAIRS, ("in", "out", "forward"), dict, refused=5)
 
 
 def test_packets_arrive_as_random_translations_say_also_after_reloads(bed):

@@ -98,6 +98,9 @@ class WindowsEngine(Engine):
             return Management((port,), client, agents, server)
         return Management(ports, self._client(port), agents)
 
+    def unproved_ports(self) -> t.Tuple[int, ...]:
+        return tuple(port for port in ADMIN_PORTS if port != self._reached.port)
+
     def _client(self, port: t.Optional[int]) -> t.Optional[str]:
         """Return from where this session comes, as the host sees it; None when its connections do not tell."""
         if port is None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.change.test_role_task import Applying, task
+from ansible_collections.holdfast.firewall.tests.unit.roles_on_hosts import roles_come_and_go
 
 CLOSED = """\
 *filter
@@ -22,19 +22,4 @@ COMMIT
 
 def test_roles_on_a_closed_host(backend):
     backend.host.checked(["iptables-restore"], CLOSED)
-    engine = Applying(backend)
-    before = backend.read().listing
-    roles = {
-        "web": [{"action": "allow", "port": [80, 443], "stateful": True}, {"action": "allow", "protocol": "udp", "port": 443}],
-        "api": [{"action": "deny", "port": 443, "source": "192.0.2.0/24"}, {"action": "allow", "port": 22}],
-    }
-    added = task(engine, role=["web", "api"], roles=roles)
-    assert (added["changed"], engine.begun) == (True, 1)
-    assert task(engine, role=["web", "api"], roles=roles)["changed"] is False
-    removed = task(engine, role=["web", "api"], roles=roles, state="absent")
-    assert removed["skipped_preserved_ports"] == ["22/tcp"]
-    assert len(removed["removed"]) == 3
-    left = backend.read().listing
-    assert "443" not in left
-    assert set(before.splitlines()) - set(left.splitlines()) == set()
-    assert task(engine, role=["web", "api"], roles=roles, state="absent")["changed"] is False
+    roles_come_and_go(backend)

@@ -9,9 +9,9 @@ import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.iptables.switch import KEPT_FILE
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_present
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.switched_off import note_switch
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.tests.unit.carried_out import add, switch
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.test_persistence import (
     FILE,
     V4,
@@ -25,28 +25,6 @@ from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backe
 )
 
 SSH = rule(port=22, stateful=True, comment="holdfast: management")
-
-
-def add(backend, one):
-    ruleset = backend.read()
-    transaction = backend.plan(ruleset, place_present(backend, ruleset, one).edits)
-    backend.apply(transaction)
-    backend.persist(transaction.persist)
-
-
-def switch(backend, state, keep=(), exact=True):
-    """Switch as a task does; returns the transaction and the snapshot."""
-    ruleset = backend.read()
-    transaction = backend.plan_switch(ruleset, state, keep)
-    if not transaction.commands:
-        return transaction, None
-    backend.validate(transaction)
-    snapshot = backend.snapshot(ruleset, transaction)
-    backend.apply(transaction)
-    assert backend.read().listing == transaction.after or not exact
-    backend.persist(dict(transaction.persist, switch=state))
-    note_switch(backend.host, backend.NAME, state)
-    return transaction, snapshot
 
 
 @pytest.fixture(name="busy")

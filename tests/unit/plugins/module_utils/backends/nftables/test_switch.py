@@ -8,10 +8,11 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_present
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.switched_off import PATH, note_switch
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.switched_off import PATH
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
+from ansible_collections.holdfast.firewall.tests.unit.carried_out import add, switch
 
 ADMIN = """
 table inet filter {
@@ -27,28 +28,6 @@ SSH = parse_rule({"action": "allow", "port": 22, "stateful": True})
 
 def rule(**words):
     return parse_rule({"action": "allow", **words})
-
-
-def add(backend, one):
-    ruleset = backend.read()
-    transaction = backend.plan(ruleset, place_present(backend, ruleset, one).edits)
-    backend.apply(transaction)
-    backend.persist(transaction.persist)
-
-
-def switch(backend, state, keep=()):
-    """Switch as a task does; returns the transaction and the snapshot."""
-    ruleset = backend.read()
-    transaction = backend.plan_switch(ruleset, state, keep)
-    if not transaction.commands:
-        return transaction, None
-    backend.validate(transaction)
-    snapshot = backend.snapshot(ruleset, transaction)
-    backend.apply(transaction)
-    assert backend.read().listing == transaction.after
-    backend.persist(dict(transaction.persist, switch=state))
-    note_switch(backend.host, backend.NAME, state)
-    return transaction, snapshot
 
 
 def test_off_and_on_again_gives_the_same_rules(backend):

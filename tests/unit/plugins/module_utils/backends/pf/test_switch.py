@@ -11,6 +11,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.ba
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf import boot as pf_boot
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.backend import Pf
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.tests.unit.carried_out import switch
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import (
     StandinHost,
     rule,
@@ -19,21 +20,6 @@ from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backe
 RULES = "set skip on lo0\npass in quick proto tcp from any to any port 22\nblock in all\npass out all\n"
 SSH = rule(port=22, stateful=True, comment="holdfast: management")
 OTHER = rule(port=2222, stateful=True, comment="holdfast: management")
-
-
-def switch(backend, state, keep=()):
-    """Switch as a task does; returns the transaction and the snapshot."""
-    ruleset = backend.read()
-    transaction = backend.plan_switch(ruleset, state, keep)
-    if not transaction.commands:
-        return transaction, None
-    backend.validate(transaction)
-    snapshot = backend.snapshot(ruleset, transaction)
-    backend.apply(transaction)
-    assert backend.read().listing == transaction.after
-    backend.persist(dict(transaction.persist, switch=state))
-    assert backend.read().listing == transaction.after
-    return transaction, snapshot
 
 
 @pytest.fixture(params=["freebsd", "openbsd", "macos"])

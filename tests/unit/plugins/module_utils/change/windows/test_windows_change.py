@@ -9,12 +9,14 @@ import json
 
 import pytest
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import refuse_closing
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.windows import confirm as changes
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.windows import engine as engine_module
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.windows.engine import Reached, WindowsEngine
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.windows.record import look
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.windows.script import PENDING, ROOT
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host import RemoteHost
 from ansible_collections.holdfast.firewall.tests.unit.windows_machine import Connection, OneRule, Windows, adding
 
@@ -217,6 +219,23 @@ def test_the_ports_of_windows_administrators_are_kept_open(bench):
     found = bench.engine.find_management((10050,))
     assert found.agent_ports == (3389, 5985, 5986, 10050)
     assert found.ssh_ports == ()
+
+
+@pytest.mark.parametrize("words, refused", [
+    ({"port": 3389}, "3389"), ({"port": [80, 5986]}, "5986"), ({"protocol": "any"}, "3389"), ({"action": "reject", "port": 5986}, "5986"),
+    ({"port": 5985}, None),
+    ({"port": 3389, "source": "!192.0.2.0/24"}, None), ({"port": 3389, "direction": "out"}, None), ({"port": 3390}, None),
+    ({"port": 3389, "action": "allow"}, None), ({"port": 3389, "protocol": "udp"}, None),
+])  # fmt: skip
+def test_no_single_rule_closes_the_ports_of_windows_administrators_to_everybody(tmp_path, words, refused):
+    # The one that the task itself comes by (5985) is tried by a new connection after the change.
+    bench = Bench(tmp_path)
+    rule = parse_rule({"action": "deny", **words})
+    if refused is None:
+        refuse_closing(rule, bench.engine.unproved_ports(), "windows")
+        return
+    with pytest.raises(HoldfastError, match="would close port %s/tcp to everybody" % refused):
+        refuse_closing(rule, bench.engine.unproved_ports(), "windows")
 
 
 def test_a_session_over_ssh_tells_its_own_addresses_and_port(tmp_path):
