@@ -99,7 +99,7 @@ class Windows(Backend):
     # -- pure ------------------------------------------------------------------------------------------------------------------
 
     def untracked_icmp(self, direction: str) -> t.Mapping[int, t.Tuple[int, ...]]:
-        # Windows has rules of its own for these ("Core Networking"), which an overriding policy or an administrator may take away.
+        # Windows has rules of its own for these ("Core Networking"), which an administrator may have switched off.
         return ICMP_ERRORS if direction != "forward" else {}
 
     def unsupported(self, rule: Rule) -> t.Tuple[Unsupported, ...]:
