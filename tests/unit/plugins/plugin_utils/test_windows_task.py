@@ -87,6 +87,15 @@ def test_a_change_that_cuts_the_network_is_undone_and_told(bench):
     assert bench.windows.store.rules == before
 
 
+def test_a_rule_that_closes_the_desktop_to_everybody_is_refused_before_anything_is_touched(bench):
+    before = bench.windows.rules()
+    result = bench.run(rule, action="deny", port=3389)
+    assert result["failed"]
+    assert "would close port 3389/tcp to everybody" in result["msg"]
+    assert bench.windows.rules() == before
+    assert bench.run(rule, action="deny", port=3389, source="203.0.113.0/24")["changed"] is True
+
+
 def test_a_policy_is_put_in_force_and_found_again(bench):
     result = bench.run(policy, policy=WEB)
     assert result["changed"] is True

@@ -165,3 +165,17 @@ def test_bad_arguments_are_refused_in_words(args, said):
 def test_json_text_is_a_document():
     request = parse_analyze_request({"policy": json.dumps(WEB), "limit": "5", "guard": "no"})
     assert (len(request.policy.policy.rules), request.limit, request.guard) == (2, 5, False)
+
+
+def test_a_document_has_the_guard_of_the_firewall_on_the_host(host, monkeypatch):
+    monkeypatch.setattr(Live, "untracked_icmp", lambda _self, _direction: {58: (2,)})
+    comments = [rule["comment"] for rule in ask(host, policy=WEB, guard=True, questions=["parse"])["parsed"]["policy"]["guard"]]
+    assert "holdfast: ICMP answers" in comments
+
+    def none_there(_host, _wanted):
+        raise HoldfastError("no firewall")
+
+    monkeypatch.setattr(engine, "detect", none_there)
+    comments = [rule["comment"] for rule in ask(host, policy=WEB, guard=True, questions=["parse"])["parsed"]["policy"]["guard"]]
+    assert "holdfast: management" in comments
+    assert "holdfast: ICMP answers" not in comments

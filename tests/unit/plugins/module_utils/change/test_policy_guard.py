@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.analysis.lockout import prove_access
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
-from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import needs, with_access, with_guard
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import ANSWERS, needs, with_access, with_guard
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.addresses import make_addresses
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy_document
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy import ManagementAccess
@@ -98,3 +98,17 @@ def test_access_of_a_guard_in_single_rules_is_read_back_whole():
     for rule in with_guard(asked, SESSION).guard:
         guard += [replace(rule, source=make_addresses([network])) for network in rule.source.networks] or [rule]
     assert with_access(asked.guarded(guard), PORTS).management == asked.management
+
+
+def test_what_no_state_passes_is_in_the_guard_and_of_forwarding_only_where_something_passes():
+    def answers(document, untracked=lambda direction: {1: (3, 11), 58: (2,)}):
+        policy = with_guard(parse_policy_document(document)[0], CONSOLE, untracked)
+        return [(rule.direction, rule.protocol, rule.icmp_types) for rule in policy.guard if rule.comment == ANSWERS]
+
+    of_host = [(direction, *one) for direction in ("in", "out") for one in ((1, (3, 11)), (58, (2,)))]
+    assert answers({}) == of_host
+    assert answers({}, None) == []
+    assert answers({"defaults": {"out": "unmanaged"}}) == of_host[:2]
+    passing = {"rules": [{"action": "allow", "direction": "forward", "port": 443}]}
+    assert answers(passing) == [*of_host, ("forward", 1, (3, 11)), ("forward", 58, (2,))]
+    assert answers({"rules": [{"action": "deny", "direction": "forward", "port": 443}]}) == of_host

@@ -218,3 +218,10 @@ def test_a_rule_of_the_hosts_policy_is_not_removed(engine, monkeypatch):
 
 def test_roles_come_as_text_too(engine):
     assert task(engine, role="web", roles=json.dumps(ROLES))["changed"]
+
+
+def test_a_role_that_closes_an_unproved_port_to_everybody_is_refused(engine, monkeypatch):
+    monkeypatch.setattr(engine, "unproved_ports", lambda: (3389,))
+    with pytest.raises(HoldfastError, match="would close port 3389/tcp to everybody"):
+        task(engine, role="a", roles={"a": [{"action": "deny", "port": 3389}]})
+    assert engine.begun == 0

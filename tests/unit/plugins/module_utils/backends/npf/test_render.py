@@ -200,3 +200,12 @@ def test_comments_with_signs_of_the_grammar_and_the_shell_stay_comments(comment)
     text = bare_lines(text_of(rule("deny", port=1, comment=comment)))
     assert len(machine_of(text).config.default.items) == 1
     assert "\n# holdfast policy" not in text
+
+
+@pytest.mark.parametrize("words, field", [
+    ({"port": 22, "interface": "wg-home"}, "interface"), ({"port": 22, "interface": "br0.12"}, "interface"),
+    ({"protocol": "icmpv6", "icmp_type": "echo-request", "stateful": True}, "stateful"),
+    ({"protocol": "icmpv6", "stateful": True}, "stateful"), ({"protocol": "icmp", "stateful": True}, None), ({"interface": "wm0"}, None),
+])  # fmt: skip
+def test_names_that_npfctl_does_not_take_and_states_that_npf_does_not_keep_are_refused(words, field):
+    assert [one.field for one in unsupported(rule(**{"action": "allow", **words}))] == ([field] if field else [])
