@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import time
 from dataclasses import replace
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
+
+from ansible_collections.holdfast.firewall.tests.lab.host import Host
+from ansible_collections.holdfast.firewall.tests.lab.manager import Lab
 
 from .packet_bases import SERVICE
 from .packet_oracle import TCP, UDP, Chain, Entry, Firewall, Packet, read_rule
-from .packet_testbed import PORTS, Side
-from .packet_trial import Refused, Trial
+from .packet_testbed import PORTS, Side, Testbed
+from .packet_trial import Figures, Refused, Trial
 from .policy_generator import random_document
 
 #: Rules of single tasks after which a host starts anew: in long lists three and more rules ask for an order that no list can have.
@@ -87,6 +92,17 @@ class FrontEndTrial(Trial):
         """Return whether a task said that an entry lost because others in between depend on its place: then no order keeps all promises."""
         chains = [one.partition(": ")[0] for one in result["placement"]["before"]]
         return len(chains) > len(set(chains))
+
+
+@contextlib.contextmanager
+def trial_on(lab: Lab, host: Host, kind: str, trial: type[Trial], packet_figures: dict[str, Figures]) -> Iterator[Trial]:
+    """Give a trial on a host with its clients, count what it takes, and take the clients away."""
+    bed = Testbed(lab, host)
+    figures = packet_figures.setdefault(kind, Figures())
+    started = time.monotonic()
+    yield trial(bed, kind, figures)
+    figures.seconds += time.monotonic() - started
+    bed.end()
 
 
 def without_icmp(probes: Sequence[Packet]) -> list[Packet]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 
 import pytest
 
@@ -20,12 +19,12 @@ from ansible_collections.holdfast.firewall.tests.integration.lab.front_end_trial
     FrontEndTrial,
     entries_by_hand,
     random_by_hand,
+    trial_on,
 )
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_bases import SERVICE
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_generator import random_task
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import Chain, Condition, Entry
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import Testbed
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Refused, probes_for
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Refused, probes_for
 
 PAIRS = int(os.environ.get("HOLDFAST_FIREWALLD_PAIRS", "300"))
 TASKS = max(5, PAIRS // 60)
@@ -105,12 +104,8 @@ def host(lab):
 @pytest.fixture(scope="module")
 def bed(lab, host, packet_figures):
     """That host with its clients."""
-    bed = Testbed(lab, host)
-    figures = packet_figures.setdefault("firewalld", Figures())
-    started = time.monotonic()
-    yield FirewalldTrial(bed, "firewalld", figures)
-    figures.seconds += time.monotonic() - started
-    bed.end()
+    with trial_on(lab, host, "firewalld", FirewalldTrial, packet_figures) as trial:
+        yield trial
 
 
 def test_packets_fare_as_random_policies_say(bed):

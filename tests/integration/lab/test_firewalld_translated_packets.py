@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from dataclasses import replace
 
 import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy_document
+from ansible_collections.holdfast.firewall.tests.integration.lab.front_end_trial import trial_on
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import TCP
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import PORTS, Testbed
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Trial
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import PORTS
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Trial
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_generator import OUTSIDE, random_nat, random_packets
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_oracle import Arrival, Sent, arrival, echo
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_packets import carries_data, odd_translations, transports
@@ -53,12 +53,8 @@ class FirewalldTrial(Trial):
 @pytest.fixture(scope="module")
 def bed(lab, packet_figures):
     """A host with firewalld, and its clients."""
-    bed = Testbed(lab, lab.create("firewalld", kind="firewalld"))
-    figures = packet_figures.setdefault("firewalld", Figures())
-    started = time.monotonic()
-    yield FirewalldTrial(bed, "firewalld", figures)
-    figures.seconds += time.monotonic() - started
-    bed.end()
+    with trial_on(lab, lab.create("firewalld", kind="firewalld"), "firewalld", FirewalldTrial, packet_figures) as trial:
+        yield trial
 
 
 @pytest.fixture(name="world")

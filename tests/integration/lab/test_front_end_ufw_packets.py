@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 
 import pytest
 
@@ -21,13 +20,13 @@ from ansible_collections.holdfast.firewall.tests.integration.lab.front_end_trial
     FrontEndTrial,
     entries_by_hand,
     random_by_hand,
+    trial_on,
     without_icmp,
 )
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_bases import SERVICE
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_generator import random_task
 from ansible_collections.holdfast.firewall.tests.integration.lab.packet_oracle import Chain, Condition, Entry
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_testbed import Testbed
-from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Figures, Refused, probes_for
+from ansible_collections.holdfast.firewall.tests.integration.lab.packet_trial import Refused, probes_for
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_generator import random_nat, random_packets
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_oracle import arrival
 from ansible_collections.holdfast.firewall.tests.integration.lab.policy_nat_packets import odd_translations
@@ -85,12 +84,8 @@ def _chains(family, by_hand):
 @pytest.fixture(scope="module")
 def bed(lab, packet_figures):
     """A host with ufw and its clients."""
-    bed = Testbed(lab, lab.create("ufw-packets", kind="ufw"))
-    figures = packet_figures.setdefault("ufw", Figures())
-    started = time.monotonic()
-    yield UfwTrial(bed, "ufw", figures)
-    figures.seconds += time.monotonic() - started
-    bed.end()
+    with trial_on(lab, lab.create("ufw-packets", kind="ufw"), "ufw", UfwTrial, packet_figures) as trial:
+        yield trial
 
 
 def test_packets_fare_as_random_policies_say(bed):

@@ -58,10 +58,11 @@ def put(host, wanted, **words):
     return snapshot
 
 
-def put_rule(host, one):
+def put_rule(host, one, place=place_present):
+    """Put a rule in, or with ``place_absent`` out; returns whether there was something to do."""
     backend = Ufw(host)
     ruleset = backend.read()
-    edits = place_present(backend, ruleset, one).edits
+    edits = place(backend, ruleset, one).edits
     if not edits:
         return False
     transaction = backend.plan(ruleset, edits)
@@ -70,6 +71,10 @@ def put_rule(host, one):
     backend.persist(transaction.persist)
     assert Ufw(host).read().listing == transaction.after
     return True
+
+
+def take_rule(host, one):
+    return put_rule(host, one, place_absent)
 
 
 WEB = ({"port": 80, "comment": "web"}, {"action": "deny", "port": 81}, {"protocol": "icmp", "icmp_type": 8, "limit": "6/minute"})
@@ -256,20 +261,6 @@ def test_a_file_that_somebody_changed_in_the_meantime_is_not_overwritten(host):
     host.write(USER, host.read(USER) + "# mine\n")
     with pytest.raises(HoldfastError, match="changed by somebody else in the meantime"):
         backend.persist(transaction.persist)
-
-
-def take_rule(host, one):
-    backend = Ufw(host)
-    ruleset = backend.read()
-    edits = place_absent(backend, ruleset, one).edits
-    if not edits:
-        return False
-    transaction = backend.plan(ruleset, edits)
-    backend.validate(transaction)
-    backend.apply(transaction)
-    backend.persist(transaction.persist)
-    assert Ufw(host).read().listing == transaction.after
-    return True
 
 
 def lines_of(host, chain="ufw-before-input"):
