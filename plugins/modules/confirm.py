@@ -106,9 +106,14 @@ backend:
   returned: when there is a change
   type: str
   sample: nftables
+applied:
+  description: Whether the change is in force; it comes into force a moment after the answer of the task that made it.
+  returned: for O(state=status) while a change is pending
+  type: bool
+  sample: true
 applied_ago:
   description: Seconds since the change came into force; none when it has not yet, or was refused.
-  returned: for O(state=status) while a change is pending
+  returned: for O(state=status) while a change is pending, but not of a Windows host
   type: float
   sample: 3.2
 timer:

@@ -92,6 +92,7 @@ class ConfirmedChangeAction(ActionBase):
             return result
         result["change"] = pending["change"]
         if str(self._task.args.get("confirm", "auto")).strip().lower() == "manual":
+            _wait_until_likely_in_force(pending)  # the next task may look at what the change does
             result["msg"] = "%s; it waits %d seconds for its confirmation" % (result.get("msg", ""), pending["confirm_within"])
             return result
         del result["pending"]
@@ -113,7 +114,7 @@ class ConfirmedChangeAction(ActionBase):
         """Confirm over a new connection; returns what that adds to the result."""
         # Where arming takes several calls, the window has begun before the answer.
         deadline = answered + pending["confirm_within"] - pending.get("spent", 0.0) - MARGIN
-        time.sleep(min(max(FIRST_WAIT, float(pending.get("settles_in", 0))), LONGEST_WAIT))
+        _wait_until_likely_in_force(pending)
         trouble = tried = ""
         while time.monotonic() < deadline:
             waited = time.monotonic() - answered
@@ -230,6 +231,10 @@ class ConfirmedChangeAction(ActionBase):
         from ansible.utils.display import Display
 
         Display().vvv("holdfast.firewall: %s" % text)
+
+
+def _wait_until_likely_in_force(pending: Result) -> None:
+    time.sleep(min(max(FIRST_WAIT, float(pending.get("settles_in", 0))), LONGEST_WAIT))
 
 
 def _until_in_force(outcome: Result, passed: float) -> float:

@@ -119,11 +119,11 @@ def inquire(host: Host, identity: t.Optional[str]) -> t.Dict[str, t.Any]:
     pending = find(identity)
     if pending is not None:
         facts = pending.read_json("change.json")
-        left = pending.seconds_left()
+        left, ago = pending.seconds_left(), _applied_ago(pending)
         return {
             "msg": "Change %s waits for its confirmation for another %d seconds" % (pending.identity, left), "changed": False,
             "change": pending.identity, "pending": True, "seconds_left": left, "backend": facts.get("backend"), "timer": facts.get("timer"),
-            "applied_ago": _applied_ago(pending),
+            "applied": ago is not None, "applied_ago": ago,
         }  # fmt: skip
     account = rollback_account(identity) if identity else None
     if account is None:

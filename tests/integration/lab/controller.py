@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -75,6 +76,18 @@ class Controller:
         done = self.run("ansible-playbook", str(self.folder / "play.yml"), *options)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(result.read_text())
+
+    def manual(self, host: str, arguments: str) -> dict:
+        """Make a change by the module rule that waits for its confirmation; returns its result once it is in force."""
+        waiting = self.adhoc(host, arguments + " confirm=manual")
+        assert waiting["_word"] == "CHANGED", waiting
+        deadline = time.monotonic() + 20
+        while True:
+            status = self.adhoc(host, "state=status", module=CONFIRM)
+            if not status["pending"] or status["applied"]:
+                return waiting
+            assert time.monotonic() < deadline, "the change did not come into force"
+            time.sleep(0.2)
 
     def listing(self, host: str) -> str:
         """What the host enforces, read without the network."""

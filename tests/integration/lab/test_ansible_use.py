@@ -218,7 +218,7 @@ def test_a_manual_change_waits_and_is_confirmed_by_the_second_task(controller, h
 
 def test_a_manual_change_that_nobody_confirms_is_undone(controller, host):
     before = controller.listing(host)
-    change = controller.adhoc(host, "action=allow port=90 confirm=manual confirm_within=10")
+    change = controller.manual(host, "action=allow port=90 confirm_within=10")
     deadline = time.monotonic() + 25
     while time.monotonic() < deadline and controller.adhoc(host, "state=status", module=CONFIRM)["pending"]:
         time.sleep(1)
@@ -246,7 +246,8 @@ def test_a_lockout_is_not_confirmed_by_a_task_that_follows_at_once(controller, h
 
 def test_undo_takes_a_change_back_at_once(controller, host):
     before = controller.listing(host)
-    controller.adhoc(host, "action=allow port=91 confirm=manual")
+    controller.manual(host, "action=allow port=91")
+    assert controller.listing(host) != before
     undone = controller.adhoc(host, "state=restored", module=CONFIRM)
     assert undone["rolled_back"]
     assert controller.listing(host) == before
@@ -268,14 +269,15 @@ def test_without_any_timer_nothing_is_changed_and_the_code_is_31(controller):
 def test_without_at_systemd_run_holds_the_timer(controller):
     controller.lab.exec("use-nft", ["mv", "/usr/bin/at", "/usr/bin/at.away"])
     try:
-        change = controller.adhoc("use-nft", "action=allow port=93 confirm=manual confirm_within=10")
+        change = controller.manual("use-nft", "action=allow port=93 confirm_within=15")
     finally:
         controller.lab.exec("use-nft", ["mv", "/usr/bin/at.away", "/usr/bin/at"])
     assert change["pending"]["timer"] == "systemd-run"
+    assert "dport 93" in controller.listing("use-nft")
     started = time.monotonic()
-    while time.monotonic() < started + 20 and "dport 93" in controller.listing("use-nft"):
+    while time.monotonic() < started + 25 and "dport 93" in controller.listing("use-nft"):
         time.sleep(0.5)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 20
     assert "dport 93" not in controller.listing("use-nft")
 
 

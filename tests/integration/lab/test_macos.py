@@ -99,8 +99,7 @@ def test_a_blocked_sshd_is_let_in_again_by_launchd(mac):
 
 def test_a_reboot_within_the_window_restores_what_was_on_disk_at_once(mac):
     before = listed(mac)
-    waiting = mac.adhoc(MAC, "action=deny program=/usr/bin/python3 protocol=any confirm=manual confirm_within=600")
-    assert waiting["_word"] == "CHANGED"
+    mac.manual(MAC, "action=deny program=/usr/bin/python3 protocol=any confirm_within=600")
     assert "com.holdfast.firewall.rollback." in listed(mac)
     mac.lab.reboot(MAC)
     for _attempt in range(40):

@@ -115,8 +115,7 @@ def test_a_lockout_that_no_proof_can_see_is_undone(netbsd):
 
 def test_a_reboot_keeps_what_was_confirmed_and_forgets_what_was_not(netbsd):
     before = shown(netbsd)
-    waiting = netbsd.adhoc(NET, "action=allow port=9999 confirm=manual confirm_within=600")
-    assert waiting["_word"] == "CHANGED"
+    netbsd.manual(NET, "action=allow port=9999 confirm_within=600")
     assert shown(netbsd) != before
     netbsd.lab.reboot(NET)
     assert shown(netbsd) == before

@@ -151,6 +151,7 @@ def test_a_reboot_inside_the_window_brings_the_old_rules_back(controller, ask):
     assert waiting["pending"]["timer"] == "schtasks"
     refused = ask("action=allow port=8082")
     assert "waits for its confirmation" in refused["msg"]
+    assert firewall(controller) != before
     controller.lab.reboot(HOST)
     deadline = 50
     while "pending" in holdfast_files(controller) and deadline:

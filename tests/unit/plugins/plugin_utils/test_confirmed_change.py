@@ -209,6 +209,11 @@ def test_a_manual_change_is_left_pending(act):
     assert "waits 10 seconds for its confirmation" in result["msg"]
 
 
+def test_a_manual_change_is_likely_in_force_when_its_task_ends(act):
+    _action, _result, took = act(dict(APPLIED, pending=dict(PENDING, settles_in=4)), args={"action": "deny", "confirm": "manual"})
+    assert took == pytest.approx(1.0 + 4)  # a second for the module itself
+
+
 def test_async_is_refused_before_anything_is_sent(act):
     action, result, _took = act(APPLIED, async_val=30)
     assert action.asked == []

@@ -238,7 +238,7 @@ def test_a_second_change_is_refused_while_one_waits(wall):
 
 def test_the_status_says_since_when_a_change_is_in_force(wall):
     change = start(wall, window=3600)
-    assert wait_for(lambda: confirm_module.inquire(wall.host, change)["applied_ago"] is not None)
+    assert wait_for(lambda: confirm_module.inquire(wall.host, change)["applied"])
     first = confirm_module.inquire(wall.host, change)["applied_ago"]
     time.sleep(0.2)
     assert confirm_module.inquire(wall.host, change)["applied_ago"] >= first + 0.2
