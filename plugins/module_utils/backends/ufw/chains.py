@@ -8,13 +8,15 @@ Pure: touches nothing.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import replace
 
 from ...analysis.relation import covers, overlaps
 from ...policy.errors import HoldfastError
 from ...policy.rule import DIRECTIONS, Rule
-from ..iptables.meaning import build_ruleset, chain_title
+from ..iptables.conditions import parse_line
+from ..iptables.meaning import ACTIONS, build_ruleset, chain_title, rule_of
 from ..iptables.protocols import ProtocolNames
 from ..placement import LOOPBACK
 from ..ruleset import RETURN, Chain, Entry, Ruleset
@@ -27,6 +29,9 @@ from .tuple_rules import rules_of
 from .words import words_of
 
 Place = t.Tuple[int, str]
+#: How ufw's lines for neighbour discovery ask for the hop limit that a receiver asks for anyway (RFC 4861, 6.1 and 7.1).
+_HOP_LIMIT = re.compile(r" -m hl --hl-eq 255(?= )")
+_DISCOVERY = range(133, 138)
 
 
 class Line(t.NamedTuple):
@@ -89,7 +94,7 @@ def is_managed(state: State, family: int, direction: str) -> bool:
     return any(line.startswith("-A %s-before-%s " % (PREFIX[family], CHAINS[direction])) for line in state.block(family))
 
 
-def decided_before(ruleset: Ruleset, rule: Rule, family: int) -> t.Tuple[t.List[str], t.List[str]]:
+def decided_before(ruleset: Ruleset, rule: Rule, family: int, names: ProtocolNames) -> t.Tuple[t.List[str], t.List[str]]:
     """Return the lines that decide all, and those that decide a part of a rule's packets otherwise before ufw comes to its own rules.
 
     Single rules of ours are not counted: the rule was placed among them.
@@ -99,11 +104,13 @@ def decided_before(ruleset: Ruleset, rule: Rule, family: int) -> t.Tuple[t.List[
     start = chain_title(family, "filter", BUILTIN[rule.direction])
     end = ruleset.chain(user_chain(family, rule.direction))
     ours = {line for entry in (end.entries if end is not None else ()) if isinstance(entry.ref, Line) for line in entry.native}
-    _walk(ruleset, start, rule, user_chain(family, rule.direction), whole, part, set())
+    _walk(ruleset, start, rule, user_chain(family, rule.direction), whole, part, set(), names)
     return [line for line in whole if line not in ours], [line for line in part if line not in ours]
 
 
-def _walk(ruleset: Ruleset, name: str, rule: Rule, end: str, whole: t.List[str], part: t.List[str], seen: t.Set[str]) -> bool:
+def _walk(
+    ruleset: Ruleset, name: str, rule: Rule, end: str, whole: t.List[str], part: t.List[str], seen: t.Set[str], names: ProtocolNames
+) -> bool:
     """Go through a chain as a packet of the rule does; returns whether the end was met."""
     chain = ruleset.chain(name)
     if chain is None or name in seen or (chain.owner not in (None, "holdfast")):
@@ -116,10 +123,10 @@ def _walk(ruleset: Ruleset, name: str, rule: Rule, end: str, whole: t.List[str],
         if entry.jump is not None:
             if entry.match is None or not covers(entry.match, rule):
                 continue
-            if _walk(ruleset, entry.jump, rule, end, whole, part, seen | {name}):
+            if _walk(ruleset, entry.jump, rule, end, whole, part, seen | {name}, names):
                 return True
             continue
-        for one in entry.meanings():
+        for one in entry.meanings() or _discovery(entry, rule.direction, names):
             if one.action == rule.action or one.established or entry.established or one.interface in LOOPBACK or one.condition is not None:
                 continue
             if covers(one, rule):
@@ -127,6 +134,15 @@ def _walk(ruleset: Ruleset, name: str, rule: Rule, end: str, whole: t.List[str],
             elif overlaps(one, rule):
                 part += entry.native
     return False
+
+
+def _discovery(entry: Entry, direction: str, names: ProtocolNames) -> t.Tuple[Rule, ...]:
+    """Return what a line for neighbour discovery means to packets that a receiver does not drop anyway."""
+    line = parse_line(_HOP_LIMIT.sub("", entry.native[0]), 6, names, {})
+    if line.conditions is None or not line.conditions.icmp_types or not set(line.conditions.icmp_types) <= set(_DISCOVERY):
+        return ()
+    found = rule_of(line.conditions, ACTIONS[line.target], direction, 6) if line.target in ACTIONS else None
+    return (found,) if found is not None else ()
 
 
 def refuse_defeated(rule: Rule, family: int, whole: t.Sequence[str], part: t.Sequence[str]) -> t.List[str]:

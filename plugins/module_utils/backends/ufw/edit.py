@@ -52,7 +52,7 @@ def edited(host: Host, state: State, ruleset: Ruleset, edits: t.Sequence[Edit], 
         new: t.List[Item] = []
         first = False
         if edit.rule is not None:
-            whole, part = decided_before(ruleset, edit.rule, family)
+            whole, part = decided_before(ruleset, edit.rule, family, names)
             first = singles.goes_first(edit, whole, part)
             notes += [] if first else refuse_defeated(edit.rule, family, whole, part)
         if not singles.carry_out(edit, first) and edit.rule is not None:

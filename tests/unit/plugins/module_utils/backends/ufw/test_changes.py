@@ -454,6 +454,21 @@ def test_what_before_rules_lets_through_can_be_denied_but_for_exceptions(host):
     assert (host.texts(), Ufw(host).read().listing) == (files, listing)
 
 
+def test_neighbour_discovery_that_before_rules_passes_can_be_denied_and_several_types_of_it_say_what_is_left(host):
+    files, listing = host.texts(), Ufw(host).read().listing
+    redirects = rule(action="deny", protocol="icmpv6", icmp_type=135, source="2001:db8::/32")
+    assert put_rule(host, redirects)
+    chain = host.shell("ip6tables -S holdfast-first-input")
+    assert "-s 2001:db8::/32 -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j DROP" in chain
+    assert take_rule(host, redirects)
+    assert (host.texts(), Ufw(host).read().listing) == (files, listing)
+    backend = Ufw(host)
+    ruleset = backend.read()
+    several = rule(action="deny", protocol="icmpv6", icmp_type=[128, 135, 136])
+    notes = " ".join(backend.plan(ruleset, place_present(backend, ruleset, several).edits).persist["notes"])
+    assert "decided before by -A ufw6-before-input -p ipv6-icmp -m icmp6 --icmpv6-type 135 -m hl --hl-eq 255 -j ACCEPT" in notes
+
+
 def test_a_rule_that_ufw_decides_before_its_own_rules_is_refused_where_it_has_no_place_before_them(host):
     mdns = {"protocol": "udp", "port": 5353, "destination": "224.0.0.251"}
     put_rule(host, rule(port=5353, protocol="udp", destination="224.0.0.251", source="192.0.2.1"))

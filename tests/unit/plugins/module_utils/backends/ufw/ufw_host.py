@@ -37,8 +37,9 @@ BEFORE_TEXT = """\
 -A %(ufw)s-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A %(ufw)s-before-input -m conntrack --ctstate INVALID -j DROP
 -A %(ufw)s-before-input -p udp -d %(mdns)s --dport 5353 -j ACCEPT
-COMMIT
+%(more)sCOMMIT
 """
+DISCOVERY_TEXT = "".join("-A ufw6-before-input -p icmpv6 --icmpv6-type %d -m hl --hl-eq 255 -j ACCEPT\n" % one for one in (135, 136))
 AFTER_TEXT = "*filter\n:%(ufw)s-after-input - [0:0]\nCOMMIT\n"
 INIT_TEXT = '#!/bin/sh\n# before.init\nset -e\ncase "$1" in\nstart)\n    ;;\nesac\n'
 USER_TEXT = "*filter\n:%(ufw)s-user-input - [0:0]\n:%(ufw)s-user-output - [0:0]\n:%(ufw)s-user-forward - [0:0]\n### RULES ###\nCOMMIT\n"
@@ -51,7 +52,7 @@ class UfwHost(NamespaceHost):
         super().__init__(variant)
         texts = {CONF: "ENABLED=%s\nLOGLEVEL=low\n" % ("yes" if enabled else "no"), DEFAULTS: "IPV6=yes\n"}
         for family, network, mdns in ((4, "0.0.0.0/0", "224.0.0.251"), (6, "::/0", "ff02::fb")):
-            words = {"ufw": PREFIX[family], "mdns": mdns}
+            words = {"ufw": PREFIX[family], "mdns": mdns, "more": DISCOVERY_TEXT if family == 6 else ""}
             texts.update({BEFORE[family]: BEFORE_TEXT % words, AFTER[family]: AFTER_TEXT % words, USER[family]: USER_TEXT % words})
             if enabled:
                 head, mark, tail = texts[USER[family]].partition("### RULES ###\n")
