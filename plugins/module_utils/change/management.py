@@ -74,15 +74,23 @@ class Management:
 
 def find_management(host: Host, agent_ports: t.Sequence[int] = ()) -> Management:
     """Look up the management ports of the host."""
-    session = _session()
+    session, listening = _session(), _listening(host)
+    if host.which("launchctl") is not None:
+        from .mac_remote_login import launchd_ports, mac_session
+
+        session = session or mac_session(host)
+        listening |= launchd_ports(host)
     ports: t.Set[int] = set()
     client = server = None
     if session is not None:
         client, server, port = session
         ports.add(port)
-    ports |= _listening(host)
+    ports |= listening
     if not ports:
-        ports = {int(one) for one in re.findall(r"^port (\d+)$", host.run(["sshd", "-T"]).out, re.MULTILINE)}
+        said = host.run(["sshd", "-T"]).out
+        # An address may have a port of its own (ListenAddress 192.0.2.1:2222), and then nothing listens on the other one.
+        found = re.findall(r"^listenaddress .*:(\d+)$", said, re.MULTILINE) or re.findall(r"^port (\d+)$", said, re.MULTILINE)
+        ports = {int(one) for one in found}
     return Management(tuple(sorted(ports or {22})), client, tuple(agent_ports), server)
 
 
@@ -172,7 +180,10 @@ def parse_session(text: t.Optional[str]) -> t.Optional[t.Tuple[str, str, int]]:
 
 
 def _listening(host: Host) -> t.Set[int]:
-    """Return the TCP ports on which sshd listens: Linux ``ss`` (also sockets that systemd holds for ssh), BSD ``sockstat``."""
+    """Return the TCP ports on which sshd listens: Linux ``ss`` (also sockets that systemd holds for ssh), BSD ``sockstat``.
+
+    NetBSD's ``sockstat`` has no ``-P`` (sockstat(1) of 9.2) and writes a dot before the port.
+    """
     ports: t.Set[int] = set()
     if host.which("ss") is not None:
         for line in host.run(["ss", "-Htlnp"]).out.splitlines():
@@ -182,7 +193,10 @@ def _listening(host: Host) -> t.Set[int]:
             listed = host.run(["systemctl", "show", "ssh.socket", "sshd.socket", "-p", "Listen"]).out
             ports.update(int(one) for one in re.findall(r":(\d+) \(Stream\)", listed))
     elif host.which("sockstat") is not None:
-        for line in host.run(["sockstat", "-46lP", "tcp"]).out.splitlines():
-            if " sshd" in line:
-                ports.update(int(one) for one in re.findall(r":(\d+)\s", line)[:1])
+        answer = host.run(["sockstat", "-46lP", "tcp"])
+        if not answer.ok:
+            answer = host.run(["sockstat", "-46ln"])
+        for line in answer.out.splitlines():
+            if " sshd" in line and " tcp" in line:
+                ports.update(int(one) for one in re.findall(r"[:.](\d+)\s", line)[:1])
     return ports

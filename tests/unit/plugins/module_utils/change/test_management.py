@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Chain, Entry, Ruleset
@@ -47,6 +49,63 @@ def test_the_session_is_the_best_witness(monkeypatch):
     monkeypatch.setenv("SSH_CONNECTION", "::ffff:192.0.2.9 50554 198.51.100.2 2200")
     found = find_management(PaperHost({"ss -Htlnp": SS}))
     assert (found.client, found.server, found.ssh_ports) == ("192.0.2.9", "198.51.100.2", (2022, 2200))
+
+
+PLIST = """<plist version="1.0"><dict><key>Label</key><string>%s</string><key>Program</key><string>/usr/libexec/sshd-keygen-wrapper</string>
+<key>Sockets</key><dict><key>Listeners</key>%s</dict></dict></plist>"""
+PORT = "<dict><key>SockServiceName</key><string>%s</string></dict>"
+APPLE, MINE = "/System/Library/LaunchDaemons/ssh.plist", "/Library/LaunchDaemons/org.example.ssh.plist"
+JOBS = {
+    APPLE: PLIST % ("com.openssh.sshd", PORT % "ssh"),
+    MINE: PLIST % ("org.example.ssh", "<array>%s%s</array>" % (PORT % "2222", PORT % "2223")),
+    "/Library/LaunchDaemons/broken.plist": "sshd, and no property list",
+}
+LISTED = {"launchctl list com.openssh.sshd": (113, "", "Could not find service"), "launchctl list org.example.ssh": "{ }"}
+
+
+def mac(answers=None, loaded=LISTED):
+    return PaperHost({"sh -c": "\n".join(JOBS) + "\n", **loaded, **(answers or {})}, JOBS)
+
+
+def test_a_mac_has_the_ports_that_launchd_holds_for_sshd_and_not_those_of_its_configuration(no_session):
+    host = mac({"sshd -T": "port 22\n"})
+    assert find_management(host).ssh_ports == (2222, 2223)
+    assert find_management(mac(loaded={"launchctl list": "{ }"})).ssh_ports == (22, 2222, 2223)
+
+
+def lineage(_argv, _stdin):
+    """This process below sudo, a shell, the two processes of sshd, and launchd."""
+    own = os.getpid()
+    return "%5d 9004\n 9004  9003\n 9003 9002\n 9002 9001\n 9001     1\n    1     0\n" % own
+
+
+@pytest.mark.parametrize("server, client, found", [
+    ("198.51.100.2:2200", "192.0.2.9:50554", ("192.0.2.9", "198.51.100.2", 2200)),
+    ("[2001:db8::2]:22", "[2001:db8::9]:50554", ("2001:db8::9", "2001:db8::2", 22)),
+    ("[fe80:4::2]:22", "[fe80:4::9]:50554", ("fe80::9", "fe80::2", 22)),
+])  # fmt: skip
+def test_a_mac_knows_its_session_although_sudo_dropped_the_variable(no_session, server, client, found):
+    forwarded = "f9\nn198.51.100.2:50001->198.51.100.7:5432\n"
+    said = "p9001\ncsshd-session\nf4\nn%s->%s\n%sp9004\ncsudo\n" % (server, client, forwarded)
+    host = mac({"ps -axo": lineage, "lsof -nP -a -p 9004,9003,9002,9001": said}, {"launchctl list": (113, "", "")})
+    management = find_management(host)
+    assert (management.client, management.server, management.ssh_ports) == (*found[:2], (found[2],))
+
+
+def test_a_mac_without_a_session_has_the_configured_port(no_session):
+    host = mac({"ps -axo": "1 0\n", "sshd -T": "port 22\nlistenaddress [::]:22\n"}, {"launchctl list": (113, "", "")})
+    assert find_management(host).ssh_ports == (22,)
+
+
+def test_an_address_with_a_port_of_its_own_counts_before_the_port_of_the_others(no_session):
+    host = PaperHost({"sshd -T": "port 22\nlistenaddress 192.0.2.1:2222\nlistenaddress [2001:db8::1]:2223\n"})
+    assert find_management(host).ssh_ports == (2222, 2223)
+
+
+def test_sockstat_of_netbsd_has_other_options_and_writes_a_dot_before_the_port(no_session):
+    listed = "USER COMMAND PID FD PROTO LOCAL ADDRESS FOREIGN ADDRESS\nroot sshd 384 3 tcp6 *.2022 *.*\nroot sshd 384 4 tcp *.2022 *.*\n"
+    host = PaperHost({"sockstat -46lP": (1, "", "sockstat: unknown option -- P"), "sockstat -46ln": listed, "sshd -T": "port 22\n"})
+    assert find_management(host).ssh_ports == (2022,)
 
 
 def test_removing_the_last_way_in_is_skipped():
