@@ -16,6 +16,7 @@ POLICY = "holdfast.firewall.policy"
 BACKEND = "holdfast.firewall.backend"
 MAC = "use-mac"
 APP = "/Applications/My App (2).app"
+AGENT = "/usr/local/bin/agent"
 SSHD = "/usr/sbin/sshd"
 LIST = "/usr/libexec/ApplicationFirewall/socketfilterfw --listapps; launchctl list; ls /Library/LaunchDaemons"
 #: pf's own job, which launchd has from the next boot on.
@@ -36,6 +37,7 @@ done
 def _mac(lab, tmp_path_factory):
     lab.create(MAC, kind="bsd", flavour="macos")
     lab.exec(MAC, ["mkdir", "-p", APP])
+    lab.exec(MAC, ["touch", AGENT])
     controller = Controller(lab, tmp_path_factory.mktemp("controller"))
     controller.refresh()
     return controller
@@ -48,7 +50,7 @@ def listed(mac):
 
 def test_firewalls_that_are_off_are_not_switched_on_by_a_rule(mac):
     before = listed(mac)
-    for words in ("action=deny program=/usr/bin/python3 protocol=any", "action=deny port=23"):
+    for words in ("action=deny program=%s protocol=any" % AGENT, "action=deny port=23"):
         refused = mac.adhoc(MAC, words)
         assert refused["_word"] == "FAILED!"
         assert "is off on this host" in refused["msg"]
@@ -74,13 +76,13 @@ def test_a_policy_for_programs_is_gathered_and_goes_without_a_trace(mac):
     before = listed(mac)
     document = {
         "defaults": {"in": "allow", "forward": "unmanaged"},
-        "rules": [{"name": "no python", "action": "deny", "program": "/usr/bin/python3", "protocol": "any"}],
+        "rules": [{"name": "no agent", "action": "deny", "program": AGENT, "protocol": "any"}],
         "native": {"macos": {"before": ["--setstealthmode on"]}},
     }
     assert mac.adhoc(MAC, json.dumps({"policy": document}), module=POLICY)["changed"] is True
     assert mac.adhoc(MAC, json.dumps({"policy": document}), module=POLICY)["changed"] is False
     found = mac.adhoc(MAC, "state=gathered backend=macos", module=POLICY)["gathered"]
-    assert [(one["program"], one["comment"]) for one in found["rules"]] == [("/usr/bin/python3", "no python")]
+    assert [(one["program"], one["comment"]) for one in found["rules"]] == [(AGENT, "no agent")]
     assert mac.adhoc(MAC, "state=deleted backend=macos", module=POLICY)["changed"] is True
     assert listed(mac) == before
 
@@ -99,7 +101,7 @@ def test_a_blocked_sshd_is_let_in_again_by_launchd(mac):
 
 def test_a_reboot_within_the_window_restores_what_was_on_disk_at_once(mac):
     before = listed(mac)
-    mac.manual(MAC, "action=deny program=/usr/bin/python3 protocol=any confirm_within=600")
+    mac.manual(MAC, "action=deny program=%s protocol=any confirm_within=600" % AGENT)
     assert "com.holdfast.firewall.rollback." in listed(mac)
     mac.lab.reboot(MAC)
     for _attempt in range(40):

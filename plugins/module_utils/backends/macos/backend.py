@@ -21,7 +21,7 @@ from . import policy_text
 from .changes import commands, differs, restore_script, touched
 from .reading import PROFILE, global_state, read_state, refusal
 from .record import PATH, read_record, target, write_record
-from .rules import BLOCK_ALL, CHAIN, normalise, program_of, ruleset_of, unsupported
+from .rules import BLOCK_ALL, CHAIN, normalise, program_of, ruleset_of, unsupported, untouched
 from .state import NAME, TOOL, State, parse_line, parse_state, program_lines, setting_line
 
 _WHO = "the application firewall"
@@ -129,7 +129,7 @@ class Macos(Backend):
         asked = {program_of(edit.rule) for edit in edits if edit.rule is not None}
         if not settings.get("enabled"):
             refuse_stopping("T" + _WHO[1:], NAME, edits, lambda text: parse_line(text).action != "deny")
-        if settings["block_all"] and any(programs[path] == "allow" for path in added | asked):
+        if settings.get("block_all") and any(programs[path] == "allow" for path in added | asked):
             raise HoldfastError(
                 "The application firewall blocks everything, so an allowed program stays blocked and nothing was changed. "
                 "Switch that off first, with native: {macos: --setblockall off}"
@@ -141,7 +141,8 @@ class Macos(Backend):
         return None if self.is_enabled(ruleset) else off_sentence(_WHO, NAME)
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
-        return self._transaction(ruleset, State(_state_of(ruleset).settings, {}), {})
+        live = _state_of(ruleset)
+        return self._transaction(ruleset, State(live.settings, untouched(live.programs)), {})
 
     def _transaction(self, ruleset: Ruleset, after: State, facts: t.Mapping[str, t.Any]) -> Transaction:
         """Return what makes a state of the one that was read.
@@ -149,21 +150,35 @@ class Macos(Backend):
         :raises HoldfastError: when this Mac or one of its programs cannot have it.
         """
         before = _state_of(ruleset)
+        if (before != after or "record" in facts) and self.host.exists(PROFILE):
+            raise HoldfastError(
+                "This Mac is managed: a profile of its device management keeps the application firewall (%s), so nothing was changed. "
+                "Change the profile instead" % PROFILE
+            )
         found = commands(before, after)
         if not found and "record" in facts:
             # Nothing but our record changes; the tool is told what it knows, so that the change is confirmed like every other.
             found = [Command((TOOL, "--setglobalstate", "on" if after.on("enabled") else "off"))]
         if not found:
             return Transaction((), ruleset.listing, {"expect": touched(before, before)})
-        if self.host.exists(PROFILE):
-            raise HoldfastError(
-                "This Mac is managed: a profile of its device management keeps the application firewall (%s), so nothing was changed. "
-                "Change the profile instead" % PROFILE
-            )
-        for path in sorted(after.programs):
-            if path not in before.programs and not self.host.exists(path):
-                raise HoldfastError("There is no program %s on this host, and the application firewall takes no other" % path)
+        for path in sorted(set(after.programs) - set(before.programs)):
+            self._refuse_path(path)
         return Transaction(tuple(found), after.text(), dict(facts, expect=touched(before, after)))
+
+    def _refuse_path(self, path: str) -> None:
+        """Refuse a path that no program runs from: a link to a program is never asked about.
+
+        :raises HoldfastError: with the path to name instead.
+        """
+        if not self.host.exists(path):
+            raise HoldfastError("There is no program %s on this host, and the application firewall takes no other" % path)
+        # Before macOS 12.3 readlink has no -f; then nobody says.
+        real = self.host.run(["readlink", "-f", path]).out.rstrip("\n")
+        if real.startswith("/") and real != path:
+            raise HoldfastError(
+                "The application firewall knows programs by the path that they run from, and that of %s is %s (a link leads there, or it "
+                "is spelled otherwise). Name that one" % (path, real)
+            )
 
     # -- whole policies --------------------------------------------------------------------------------------------------------
 

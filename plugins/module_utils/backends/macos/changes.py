@@ -29,6 +29,11 @@ listed() {
         hit && /Allow/ { print "allow"; exit }
         hit && /Block/ { print "deny"; exit }'
 }
+level() {
+    number=$("$FW" --getglobalstate | sed -n 's/.*(State = \\([012]\\)).*/\\1/p')
+    if [ "$number" = 1 ] && "$FW" --getblockall | grep -Eiq 'enabled|is set to block all'; then number=2; fi
+    echo "$number"
+}
 """
 
 
@@ -109,7 +114,7 @@ def restore_script(before: State, changes: t.Mapping[str, t.Any]) -> str:
         lines.append('"$FW" --setglobalstate on')
     if "enabled" in settings or "block_all" in settings:
         number = 2 if before.on("block_all") else 1 if before.on("enabled") else 0
-        checks.append('"$FW" --getglobalstate | grep -q "(State = %d)" || status=1' % number)
+        checks.append('[ "$(level)" = %d ] || status=1' % number)
     return "\n".join([*lines, *checks, '[ "$status" -eq 0 ]']) + "\n"
 
 

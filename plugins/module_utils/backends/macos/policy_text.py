@@ -17,15 +17,13 @@ from ...policy.errors import HoldfastError
 from ...policy.policy import ANY_DIRECTION, NativeLines, Policy
 from ...policy.rule import DIRECTIONS, Rule
 from ..base import Unsupported
-from .rules import normalise, program_of, rule_of, unsupported
+from .rules import MANAGEMENT, normalise, program_of, rule_of, unsupported
 from .state import NAME, SETTERS, Line, State, parse_line, program_lines, setting_line
 
 #: What is set wherever a policy is in force.
 IMPLIED = {"enabled": True, "block_all": False}
 _HEAD = "# holdfast: "
 _DEFAULT = re.compile(r"(in|out|forward) (allow|unmanaged)\Z")
-#: Programs by which administrators come in: launchd holds the sockets, the others answer.
-_MANAGEMENT = re.compile(r"/sbin/launchd\Z|.*/sshd[^/]*\Z")
 
 
 def policy_unsupported(policy: Policy) -> t.Tuple[Unsupported, ...]:
@@ -43,7 +41,7 @@ def policy_unsupported(policy: Policy) -> t.Tuple[Unsupported, ...]:
         refused = unsupported(rule)
         found += [Unsupported("%s.%s" % (place, one.field), one.value, one.reason) for one in refused]
         program = program_of(rule)
-        if rule.action == "deny" and _MANAGEMENT.match(program):
+        if rule.action == "deny" and MANAGEMENT.match(program):
             found.append(Unsupported("%s.program" % place, program, "blocking it would end Remote Login (SSH), which every policy keeps"))
     if policy.nat:
         found.append(

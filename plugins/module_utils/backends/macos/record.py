@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from ...host import Host
 from ...policy.policy import Policy
 from .policy_text import deciding, parse_policy, render_policy, settings_of
-from .rules import program_of
+from .rules import program_of, untouched
 from .state import State
 
 PATH = "/etc/holdfast/macos.policy.json"
@@ -78,7 +78,7 @@ def target(live: State, record: t.Optional[Record], wanted: t.Optional[Policy], 
     if wanted is None:
         return _sound(State(settings, programs)), None
     if alone:
-        programs = {}
+        programs = untouched(programs)
     programs.update(rules)
     settings.update(lines)
     noted = Record(

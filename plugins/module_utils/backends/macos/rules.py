@@ -24,6 +24,8 @@ CHAIN = "application firewall"
 #: The pointer of the entry that stands for blocking everything.
 BLOCK_ALL = "block all"
 _PF = "; use backend: pf for that"
+#: Programs by which administrators come in: launchd holds the sockets, the others answer.
+MANAGEMENT = re.compile(r"/sbin/launchd\Z|.*/sshd[^/]*\Z")
 _PLAIN = re.compile(r"(/(?!\.{1,2}(/|\Z))[^/]+)+\Z")
 
 
@@ -88,6 +90,14 @@ def program_of(rule: Rule) -> str:
     """Return the program of a supported rule as the firewall lists it."""
     scope = normalise(rule).scope
     return (scope.program if scope is not None else None) or ""
+
+
+def untouched(programs: t.Mapping[str, str]) -> t.Dict[str, str]:
+    """Return the programs that stay when all others go: those by which administrators come in, and entries that are no path.
+
+    The entries of sshd are macOS' own, and without built-in software allowed by itself they are what keeps Remote Login (SSH) open.
+    """
+    return {path: action for path, action in programs.items() if MANAGEMENT.match(path) or not path.startswith("/")}
 
 
 def rule_of(path: str, action: str, comment: t.Optional[str] = None) -> Rule:

@@ -4,7 +4,8 @@
 """``socketfilterfw`` of macOS: settings and applications in a file that survives reboots, as the preferences of the real one do.
 
 The wording follows the release (macOS 15 and later is ``newer``). The file ``alf.mode`` of the state folder changes that with words:
-``older`` or ``newer``; ``managed`` for a Mac whose profile refuses changes; ``deaf`` for a tool that says yes and changes nothing.
+``older`` or ``newer``; ``managed`` for a Mac whose profile refuses changes, ``mute`` for one that also refuses most questions; ``split``
+for one that tells of blocking everything where it is asked for that alone; ``deaf`` for a tool that says yes and changes nothing.
 Exit codes are 0 also where something is refused, as observed on real systems.
 """
 
@@ -38,7 +39,8 @@ class ApplicationFirewall:
         except OSError:
             words = []
         self.older = "older" in words or ("newer" not in words and host.flavour.major < 24)
-        self.managed, self.deaf = "managed" in words, "deaf" in words
+        self.mute, self.split = "mute" in words, "split" in words
+        self.managed, self.deaf = self.mute or "managed" in words, "deaf" in words
 
     def call(self, words: list[str]) -> Outcome:
         """Carry out one command line: one option, perhaps with its argument."""
@@ -48,6 +50,9 @@ class ApplicationFirewall:
         }  # fmt: skip
         if self.older:
             getters["--getloggingmode"] = self._logging
+        if len(words) == 1 and self.mute and words[0].startswith("--get") and words[0] != "--getglobalstate":
+            self.out.stdout.append(MANAGED)
+            return self.out
         if len(words) == 1 and words[0] in getters:
             getters[words[0]]()
             return self.out
@@ -103,7 +108,7 @@ class ApplicationFirewall:
     # what it says
 
     def _global(self) -> None:
-        number = self.state["state"]
+        number = min(self.state["state"], 1) if self.split else self.state["state"]
         text = {0: "disabled", 1: "enabled", 2: "blocking all non-essential incoming connections"}[number]
         self.out.stdout.append("Firewall is %s. (State = %d)%s" % (text, number, " " if self.older else ""))
 

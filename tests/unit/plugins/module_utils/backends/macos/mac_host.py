@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.rules import rule_of
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.state import TOOL
+from ansible_collections.holdfast.firewall.plugins.module_utils.host import Result
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.policy import NativeLines, Policy
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import StandinHost, programs
 from ansible_collections.holdfast.firewall.tests.unit.policy_strategies import COMMENTS
@@ -28,6 +29,8 @@ class MacHost(StandinHost):
             self.write(path, "")
 
     def run(self, argv, stdin=None, timeout=60.0):
+        if list(argv[:2]) == ["readlink", "-f"]:
+            return Result(0, "/%s\n" % self._path(argv[2]).resolve().relative_to(self.root.resolve()), "")
         argv = ["socketfilterfw" if argv[0] == TOOL else argv[0], *argv[1:]]
         return super().run(argv, stdin, timeout)
 

@@ -145,6 +145,48 @@ def test_a_managed_mac_is_told_in_words(host, backend):
         present(backend, rule())
 
 
+def test_a_managed_mac_that_answers_few_questions_is_read_as_far_as_it_tells(host, backend):
+    host.fw("--add", APP)
+    (host.folder / "alf.mode").write_text("mute newer")
+    state = backend.read().chains[0].ref
+    assert (state.settings, state.programs) == ({"enabled": True}, {APP: "allow"})
+    assert backend.read_policy(backend.read()) is None
+    with pytest.raises(HoldfastError, match="this Mac is managed"):
+        present(backend, rule())
+
+
+def test_blocking_everything_is_seen_where_the_global_state_does_not_tell(host, backend):
+    (host.folder / "alf.mode").write_text("split newer")
+    host.fw("--setblockall", "on")
+    before, listing = host.kept(), backend.read().listing
+    assert "--setblockall on" in listing
+    _transaction, snapshot = put(backend, policy({"action": "deny", "program": APP}))
+    assert host.kept()["state"] == 1
+    done = host.restore(snapshot)
+    assert done.returncode == 0, done.stderr
+    assert (host.kept(), backend.read().listing) == (before, listing)
+
+
+def test_a_link_to_a_program_is_refused_and_the_program_named(host, backend):
+    (host.root / "usr/local/bin").mkdir(parents=True, exist_ok=True)
+    (host.root / "usr/local/bin/link").symlink_to(host.root / APP.lstrip("/"))
+    with pytest.raises(HoldfastError, match=r"of /usr/local/bin/link is /Applications/My App \(2\)\.app"):
+        present(backend, rule(program="/usr/local/bin/link"))
+    assert host.changes() == []
+
+
+def test_the_entries_of_sshd_stay_when_all_others_go(host, backend):
+    wrapper = "/usr/libexec/sshd-keygen-wrapper"
+    for path in (wrapper, OTHER):
+        host.write(path, "")
+        host.fw("--add", path)
+    host.fw("--setallowsigned", "off")
+    put(backend, policy({"action": "deny", "program": APP}), alone=True)
+    assert host.kept()["apps"] == sorted([[APP, True], [wrapper, False]])
+    backend.apply(backend.plan_flush(backend.read(), {}))
+    assert host.kept()["apps"] == [[wrapper, False]]
+
+
 def test_a_change_that_was_not_made_is_found_although_the_tool_is_content(host, backend):
     (host.folder / "alf.mode").write_text("deaf")
     with pytest.raises(HoldfastError, match="did not make it"):

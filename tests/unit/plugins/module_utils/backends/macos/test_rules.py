@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.backend import Macos
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.changes import commands
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.reading import parse_programs
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.state import State
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_present
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
@@ -185,3 +187,16 @@ def test_a_listing_that_cannot_be_read_whole_is_refused():
     }
     with pytest.raises(HoldfastError, match="not known"):
         parse_programs("Total number of apps = 2\n1 : /a\n  (Block incoming connections)\n")
+
+
+def test_entries_that_are_there_twice_or_have_no_path_hinder_nobody():
+    listed = [("/a", "Allow"), ("com.example.helper", "Block"), ("/a", "Allow"), ("/b", "Allow"), ("(null)", "Allow"), ("/b", "Block")]
+    entries = "".join("%d : %s \n             (%s incoming connections)\n" % (at, *one) for at, one in enumerate(listed, 1))
+    found = parse_programs("Total number of apps = 6 \n" + entries)
+    assert {name: action for name, action in found.items() if action in ("allow", "deny")} == {"/a": "allow"}
+    assert found["/b"] == "listed twice, allow and deny"
+    assert sorted(found) == ["(null)", "/a", "/b", "com.example.helper"]
+    state = State({"enabled": True}, found)
+    assert MAC.parse(state.text()).chains[0].ref.programs == {"/a": "allow"}
+    with pytest.raises(HoldfastError, match="could not be put back"):
+        commands(state, State(state.settings, {**found, "/b": "deny"}))
