@@ -116,25 +116,36 @@ class ConfirmedChangeAction(ActionBase):
         deadline = answered + pending["confirm_within"] - pending.get("spent", 0.0) - MARGIN
         _wait_until_likely_in_force(pending)
         trouble = tried = ""
+        early = False
         while time.monotonic() < deadline:
             waited = time.monotonic() - answered
             left = max(1, min(CONNECT_TIMEOUT, int(deadline - time.monotonic())))
             question = {"change": pending["change"], "waited": waited}
             outcome, trouble = self._over_new_connection(question, task_vars, left, pending.get("ask"))
-            if outcome is None or outcome.get("too_early"):
+            early = outcome is not None and bool(outcome.get("too_early"))
+            if outcome is None or early:
                 tried = trouble
                 time.sleep(NEXT_WAIT if outcome is None else _until_in_force(outcome, time.monotonic() - answered))
                 continue
             if outcome.get("failed"):
                 return self._explain_refusal(pending, answered, outcome, trouble or tried, task_vars)
             return {"proof": describe_proof(self._connection), "persisted": outcome.get("persisted", [])}
-        return self._await_rollback(pending, answered, trouble, task_vars)
+        return self._await_rollback(pending, answered, trouble, task_vars, early)
 
-    def _await_rollback(self, pending: Result, answered: float, trouble: str, task_vars: Result) -> Result:
-        """Wait until the host has restored its rules, connect again, and tell what happened."""
+    def _await_rollback(self, pending: Result, answered: float, trouble: str, task_vars: Result, early: bool = False) -> Result:
+        """Wait until the host has restored its rules, connect again, and tell what happened.
+
+        :param early: whether the last new connection worked, and the host was not done with the change yet.
+        """
         window = pending["confirm_within"]
         cut = "The change was undone: after it, no new connection to this host worked (%s)" % (trouble or "no attempt ended in time")
+        if early:
+            cut = (
+                "The change was undone: the host had not put all of it in force within confirm_within (%d seconds), though new connections "
+                "to it work. Give it a longer confirm_within; the more rules there are, the longer it takes" % window
+            )
         last = trouble
+        outcome: t.Optional[Result] = None
         while time.monotonic() < answered + window + AFTERMATH:
             outcome, last = self._over_new_connection({"change": pending["change"], "state": "status"}, task_vars, CONNECT_TIMEOUT)
             if outcome is not None and not outcome.get("failed") and not outcome.get("pending"):
@@ -142,6 +153,9 @@ class ConfirmedChangeAction(ActionBase):
                 return self._account(outcome, cut)
             time.sleep(1.0)
         self._reset_quietly()
+        if outcome is not None and outcome.get("pending"):
+            busy = "The host can be reached and is still putting the old rules back (holdfast.firewall.confirm with state: status)"
+            return {"failed": True, "changed": True, "rolled_back": None, "msg": "%s. %s" % (cut, busy)}
         why = (
             "%s. The host cannot be reached although its rollback (%s, change %s) was due %d seconds ago (%s). %s; else use the host's "
             "console"

@@ -18,6 +18,7 @@ from ansible.plugins.loader import shell_loader
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.base import Backend, Command, Snapshot, Transaction
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Ruleset
 from ansible_collections.holdfast.firewall.tests.simulators.windows.windows_standin.machine import Machine
+from ansible_collections.holdfast.firewall.tests.simulators.windows.windows_standin.netsh import go_on
 from ansible_collections.holdfast.firewall.tests.simulators.windows.windows_standin.store import Store
 
 RULES = "HKLM\\SYSTEM\\CurrentControlSet\\Services\\SharedAccess\\Parameters\\FirewallPolicy"
@@ -56,6 +57,10 @@ class Windows:
         """Let the tasks run that wait for their time."""
         for name in list(self.waiting):
             self.start(name)
+
+    def let_netsh_go_on(self):
+        """Let a netsh that was busy do the rest of its script, unless somebody ended it."""
+        go_on(self.store)
 
     # What a scheduler wants of a runner:
 

@@ -62,8 +62,9 @@ ping -n 2 127.0.0.1 >nul
 goto claim
 
 :claimed
-rem What is still putting the change in force must not do so after the old rules are back.
+rem What is still putting the change in force must not do so after the old rules are back. The end of a task is that of its cmd.exe alone.
 schtasks /end /tn @APPLY@ >nul 2>nul
+if exist "%DIR%\\applying" if not exist "%DIR%\\applied" @STOP@ >nul 2>nul
 set TRIES=0
 
 rem Early after a boot the firewall's service may not answer yet.
@@ -87,6 +88,13 @@ if not "%STATUS%"=="0" copy /y "%DIR%\\before.wfw" "%LAST%" >nul
 >"%LAST%\\restored" echo @ID@ %STATUS%
 rmdir /s /q "%DIR%" & schtasks /delete /f /tn @APPLY@ >nul 2>nul & schtasks /delete /f /tn @ROLLBACK@ >nul 2>nul & exit %STATUS%
 """
+
+#: Ends the netsh that runs a script of ours: the scheduler ends a task with TerminateProcess (AllowHardTerminate of its settings), which is
+#: for one process, so a program that its script called goes on. The time limit is for a host whose WMI does not answer.
+STOP = (
+    'powershell.exe -NoProfile -NonInteractive -Command "Get-CimInstance Win32_Process -OperationTimeoutSec 15 | Where-Object '
+    "{ $_.Name -eq 'netsh.exe' -and $_.CommandLine -like '* -f %s\\*' } | Invoke-CimMethod -MethodName Terminate\"" % ROOT
+)
 
 _TASK = """\
 <?xml version="1.0" encoding="UTF-16"?>
@@ -187,6 +195,7 @@ def _definition(description: str, triggers: str, script: str) -> str:
 def _filled(text: str, identity: str, words: t.Mapping[str, str]) -> str:
     known = {
         "@ID@": identity, "@DIR@": PENDING, "@LAST@": LAST, "@APPLY@": apply_task(identity), "@ROLLBACK@": rollback_task(identity),
+        "@STOP@": STOP,
     }  # fmt: skip
     for mark, word in {**known, **words}.items():
         text = text.replace(mark, word)

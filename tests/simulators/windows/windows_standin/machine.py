@@ -18,6 +18,11 @@ from .scheduler import Scheduler
 from .store import Store
 
 _UTC_NOW = re.compile(r"""powershell(\.exe)? -NoProfile -NonInteractive -Command "\[DateTime\]::UtcNow\.ToString\('s'\)"$""")
+#: Ends every netsh that runs a script of a folder.
+_STOP = re.compile(
+    r"""powershell(?:\.exe)? -NoProfile -NonInteractive -Command "Get-CimInstance Win32_Process -OperationTimeoutSec \d+ \| Where-Object """
+    r"""\{ \$_\.Name -eq 'netsh\.exe' -and \$_\.CommandLine -like '\* -f ([^'*?\[]+)\*' \} \| Invoke-CimMethod -MethodName Terminate"$"""
+)
 #: How the code of a program becomes that of PowerShell.
 _CODE = "; exit $LASTEXITCODE"
 #: What ``main`` is asked to be.
@@ -46,7 +51,10 @@ class Machine:
         scheduler = Scheduler(self._store(), self._runner)
         if name not in scheduler.tasks:
             return 1, ""
-        return self.command(re.sub(r"^(/d )?/c ", "", scheduler.arguments(name)))
+        try:
+            return self.command(re.sub(r"^(/d )?/c ", "", scheduler.arguments(name)))
+        except netsh.Busy:
+            return 1, ""  # an end of the task leaves its netsh running
 
     def boot(self):
         """Start what starts with the host."""
@@ -133,8 +141,15 @@ class Machine:
         encoded = re.search(r" -EncodedCommand (\S+)$", line)
         if encoded is not None:
             return self.powershell(base64.b64decode(encoded[1]).decode("utf-16-le").strip(), variables)
+        stop = _STOP.match(line)
+        if stop is not None:
+            store = self._store()
+            if "C:\\ProgramData\\holdfast\\rules.netsh".startswith(stop[1]):
+                store.state.pop("unfinished", None)
+                store.save()
+            return 0, ""
         if _UTC_NOW.match(line) is None:
-            return 1, "This stand-in knows no PowerShell but for the time.\n"
+            return 1, "This stand-in knows no PowerShell but for the time and the end of netsh.\n"
         return 0, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S\n")
 
     def powershell(self, script, variables=None):

@@ -28,8 +28,17 @@ _POLICIES = {
 }  # fmt: skip
 
 
+class Busy(Exception):
+    """A script of netsh is not at its end when its task is: what is left of it is in the state, under ``unfinished``."""
+
+
 def run(store, words):
-    """Run netsh; returns its code and what it says."""
+    """Run netsh; returns its code and what it says.
+
+    Where the state has a number under ``slow``, a script does so many lines and is busy with the rest then.
+
+    :raises Busy: in that case.
+    """
     texts = TEXTS[store.language]
     if len(words) == 2 and words[0].lower() == "-f":
         try:
@@ -41,17 +50,29 @@ def run(store, words):
         lines = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
         done = []
         store.kept_back = True
-        for number, line in enumerate(lines):
+        at_once = store.state.get("slow", len(lines))
+        for number, line in enumerate(lines[:at_once]):
             refused = number in store.state.get("refuses", ())
             done.append((1, "\n%s\n\n" % texts["argument"]) if refused else run(store, split(line)))
         store.kept_back = False
+        if lines[at_once:]:
+            store.state["unfinished"] = lines[at_once:]
         store.save()
+        if lines[at_once:]:
+            raise Busy
         code = max([code for code, _said in done], default=0) if store.state.get("tells") else 0
         return code, "".join(said for _code, said in done)
     try:
         return _advfirewall(store, words, texts)
     except Refused as exc:
         return 1, "\n%s\n\n" % texts[str(exc)]
+
+
+def go_on(store):
+    """Do what is left of a script that was busy, unless it was ended."""
+    for line in store.state.pop("unfinished", ()):
+        run(store, split(line))
+    store.save()
 
 
 def split(line):

@@ -202,6 +202,20 @@ def test_a_host_that_never_comes_back_is_said_to_be_lost(act):
     assert took > PENDING["confirm_within"]
 
 
+def test_a_change_that_takes_longer_than_its_window_is_not_called_a_lockout(act):
+    _action, result, _took = act(APPLIED, *[{"too_early": True}] * 7, BACK)
+    assert (result["failed"], result["changed"], result["rolled_back"]) == (True, False, True)
+    assert "had not put all of it in force within confirm_within (10 seconds)" in result["msg"]
+    assert "no new connection" not in result["msg"]
+
+
+def test_a_rollback_that_goes_on_for_long_is_not_called_an_unreachable_host(act):
+    _action, result, _took = act(APPLIED, *[CUT] * 8, {"pending": True, "seconds_left": 0})
+    assert (result["failed"], result["rolled_back"]) == (True, None)
+    assert "is still putting the old rules back" in result["msg"]
+    assert "cannot be reached" not in result["msg"]
+
+
 def test_a_manual_change_is_left_pending(act):
     action, result, _took = act(APPLIED, args={"action": "deny", "confirm": "Manual"})
     assert len(action.asked) == 1

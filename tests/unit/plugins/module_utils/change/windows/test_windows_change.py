@@ -92,6 +92,25 @@ def test_the_rollback_is_armed_before_the_change_is_made(bench):
     assert bench.windows.rules() == before
 
 
+@pytest.mark.parametrize("undone", [False, True], ids=["at its time", "by somebody"])
+def test_a_netsh_that_is_still_busy_when_the_old_rules_come_back_does_not_go_on(bench, undone):
+    before = bench.windows.store.rules
+    store = bench.windows.store
+    store.state["slow"] = 1
+    store.save()
+    lines = ["advfirewall firewall add rule name=hf%d dir=in action=block protocol=TCP localport=%d" % (port, port) for port in (22, 5985)]
+    change = bench.begin(lines=lines)
+    assert len(bench.windows.rules()) == len(before) + 1
+    assert changes.is_applied(bench.host, change) is False
+    if undone:
+        changes.undo(bench.host, change)
+    else:
+        bench.windows.pass_the_deadline()
+    bench.windows.let_netsh_go_on()
+    assert bench.windows.store.rules == before
+    assert look(bench.host).restored == (change, "0")
+
+
 def test_rules_that_are_not_those_that_were_planned_are_undone(bench):
     before = bench.windows.store.rules
     change = bench.begin(lines=["advfirewall firewall add rule name=other dir=in action=allow protocol=TCP localport=9"])
