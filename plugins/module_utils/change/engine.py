@@ -40,7 +40,7 @@ class Engine:
         """Return what has to stay open; see ``find_management``."""
         return find_management(self.host, agent_ports)
 
-    def unproved_ports(self) -> t.Tuple[int, ...]:
+    def unproved_ports(self) -> t.Iterable[int]:
         """Return ports of TCP by which administrators come in, and which the new connection after a change does not try."""
         return ()
 

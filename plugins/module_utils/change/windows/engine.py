@@ -42,7 +42,10 @@ from .script import (
 )
 
 #: What reaches the desktop and the shells of Windows: RDP and WinRM with and without TLS. Always kept open.
-ADMIN_PORTS = (3389, 5985, 5986)
+RDP_PORT = 3389
+WINRM_PORTS = (5985, 5986)
+#: Where the port of RDP is, which many administrators change ("Change the listening port for Remote Desktop" of Microsoft).
+RDP_KEY = "HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal Server\\WinStations\\RDP-Tcp"
 #: Seconds until the change is likely in force: its script waits for one, then netsh starts.
 SETTLES_IN = 1.5
 #: Seconds after the deadline from which on the rollback counts as lost.
@@ -76,6 +79,7 @@ class WindowsEngine(Engine):
         self._reached = reached
         self._planned = planned
         self._nothing_waits = False
+        self._rdp_port: t.Optional[int] = None
 
     def detect(self, wanted: str, asked: t.Callable[[], Asked] = Asked) -> Detection:
         if wanted in ("auto", "windows"):
@@ -87,7 +91,7 @@ class WindowsEngine(Engine):
         raise HoldfastError("Backend %s is not on this host, which is Windows; leave backend out, or set it to windows" % wanted)
 
     def find_management(self, agent_ports: t.Sequence[int]) -> Management:
-        agents = tuple(dict.fromkeys((*ADMIN_PORTS, *agent_ports)))
+        agents = tuple(dict.fromkeys((*self._admin_ports(), *agent_ports)))
         port = self._reached.port
         ports = (port,) if port is not None and port not in agents else ()
         if self._planned:
@@ -98,8 +102,18 @@ class WindowsEngine(Engine):
             return Management((port,), client, agents, server)
         return Management(ports, self._client(port), agents)
 
-    def unproved_ports(self) -> t.Tuple[int, ...]:
-        return tuple(port for port in ADMIN_PORTS if port != self._reached.port)
+    def unproved_ports(self) -> t.Iterator[int]:
+        yield from (port for port in self._admin_ports() if port != self._reached.port)
+
+    def _admin_ports(self) -> t.Tuple[int, ...]:
+        """Return the ports of RDP and WinRM; that of RDP is the one of this host."""
+        if self._rdp_port is None:
+            self._rdp_port = RDP_PORT
+            said = "" if self._planned else self._windows.run(["reg.exe", "query", RDP_KEY, "/v", "PortNumber"]).out
+            found = re.search(r"REG_DWORD\s+0x([0-9a-f]{1,4})\b", said, re.IGNORECASE)
+            if found is not None and int(found[1], 16):
+                self._rdp_port = int(found[1], 16)
+        return (self._rdp_port, *WINRM_PORTS)
 
     def _client(self, port: t.Optional[int]) -> t.Optional[str]:
         """Return from where this session comes, as the host sees it; None when its connections do not tell."""

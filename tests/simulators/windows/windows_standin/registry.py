@@ -1,9 +1,9 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``reg query`` of the keys of the firewall, and ``sc query``."""
+"""``reg query`` of the keys of the firewall, of routing and of the port of RDP, and ``sc query``."""
 
-from .store import FIREWALL, POLICIES, ROUTING
+from .store import DESKTOP, FIREWALL, POLICIES, ROUTING
 from .words import TEXTS
 
 _PROFILE_KEYS = {"domain": "DomainProfile", "private": "StandardProfile", "public": "PublicProfile"}
@@ -26,6 +26,7 @@ def keys_of(store):
             found += _profile("%s\\%s" % (POLICIES, _POLICY_KEYS[name]), numbers, {})
         found.append((POLICIES + "\\FirewallRules", [("gpo-%d" % number, "REG_SZ", text) for number, text in enumerate(policies["rules"])]))
     found.append((ROUTING, _numbers({"IPEnableRouter": state["routing"]})))
+    found.append((DESKTOP, _numbers({"PortNumber": state.get("desktop", 3389)})))
     return found
 
 

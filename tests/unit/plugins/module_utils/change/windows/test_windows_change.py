@@ -240,6 +240,16 @@ def test_the_ports_of_windows_administrators_are_kept_open(bench):
     assert found.ssh_ports == ()
 
 
+def test_the_port_of_the_desktop_is_the_one_that_the_host_uses(bench):
+    store = bench.windows.store
+    store.state["desktop"] = 45000
+    store.save()
+    assert bench.engine.find_management(()).agent_ports == (45000, 5985, 5986)
+    with pytest.raises(HoldfastError, match="would close port 45000/tcp to everybody"):
+        refuse_closing(parse_rule({"action": "deny", "port": 45000}), bench.engine.unproved_ports(), "windows")
+    refuse_closing(parse_rule({"action": "deny", "port": 3389}), bench.engine.unproved_ports(), "windows")
+
+
 @pytest.mark.parametrize("words, refused", [
     ({"port": 3389}, "3389"), ({"port": [80, 5986]}, "5986"), ({"protocol": "any"}, "3389"), ({"action": "reject", "port": 5986}, "5986"),
     ({"port": 5985}, None),
