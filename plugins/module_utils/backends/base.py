@@ -218,6 +218,10 @@ class Backend:
         """Return a sentence where rules are listed and decide nothing, and neither ``plan`` nor ``wake`` changes that; else None."""
         return None
 
+    def half_asleep(self, ruleset: Ruleset) -> t.Optional[str]:
+        """Return a sentence where the rules decide in some networks of the host only; else None."""
+        return None
+
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         """Remove all rules but those of other owners; ``keep`` are the rules that stay or are put into a chain of that name."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tasks of single rules say where the firewall is off, so that its rules decide nothing.
+"""What tasks of single rules say where the firewall is off, so that its rules decide nothing, or off in some networks of the host.
 
 Touches the host only through the backend, which changes nothing here.
 """
@@ -16,7 +16,7 @@ from ..policy.rule import Rule
 
 def asleep_words(backend: Backend, ruleset: Ruleset) -> str:
     """Return what a message ends with; empty where the rules decide."""
-    asleep = backend.asleep(ruleset)
+    asleep = backend.asleep(ruleset) or backend.half_asleep(ruleset)
     return "; %s" % asleep if asleep is not None else ""
 
 

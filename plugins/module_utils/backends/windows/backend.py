@@ -10,7 +10,7 @@ Reading (never the text of ``netsh ... show``, which is in the language of the d
 * ``reg query HKLM\\SYSTEM\\CurrentControlSet\\Services\\SharedAccess\\Parameters\\FirewallPolicy /s``: profiles and rules; must succeed,
 * ``reg query HKLM\\SOFTWARE\\Policies\\Microsoft\\WindowsFirewall /s``: those of group policies; code 1 says that there are none,
 * ``reg query HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip\\Parameters /v IPEnableRouter``: whether the host routes (policies only),
-* ``sc query mpssvc``: whether the service runs (``status`` only).
+* ``sc query mpssvc``: whether the service runs, without which no rule decides.
 
 Before a change, by whoever carries it out: ``export_commands(folder)``, which is ``netsh advfirewall export FOLDER\\before.wfw``. The
 ``script`` of the ``Snapshot`` is text for cmd.exe that imports this file from the folder ``%DIR%`` and ends with a code that tells success.
@@ -36,6 +36,7 @@ from ...policy.rule import Rule
 from ...policy.scope import PROFILES
 from ..base import Backend, Command, Sighting, Snapshot, Transaction, Unsupported
 from ..ruleset import Chain, Edit, Entry, Ruleset
+from .awake import idle_places, ignored_places, refuse_idle, refuse_ignored, refuse_stopped, service_runs, stopped
 from .change import change
 from .compile import Compiled
 from .entries import allows_beside, is_of_windows, normalise, ruleset_of, single
@@ -140,15 +141,13 @@ class Windows(Backend):
 
     def status(self) -> t.Dict[str, t.Any]:
         state = self._state()
-        service = self.host.run(["sc", "query", "mpssvc"])
         return {
             "variant": "Windows Defender Firewall", "enabled": all(one.on for one in state.profiles.values()),
-            # The number is the same in every language.
-            "service_running": bool(re.search(r":\s*4\s", service.out)),
+            "service_running": service_runs(self.host),
             "profiles": {
                 name: {
                     "enabled": one.on, "inbound": one.inbound, "outbound": one.outbound, "logs_dropped": bool(one.logged),
-                    "set_by_group_policy": sorted(one.fixed),
+                    "set_by_group_policy": sorted(one.fixed), "rules_of_the_host_count": one.local_rules,
                 } for name, one in state.profiles.items()
             },
         }  # fmt: skip
@@ -193,12 +192,19 @@ class Windows(Backend):
             if edit.native is not None:
                 new.append(_native_of(edit.native))
         if new:
-            _refuse_idle(_state_of(ruleset))
+            refuse_idle(_state_of(ruleset), new)
+            refuse_stopped(self.host)
         return self._transaction(ruleset, [one for one in gone if one not in new], [one for one in new if one not in gone])
 
     def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
-        _refuse_idle(_state_of(ruleset))
+        refuse_idle(_state_of(ruleset))
         return None
+
+    def asleep(self, ruleset: Ruleset) -> t.Optional[str]:
+        return stopped(self.host)
+
+    def half_asleep(self, ruleset: Ruleset) -> t.Optional[str]:
+        return "; ".join("%s, so there it decides nothing" % one for one in idle_places(_state_of(ruleset))) or None
 
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         state = _state_of(ruleset)
@@ -250,6 +256,10 @@ class Windows(Backend):
         found = parse_state(_state_of(ruleset))
         return found[0] if found is not None else None
 
+    def live_text(self, whole: bool = False) -> str:
+        asleep = stopped(self.host)
+        return super().live_text(whole) + ("# %s\n" % asleep if asleep is not None else "")
+
     def own_listing(self, ruleset: Ruleset) -> str:
         """Return our rules of a policy, and of the profiles what it manages."""
         state = _state_of(ruleset)
@@ -264,7 +274,8 @@ class Windows(Backend):
         if wanted is None:
             return self._transaction(ruleset, gone, (), wanted_profiles(state, {}, before) if live else None)
         self._refuse_routing(wanted)
-        _refuse_ignored(state)
+        refuse_ignored(state)
+        refuse_stopped(self.host)
         plan = plan_of(wanted, self._compile(wanted), before)
         new: t.List[NativeRule] = []
         for group in plan.groups:
@@ -281,7 +292,8 @@ class Windows(Backend):
         return remarks(policy)
 
     def beside(self, ruleset: Ruleset, alone: bool) -> t.Sequence[str]:
-        return allows_beside(_state_of(ruleset), alone)
+        state = _state_of(ruleset)
+        return [*ignored_places(state), *allows_beside(state, alone)]
 
     def _refuse_routing(self, policy: Policy) -> None:
         """Refuse a policy that denies forwarding on a host that forwards.
@@ -306,6 +318,7 @@ class Windows(Backend):
         profiles = {name: replace(one, on=state == "enabled") for name, one in live.profiles.items()}
         new: t.List[NativeRule] = []
         if state == "enabled":
+            refuse_stopped(self.host)
             from ..placement import place_needed
 
             later = ruleset_of(State(profiles, live.rules))
@@ -317,7 +330,7 @@ class Windows(Backend):
         return self._transaction(ruleset, (), new, profiles)
 
     def is_enabled(self, ruleset: Ruleset) -> bool:
-        return all(one.on for one in _state_of(ruleset).profiles.values())
+        return all(one.on for one in _state_of(ruleset).profiles.values()) and service_runs(self.host)
 
     def install_commands(self) -> t.Tuple[Command, ...]:
         return ()
@@ -367,24 +380,3 @@ def _native_of(line: str) -> NativeRule:
 def _is_removable(native: NativeRule) -> bool:
     """Return whether a rule is one of the administrator or ours."""
     return native.source == "local" and not is_of_windows(native)
-
-
-def _refuse_idle(state: State) -> None:
-    """Refuse to add rules that decide nothing.
-
-    :raises HoldfastError: when the firewall is off, or a group policy has the rules of the host ignored.
-    """
-    _refuse_ignored(state)
-    if state.profiles and not any(one.on for one in state.profiles.values()):
-        raise HoldfastError(
-            "Windows Defender Firewall is switched off on this host, so a rule would decide nothing. Enable it with "
-            "holdfast.firewall.backend"
-        )
-
-
-def _refuse_ignored(state: State) -> None:
-    if state.profiles and not any(one.local_rules for one in state.profiles.values()):
-        raise HoldfastError(
-            "A group policy of this host says that the rules of the host itself do not count (AllowLocalPolicyMerge is 0). "
-            "Write the rules in the group policy, or let it merge them"
-        )

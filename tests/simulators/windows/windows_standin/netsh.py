@@ -92,6 +92,8 @@ def _advfirewall(store, words, texts):
     )  # fmt: skip
     if changing and not store.elevated:
         return 1, texts["elevation"] + "\n"
+    if store.state["service"] != 4:
+        return 1, "\n%s\n\n" % texts["service"]
     if lowered[:3] == ["firewall", "add", "rule"]:
         store.add(to_text(to_fields(parse_arguments(rest[3:], ADD))))
         return _ok(store, texts)

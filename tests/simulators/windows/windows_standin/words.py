@@ -19,6 +19,10 @@ TEXTS = {
         "program": "A specified program path is not valid.",
         "file": "The system cannot find the file specified.",
         "command": "The following command was not found: %s.",
+        "service": (
+            "An error occurred while attempting to contact the  Windows Defender Firewall service. Make sure that the service is running "
+            "and try your request again."
+        ),
         "reg": "ERROR: The system was unable to find the specified registry key or value.",
         "name": "Rule Name:", "enabled": "Enabled:", "direction": "Direction:", "profiles": "Profiles:", "grouping": "Grouping:",
         "localip": "LocalIP:", "remoteip": "RemoteIP:", "protocol:": "Protocol:", "localport": "LocalPort:", "remoteport": "RemotePort:",
@@ -43,6 +47,7 @@ TEXTS = {
         "program": "Ein angegebener Programmpfad ist ung\u00fcltig.",
         "file": "Das System kann die angegebene Datei nicht finden.",
         "command": "Folgender Befehl wurde nicht gefunden: %s.",
+        "service": "Beim Versuch, eine Verbindung mit dem Windows Defender Firewall-Dienst herzustellen, ist ein Fehler aufgetreten.",
         "reg": "FEHLER: Der angegebene Registrierungsschl\u00fcssel bzw. Wert wurde nicht gefunden.",
         "name": "Regelname:", "enabled": "Aktiviert:", "direction": "Richtung:", "profiles": "Profile:", "grouping": "Gruppierung:",
         "localip": "Lokales IP:", "remoteip": "Remote-IP:", "protocol:": "Protokoll:", "localport": "Lokaler Port:",
