@@ -22,6 +22,7 @@ from ..states_first import normalise
 from . import boot
 from .dialect import Dialect, dialect_named, dialect_of
 from .edit import Document
+from .guests import with_guests
 from .live import STAGED, Live, read_live, rules_path, status
 from .parse import NAME, STATUS, entries_of, parse
 from .policy_parse import parse_policy
@@ -173,12 +174,16 @@ class Pf(OneFile):
         commands.append(Command(("pfctl", "-f" if enable or live.loaded else "-nf", STAGED)))
         if enable and (not live.enabled or self._lacks_reference()):
             commands.append(Command(("pfctl", self.dialect.enable)))
-        return Transaction(
-            tuple(commands),
-            text if enable or live.enabled else STATUS.disabled + text,
-            {"text": text, "path": live.path, "dialect": self.dialect.name, "enable": enable},
-            (Command(("pfctl", "-nf", "-"), text),),
-        )
+        after = text if enable or live.enabled else STATUS.disabled + text
+        return self._loading(commands, after, live, {"text": text, "enable": enable})
+
+    def _loading(self, commands: t.Sequence[Command], after: str, live: Live, facts: t.Mapping[str, t.Any]) -> Transaction:
+        """Return the transaction that loads a text; what other programs of a Mac call besides is loaded with it, and not written."""
+        loaded = with_guests(facts["text"], live.guests) if live.guests else facts["text"]
+        facts = {**facts, "path": live.path, "dialect": self.dialect.name}
+        if live.guests:
+            facts["loaded"] = loaded
+        return Transaction(tuple(commands), after, facts, (Command(("pfctl", "-nf", "-"), loaded),))
 
     # -- whole policies --------------------------------------------------------------------------------------------------------
 
@@ -215,8 +220,7 @@ class Pf(OneFile):
         commands.append(Command(("pfctl", "-f", STAGED)))
         if not live.enabled or self._lacks_reference():
             commands.append(Command(("pfctl", self.dialect.enable)))
-        facts = {"text": text, "path": live.path, "dialect": self.dialect.name, "enable": True}
-        return Transaction(tuple(commands), text, facts, (Command(("pfctl", "-nf", "-"), text),))
+        return self._loading(commands, text, live, {"text": text, "enable": True})
 
     def _lacks_reference(self) -> bool:
         """Return whether pf would go off when other programs no longer need it."""
@@ -260,12 +264,13 @@ class Pf(OneFile):
             lines.append("if pfctl -si 2>/dev/null | grep -q '^Status: Enabled'; then pfctl -d || status=$?; fi")
         lines.append('[ "$status" -eq 0 ]')
         paths = (live.path, STAGED) + self.dialect.boot_files
-        return Snapshot({"pf.conf.before": self._plain(ruleset)}, "\n".join(lines) + "\n", paths)
+        before = with_guests(self._plain(ruleset), live.guests) if live.guests else self._plain(ruleset)
+        return Snapshot({"pf.conf.before": before}, "\n".join(lines) + "\n", paths)
 
     def apply(self, transaction: Transaction) -> None:
         if not transaction.commands:
             return
-        self.host.write(STAGED, str(transaction.persist["text"]), 0o600)
+        self.host.write(STAGED, str(transaction.persist.get("loaded", transaction.persist["text"])), 0o600)
         for command in transaction.commands:
             said = self._run(command.argv, command.stdin)
             if command.argv[1] == "-E":

@@ -14,7 +14,8 @@ from ...host import Host
 from ..rc_conf import rc_setting, says_yes, write_rc_setting
 from .dialect import Dialect
 
-#: Takes a reference of ours and notes it (``reference``).
+#: Takes a reference of ours and notes it (``reference``), then loads the file. Apple's own job (com.apple.pfctl) loads it at the same moment,
+#: and of two loads at once one is refused with a busy device: so pf is turned on first, whatever becomes of a load, and that is repeated.
 _PLIST = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -27,7 +28,8 @@ _PLIST = """\
         <string>/bin/sh</string>
         <string>-c</string>
         <string>umask 077; /bin/mkdir -p /etc/holdfast; \
-/sbin/pfctl -E -f /etc/pf.conf 2&gt;&amp;1 | /usr/bin/sed -n 's/^Token *: *//p' &gt; /etc/holdfast/pf.token</string>
+/sbin/pfctl -E 2&gt;&amp;1 | /usr/bin/sed -n 's/^Token *: *//p' &gt; /etc/holdfast/pf.token; \
+for wait in 1 2 4 8; do /sbin/pfctl -f /etc/pf.conf &amp;&amp; exit 0; /bin/sleep $wait; done; exit 1</string>
     </array>
     <key>RunAtLoad</key>
     <true/>

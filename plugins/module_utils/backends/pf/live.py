@@ -18,6 +18,7 @@ from ...policy.errors import HoldfastError
 from ..file_listing import LiveFile, first_difference
 from ..rc_conf import rc_setting
 from .dialect import Dialect
+from .guests import guests_in, without_guests
 from .statements import Statement, split
 from .tables import network_of
 
@@ -35,9 +36,11 @@ class Live(LiveFile):
     """What was found.
 
     :ivar loaded: whether the kernel has pf at all.
+    :ivar guests: anchors that other programs call without a line in the file (``guests``).
     """
 
     loaded: bool = True
+    guests: t.Tuple[str, ...] = ()
 
 
 def read_live(host: Host, dialect: Dialect) -> Live:
@@ -55,14 +58,25 @@ def read_live(host: Host, dialect: Dialect) -> Live:
         return replace(Live(False, False, path, text if staged is None else staged), loaded=False)
     rules = _listed(host, dialect)
     # The staged text is there only while a change waits for its confirmation.
-    if staged is not None and expand(host, staged) == rules:
-        return Live(enabled, bool(rules), path, staged, strayed_table(host, staged))
+    if staged is not None:
+        staged = without_guests(staged)[0]
+        guests = _guests(rules, expand(host, staged), dialect)
+        if guests is not None:
+            return Live(enabled, bool(rules), path, staged, strayed_table(host, staged), guests=guests)
     if not enabled or not rules:
         return Live(enabled, bool(rules), path, text)
     expected = expand(host, text)
-    if expected != rules:
+    guests = _guests(rules, expected, dialect)
+    if guests is None:
         return Live(True, True, path, text, first_difference(rules, expected))
-    return Live(True, True, path, text, strayed_table(host, text))
+    return Live(True, True, path, text, strayed_table(host, text), guests=guests)
+
+
+def _guests(rules: t.Tuple[str, ...], expected: t.Tuple[str, ...], dialect: Dialect) -> t.Optional[t.Tuple[str, ...]]:
+    """Return the calls of other programs in the live rules, and None where these are not those of the file."""
+    if rules == expected:
+        return ()
+    return guests_in(rules, expected) if dialect.by_reference else None
 
 
 def strayed_table(host: Host, text: str) -> str:
