@@ -14,8 +14,8 @@ from ...host import Host
 from ..rc_conf import rc_setting, says_yes, write_rc_setting
 from .dialect import Dialect
 
-#: Takes a reference of ours and notes it (``reference``), then loads the file. Apple's own job (com.apple.pfctl) loads it at the same moment,
-#: and of two loads at once one is refused with a busy device: so pf is turned on first, whatever becomes of a load, and that is repeated.
+#: Takes a reference of ours and notes it (``reference``), then loads the file. Apple's own job (com.apple.pfctl) loads it at the same
+#: moment, and of two loads at once one is refused with a busy device: so pf is turned on first, and a load that fails is repeated.
 _PLIST = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
