@@ -31,9 +31,9 @@ def change(
     :param profiles: the profiles as they should be; None leaves them alone.
     :raises HoldfastError: when netsh cannot remove a rule without removing another one, or a group policy stands against it.
     """
-    left = list(state.rules)
-    for one in gone:
-        left.remove(one)
+    # netsh adds a rule as often as it is told to, and removes them all at once.
+    away = set(gone)
+    left = [one for one in state.rules if one not in away]
     stay = {one.name for one in left if one.source == "local"} | {one.name for one in new}
     renamed = sorted({one.name for one in gone if is_ours(one) and one.name in stay and not any(kept.name == one.name for kept in left)})
     lines = ["%sset rule name=%s new name=%s" % (CONTEXT, quoted(name), quoted(OLD + name)) for name in renamed]
@@ -43,7 +43,8 @@ def change(
         lines += _profile_lines(state, profiles)
         after.profiles = dict(profiles)
     gone = [replace(one, name=OLD + one.name) if one.name in renamed else one for one in gone]
-    stay -= set(renamed)
+    # netsh does not tell capital letters from small ones in a name.
+    stay = {name.lower() for name in stay - set(renamed)}
     removals: t.List[str] = []
     # The last rule of a name decides when the name goes, so that blocks outlive allows.
     for one in [one for one in gone if one.action == "allow"] + [one for one in gone if one.action != "allow"]:
@@ -67,21 +68,31 @@ def _delete_line(one: NativeRule, stay: t.AbstractSet[str], left: t.Sequence[Nat
     if '"' in one.name or not one.name or not one.name.isascii() or not one.name.isprintable():
         raise HoldfastError("A script for netsh cannot name this rule for certain; remove it in Windows: %s" % (one.name or "(no name)"))
     line = "%sdelete rule name=%s" % (CONTEXT, quoted(one.name))
-    if one.name not in stay and one.name.lower() != "all":
+    if one.name.lower() not in stay and one.name.lower() != "all":
         return line
-    if one.name.lower() == "all" or any(kept.name == one.name and _filter(kept) == _filter(one) for kept in left):
+    if one.name.lower() == "all" or any(kept.name.lower() == one.name.lower() and _is_meant(kept, one) for kept in left):
         raise HoldfastError("netsh cannot remove this rule without others of its name; remove it in Windows: %s" % one.name)
     return line + _filter(one)
 
 
+def _is_meant(kept: NativeRule, one: NativeRule) -> bool:
+    """Return whether the words that tell one rule apart mean another one as well."""
+    plain = replace(kept, program=kept.program if one.program else None, service=kept.service if one.service else None)
+    return _filter(plain) == _filter(one)
+
+
 def _filter(one: NativeRule) -> str:
-    """Return the words by which netsh tells rules of one name apart."""
+    """Return the words by which netsh tells rules of one name apart.
+
+    A program is a path there, and has no word for any (``netsh advfirewall firewall delete rule ?``), so it is said only where there is one,
+    as is a service.
+    """
     words = [" dir=" + one.direction, "profile=" + (",".join(one.profiles) or "any"), "protocol=" + protocol_word(one)]
     words += ["localip=" + (",".join(one.local.texts()) or "any"), "remoteip=" + (",".join(one.remote.texts()) or "any")]
     if one.protocol in (6, 17):
         words.append("localport=" + (",".join(one.local_ports.texts()) or "any"))
         words.append("remoteport=" + (",".join(one.remote_ports.texts()) or "any"))
-    words += ["program=%s" % quoted(one.program or "any"), "service=%s" % quoted(one.service or "any")]
+    words += ["%s=%s" % (word, quoted(text)) for word, text in (("program", one.program), ("service", one.service)) if text]
     return " ".join(words)
 
 

@@ -21,6 +21,10 @@ from .netsh_line import add_line, is_add_line, parse_add_line
 from .registry_rule import parse_registry_rule
 
 _KEYS = {"domainprofile": "domain", "standardprofile": "private", "privateprofile": "private", "publicprofile": "public"}
+#: What the settings of group policies for the standard profile of Windows XP are kept under: they count for the private and the public one,
+#: where these have no settings of their own (the KB article on "standard profile settings" of Windows Vista). It has no setting that has
+#: rules ignored (MS-GPFAS 2.2.3.13).
+_STANDARD = "standard"
 #: The key above those of profiles and rules, and whose they are.
 _SOURCES = {"firewallpolicy": "local", "mdm": "gpo", "windowsfirewall": "gpo"}
 _SETTING = re.compile(
@@ -109,6 +113,8 @@ def parse_registry(local: str, policies: str = "") -> State:
     _read_keys(policies, state.rules, values)
     for name in PROFILES:
         mine, theirs = values["local"].get(name, {}), values["gpo"].get(name, {})
+        if name != "domain":
+            theirs = {**values["gpo"].get(_STANDARD, {}), **theirs}
         both = {**mine, **theirs}
         inbound = "allowinbound" if both.get("DefaultInboundAction") == 0 else "blockinbound"
         if both.get("DoNotAllowExceptions") == 1:
@@ -147,7 +153,9 @@ def _read_keys(text: str, rules: t.List[NativeRule], values: t.Dict[str, t.Dict[
             if kind == "REG_SZ" and value.startswith("v"):
                 rules.append(parse_registry_rule(value, source))
         elif parts[-1] in _KEYS and kind == "REG_DWORD" and (name == _DROPPED) == logging:
-            values[source].setdefault(_KEYS[parts[-1]], {})[name] = int(value, 16)
+            old = parts[-2:] == ["windowsfirewall", "standardprofile"]
+            if not old or name != "AllowLocalPolicyMerge":
+                values[source].setdefault(_STANDARD if old else _KEYS[parts[-1]], {})[name] = int(value, 16)
 
 
 def parse_listing(text: str) -> State:

@@ -218,9 +218,11 @@ def _matches(fields, wanted):
     same = values(fields, "Protocol") == ([str(number)] if number is not None else []) and set(icmp) <= set(fields)
     if "protocol" in wanted and not same:
         return False
-    for tag, key in (("program", "App"), ("service", "Svc")):
-        if tag in wanted and values(fields, key) != ([] if wanted[tag].lower() == "any" else [wanted[tag]]):
-            return False
+    # A program is a path, and has no word for any.
+    if "program" in wanted and values(fields, "App") != [wanted["program"]]:
+        return False
+    if "service" in wanted and values(fields, "Svc") != ([] if wanted["service"].lower() == "any" else [wanted["service"]]):
+        return False
     for tag, keys, read in (
         ("localip", ("LA4", "LA6"), lambda text: addresses(text, "LA")), ("remoteip", ("RA4", "RA6"), lambda text: addresses(text, "RA")),
         ("localport", ("LPort", "LPort2_10"), lambda text: [] if text.lower() == "any" else ports(text, "LPort")),

@@ -295,6 +295,46 @@ def test_an_equal_rule_of_an_administrator_counts_and_is_removed_by_its_own_word
     assert (backend.host.verdict(incoming(99)), backend.host.verdict(incoming(98))) == ("block", "allow")
 
 
+def test_a_rule_that_was_added_twice_is_removed_twice(backend):
+    add = ("netsh", "advfirewall", "firewall", "add", "rule", "name=mine", "dir=in", "action=allow", "protocol=tcp", "localport=99")
+    before = backend.read().listing
+    for _again in range(2):
+        backend.host.must(*add)
+    assert not present(backend, action="allow", port=99).edits
+    assert absent(backend, action="allow", port=99).edits
+    assert backend.read().listing == before
+    for _again in range(3):
+        backend.host.must(*add)
+    ((chain, entry),) = backend.match_native(backend.read(), " ".join(add))
+    backend.apply(backend.plan(backend.read(), [Edit(chain, remove=entry)]))
+    assert backend.read().listing == before
+    for _again in range(2):
+        backend.host.must(*add)
+    put(backend, policy([WEB]), alone=True)
+    assert not put(backend, policy([WEB]), alone=True)
+
+
+def test_rules_of_one_name_are_told_apart_by_their_programs(backend):
+    for program in ((), ("program=C:\\a\\b.exe",), ("program=C:\\a\\c.exe",)):
+        backend.host.must(
+            "netsh",
+            "advfirewall",
+            "firewall",
+            "add",
+            "rule",
+            "name=mine",
+            "dir=in",
+            "action=allow",
+            "protocol=tcp",
+            "localport=99",
+            *program,
+        )
+    assert absent(backend, action="allow", port=99, program="C:\\a\\b.exe").edits
+    assert sum("Name=mine" in text for _id, text in backend.host.store.rules) == 2
+    with pytest.raises(HoldfastError, match="without others of its name"):
+        absent(backend, action="allow", port=99)
+
+
 def test_a_deny_beats_every_allow_whatever_came_first(backend):
     present(backend, action="allow", port=99, source="198.51.100.0/24")
     placement = present(backend, action="deny", port=99)

@@ -65,6 +65,28 @@ def test_the_keys_of_the_firewall_are_read_and_those_of_others_are_not():
     assert state.profiles["private"].outbound == "allowoutbound"
 
 
+OLD_POLICY = """
+HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\Microsoft\\WindowsFirewall\\PublicProfile
+    EnableFirewall    REG_DWORD    0x1
+
+HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\Microsoft\\WindowsFirewall\\StandardProfile
+    EnableFirewall    REG_DWORD    0x0
+    DoNotAllowExceptions    REG_DWORD    0x1
+    AllowLocalPolicyMerge    REG_DWORD    0x0
+
+HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\Microsoft\\WindowsFirewall\\StandardProfile\\Services\\FileAndPrint
+    Enabled    REG_DWORD    0x1
+"""
+
+
+def test_a_group_policy_of_the_old_templates_counts_for_both_profiles_that_were_one():
+    state = parse_registry(REGISTRY, OLD_POLICY)
+    assert {name: one.on for name, one in state.profiles.items()} == {"domain": False, "private": False, "public": True}
+    assert state.profiles["private"].fixed == state.profiles["public"].fixed == {"state", "inbound"}
+    assert (state.profiles["domain"].fixed, state.profiles["domain"].inbound) == (frozenset(), "allowinbound")
+    assert all(one.local_rules for one in state.profiles.values())
+
+
 def test_a_listing_is_read_back_as_it_was():
     state = parse_registry(REGISTRY)
     assert parse_listing(state.listing()).listing() == state.listing()
