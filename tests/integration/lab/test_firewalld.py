@@ -99,6 +99,20 @@ def test_single_rules_go_beside_the_zones_and_bans_at_run_time_stay(controller, 
     shell("firewall-cmd -q --permanent --remove-rich-rule='%s'; firewall-cmd -q --reload" % RICH)
 
 
+def test_nobody_is_locked_out_by_what_a_reload_brings_in_or_forgets(controller, shell):
+    shell("firewall-cmd -q --zone=internal --add-interface=host0; firewall-cmd -q --set-default-zone=drop")
+    assert controller.adhoc(HOST, "action=allow port=443")["proof"] == "a new ssh connection"
+    locked = controller.adhoc(HOST, "action=deny port=22 confirm_within=10")
+    assert locked["rolled_back"] is True
+    assert shell("firewall-cmd --get-active-zones") == "internal\n  interfaces: host0\n"
+    assert controller.adhoc(HOST, "state=absent action=allow port=443")["changed"] is True
+
+    shell("firewall-cmd -q --set-default-zone=public; sed -i s/^DefaultZone=.*/DefaultZone=drop/ /etc/firewalld/firewalld.conf")
+    refused = controller.adhoc(HOST, "action=allow port=443")
+    assert "firewalld.conf says drop" in refused["msg"]
+    shell("sed -i s/^DefaultZone=.*/DefaultZone=public/ /etc/firewalld/firewalld.conf; firewall-cmd -q --reload")
+
+
 def test_a_reboot_before_the_confirmation_brings_the_old_rules(controller, shell, apply):
     before = shell(KERNEL)
     waiting = apply(WEB, confirm="manual", confirm_within=600)

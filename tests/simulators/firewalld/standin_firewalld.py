@@ -215,6 +215,7 @@ def policy_of(tree):
     """Return the settings of a policy as the bus gives them: a description has no line breaks."""
     return {
         "target": tree.get("target"), "priority": int(tree.get("priority", "-1")), "rich_rules": _rules(tree), "masquerade": False,
+        "disable": tree.find("disable") is not None,
         "description": (tree.findtext("description") or "").replace("\n", " "),
         "ingress_zones": [one.get("name") for one in tree.findall("ingress-zone")],
         "egress_zones": [one.get("name") for one in tree.findall("egress-zone")],

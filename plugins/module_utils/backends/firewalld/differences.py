@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is in force but not on disk (bans of fail2ban, rules an administrator tries out): a reload drops it, so it is put back.
 
+What is on disk but not in force is the other half of it: a reload would bring it in, and undoing a change would not take it out again.
+
 Pure: touches nothing. The commands are those of firewall-cmd, so that a restore without Python can use them too.
 """
 
@@ -12,64 +14,134 @@ import typing as t
 
 from ...policy.errors import HoldfastError
 from .names import PREFIX
+from .state import zones_in_use
 
 #: Settings that are lists of words, and the option of firewall-cmd for one of them.
 _LISTS = {
     "services": "service", "icmp_blocks": "icmp-block", "rules_str": "rich-rule", "rich_rules": "rich-rule", "protocols": "protocol",
-    "sources": "source",
+    "sources": "source", "ingress_zones": "ingress-zone", "egress_zones": "egress-zone",
 }  # fmt: skip
 _PAIRS = {"ports": "port", "source_ports": "source-port"}
 _SWITCHES = {"masquerade": "masquerade", "icmp_block_inversion": "icmp-block-inversion", "forward": "forward"}
-#: Firewalld itself keeps these across a reload, or they cannot differ.
-_KEPT = frozenset({"interfaces", "short", "description", "version", "target", "priority", "ingress_zones", "egress_zones"})
+#: Settings that decide nothing, and the bindings of interfaces, which have commands of their own.
+_APART = frozenset({"interfaces", "short", "description", "version"})
+#: What of a zone without packets may differ: where packets come into it.
+_BINDINGS = frozenset({"sources"})
 _AT_ONCE = 200
 
 Settings = t.Mapping[str, t.Any]
 
 
 def runtime_only(state: Settings) -> t.List[t.Tuple[str, ...]]:
-    """Return the commands that give what a reload drops back, each for many settings.
+    """Return the commands that make what is in force the same again after a reload, each for many settings.
 
-    :raises HoldfastError: where something is in force that cannot be put back so.
+    :raises HoldfastError: where something differs that cannot be put back so.
     """
-    if list(state["direct"]) != list(state["saved direct"])[:3]:
-        raise HoldfastError(
-            "Direct rules of firewalld are in force that are not on disk, and a reload would drop them. Make them last "
-            "(firewall-cmd --runtime-to-permanent) or remove them, and try again"
-        )
-    commands: t.List[t.Tuple[str, ...]] = []
+    _refuse_other_default_zone(state)
+    used = {*zones_in_use(state), *(name for name, settings in state["zones"].items() if settings.get("sources"))}
+    commands = _interfaces(state)
     for kind in ("zone", "policy"):
         live, saved = (state[one + {"zone": "zones", "policy": "policies"}[kind]] for one in ("", "saved "))
-        for name in sorted(live):
+        for name in sorted({*live, *saved}):
             if name.startswith(PREFIX):
                 continue
             if name not in saved:
                 raise HoldfastError("The %s %s of firewalld is in force but not on disk, and a reload would drop it" % (kind, name))
-            words = _differences(kind, name, live[name], saved[name])
-            commands += [
-                ("firewall-cmd", "--quiet", "--%s=%s" % (kind, name), *words[start : start + _AT_ONCE])
-                for start in range(0, len(words), _AT_ONCE)
-            ]
-    return commands + _sets(state)
+            if name not in live and kind == "policy":
+                _refuse_new_policy(name, saved[name])
+                continue
+            now, then = live.get(name, {}), saved[name]
+            if kind == "zone" and name not in used:
+                # No packet comes into it, so nothing but its bindings matters.
+                now, then = ({key: one[key] for key in _BINDINGS if key in one} for one in (now, then))
+            commands += _many(("--%s=%s" % (kind, name),), _differences(kind, name, now, then))
+    _refuse_other_services(state)
+    return commands + _sets(state) + _direct(state)
+
+
+def _refuse_other_default_zone(state: Settings) -> None:
+    now, then = state.get("default zone"), state.get("saved default zone")
+    if then and now != then:
+        raise HoldfastError(
+            "The default zone of firewalld is %s, and firewalld.conf says %s: a reload would bring that in. Bring it in yourself "
+            "(firewall-cmd --reload) or take it back in that file, and try again" % (now, then)
+        )
+
+
+def _refuse_new_policy(name: str, saved: Settings) -> None:
+    if saved.get("ingress_zones") and saved.get("egress_zones") and not saved.get("disable"):
+        raise HoldfastError(
+            "The policy %s of firewalld is on disk but not in force, and a reload would bring it in. Bring it in yourself "
+            "(firewall-cmd --reload) or delete it (firewall-cmd --permanent --delete-policy=%s), and try again" % (name, name)
+        )
+
+
+def _refuse_other_services(state: Settings) -> None:
+    for name, then in sorted(state.get("saved services", {}).items()):
+        now = state.get("services", {}).get(name)
+        if now is not None and {**now, **dict.fromkeys(_APART)} != {**then, **dict.fromkeys(_APART)}:
+            raise HoldfastError(
+                "The service %s of firewalld was changed on disk and is in force as it was before: a reload would bring the change in. "
+                "Bring it in yourself (firewall-cmd --reload) or take it back, and try again" % name
+            )
+
+
+def _interfaces(state: Settings) -> t.List[t.Tuple[str, ...]]:
+    """Return what binds interfaces as they are bound now; with FlushAllOnReload, the default, a reload goes back to those on disk."""
+    live, saved = (
+        {interface: zone for zone, settings in sorted(state[kind].items()) for interface in settings.get("interfaces") or ()}
+        for kind in ("zones", "saved zones")
+    )
+    commands: t.List[t.Tuple[str, ...]] = []
+    for interface, zone in sorted(live.items()):
+        # What no zone names is in the default zone.
+        if saved.get(interface, state.get("default zone")) != zone:
+            commands.append(("firewall-cmd", "--quiet", "--zone=%s" % zone, "--change-interface=%s" % interface))
+    for interface, zone in sorted(saved.items()):
+        if interface not in live:
+            commands.append(("firewall-cmd", "--quiet", "--zone=%s" % zone, "--remove-interface=%s" % interface))
+    return commands
+
+
+def _direct(state: Settings) -> t.List[t.Tuple[str, ...]]:
+    """Return what gives direct rules back (older programs have them: some actions of fail2ban), in the order in which they were added."""
+    commands: t.List[t.Tuple[str, ...]] = []
+    removed: t.List[t.Tuple[str, ...]] = []
+    for word, now, then in zip(("chain", "rule", "passthrough"), state["direct"], state["saved direct"]):
+        old, new = ([_direct_words(one) for one in given] for given in (then, now))
+        commands += [("firewall-cmd", "--quiet", "--direct", "--add-" + word, *one) for one in new if one not in old]
+        removed += [("firewall-cmd", "--quiet", "--direct", "--remove-" + word, *one) for one in old if one not in new]
+    return removed[::-1] + commands
+
+
+def _direct_words(given: t.Sequence[t.Any]) -> t.Tuple[str, ...]:
+    words: t.List[str] = []
+    for one in given:
+        words += map(str, one) if isinstance(one, (list, tuple)) else [str(one)]
+    return tuple(words)
+
+
+def _many(place: t.Tuple[str, ...], words: t.Sequence[str]) -> t.List[t.Tuple[str, ...]]:
+    return [("firewall-cmd", "--quiet", *place, *words[start : start + _AT_ONCE]) for start in range(0, len(words), _AT_ONCE)]
 
 
 def _differences(kind: str, name: str, live: Settings, saved: Settings) -> t.List[str]:
     words: t.List[str] = []
-    for key in sorted({*live, *saved} - _KEPT):
+    for key in sorted({*live, *saved} - _APART):
         now, then = live.get(key), saved.get(key)
-        if now == then:
+        if now == then or not (now or then):
             continue
         if key in _SWITCHES:
             words.append("--%s-%s" % ("add" if now else "remove", _SWITCHES[key])) if bool(now) != bool(then) else None
             continue
-        option, spell = _speller(kind, name, key)
+        option, spell = _speller(kind, name, key, now, then)
         old, new = ([spell(one) for one in given or []] for given in (then, now))
         words += ["--remove-%s=%s" % (option, one) for one in old if one not in new]
         words += ["--add-%s=%s" % (option, one) for one in new if one not in old]
     return words
 
 
-def _speller(kind: str, name: str, key: str) -> t.Tuple[str, t.Callable[[t.Any], str]]:
+def _speller(kind: str, name: str, key: str, now: t.Any, then: t.Any) -> t.Tuple[str, t.Callable[[t.Any], str]]:
     if key in _LISTS:
         return _LISTS[key], str
     if key in _PAIRS:
@@ -77,9 +149,14 @@ def _speller(kind: str, name: str, key: str) -> t.Tuple[str, t.Callable[[t.Any],
     if key == "forward_ports":
         return "forward-port", lambda one: "port=%s:proto=%s:toport=%s:toaddr=%s" % tuple(one)
     raise HoldfastError(
-        "The %s %s of firewalld has a setting (%s) in force that differs from the one on disk, and a reload would drop it. Make it last "
-        "(firewall-cmd --runtime-to-permanent) and try again" % (kind, name, key)
+        "The %s %s of firewalld has %s %s in force and %s on disk, and a reload would bring in what is on disk. Do so yourself "
+        "(firewall-cmd --reload) or make last what is in force (firewall-cmd --runtime-to-permanent), and try again"
+        % (kind, name, key, _said(now), _said(then))
     )
+
+
+def _said(value: t.Any) -> str:
+    return "nothing" if value is None else str(value)
 
 
 def _sets(state: Settings) -> t.List[t.Tuple[str, ...]]:
@@ -94,7 +171,5 @@ def _sets(state: Settings) -> t.List[t.Tuple[str, ...]]:
             continue  # its entries are not known to firewalld, which keeps none of them over a reload either way
         old, new = set(saved[5]), set(live[5])
         words = ["--remove-entry=%s" % one for one in sorted(old - new)] + ["--add-entry=%s" % one for one in sorted(new - old)]
-        commands += [
-            ("firewall-cmd", "--quiet", "--ipset=%s" % name, *words[start : start + _AT_ONCE]) for start in range(0, len(words), _AT_ONCE)
-        ]
+        commands += _many(("--ipset=%s" % name,), words)
     return commands

@@ -63,6 +63,15 @@ answer = {
     'names': {'service': plain(ask(disk, '.config', 'getServiceNames')), 'icmp-type': plain(ask(disk, '.config', 'getIcmpTypeNames'))},
     'backend': prop(disk, '.config', 'FirewallBackend'), 'log denied': plain(ask(daemon, '', 'getLogDenied')),
 }
+# The daemon keeps what it read of this file when it was loaded.
+answer['saved default zone'] = None
+try:
+    with open('CONFIG/firewalld.conf', errors='replace') as handle:
+        for line in handle:
+            if line.startswith('DefaultZone='):
+                answer['saved default zone'] = line.partition('=')[2].strip()
+except OSError:
+    pass
 wanted = set()
 for one in list(answer['zones'].values()) + list(answer['policies'].values()):
     wanted.update(one.get('services', []))
@@ -71,13 +80,16 @@ for one in list(answer['zones'].values()) + list(answer['policies'].values()):
         if len(words) == 2:
             wanted.add(words[1].split('\"')[0])
 answer['services'] = {}
+answer['saved services'] = {}
 for one in sorted(wanted):
     try:
         answer['services'][one] = plain(ask(daemon, '', 'getServiceSettings2', one))
+        service = bus.get_object(NAME, ask(disk, '.config', 'getServiceByName', one), introspect=False)
+        answer['saved services'][one] = plain(ask(service, '.config.service', 'getSettings2'))
     except dbus.DBusException:
         pass
 sys.stdout.write(json.dumps(answer, sort_keys=True))
-"""
+""".replace("CONFIG", CONFIG)
 
 
 class NotRunning(HoldfastError):

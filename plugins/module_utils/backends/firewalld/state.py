@@ -99,7 +99,9 @@ class State:
         parts = [self.own_text()]
         for kind in ("zones", "policies"):
             for name, settings in sorted(self.facts.get(kind, {}).items()):
-                if not name.startswith(PREFIX) and (kind == "policies" or name in zones_in_use(self.facts)):
+                if name.startswith(PREFIX) or settings.get("disable"):
+                    continue
+                if kind == "policies" or name in zones_in_use(self.facts):
                     parts.append("# %s %s\n%s" % ({"zones": "zone", "policies": "policy"}[kind], name, _settings_text(settings)))
         parts.append("# default zone %s\n" % self.facts.get("default zone"))
         return "".join(parts)
@@ -129,7 +131,7 @@ def make_state(facts: Facts, files: t.Mapping[str, str], beneath: bool = False) 
 
 
 def _odd(policy: OwnPolicy, settings: Facts) -> t.List[str]:
-    names = ("services", "ports", "protocols", "source_ports", "icmp_blocks", "forward_ports", "masquerade")
+    names = ("services", "ports", "protocols", "source_ports", "icmp_blocks", "forward_ports", "masquerade", "disable")
     found = ["%s: %s %s" % (policy.name, name, settings[name]) for name in names if settings.get(name)]
     ways = tuple(settings.get(name, []) for name in ("ingress_zones", "egress_zones"))
     if ways != tuple([one] for one in WAY[policy.direction]):
@@ -195,7 +197,9 @@ class _Builder:
     def _policies(self, early: bool) -> None:
         found = sorted(self._facts.get("policies", {}).items(), key=lambda one: (one[1].get("priority", -1), one[0]))
         for name, settings in found:
-            if name.startswith(PREFIX) or (settings.get("priority", -1) < 0) != early or not self._passes_here(settings):
+            if name.startswith(PREFIX) or settings.get("disable"):  # such are packaged from firewalld 2.4 on
+                continue
+            if (settings.get("priority", -1) < 0) != early or not self._passes_here(settings):
                 continue
             everywhere = (settings.get("ingress_zones"), settings.get("egress_zones")) == tuple([one] for one in WAY[self._direction])
             inner = self._settings("policy " + name, settings, everywhere, None, ())

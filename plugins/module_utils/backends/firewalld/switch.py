@@ -61,6 +61,7 @@ def switch_transaction(
         commands += [Command(words) for words in again]
     facts: t.Dict[str, t.Any] = {
         "files": files, "before": {path: host.read(path) for path in files}, "seen": None, "switch": wanted, "was": running,
+        "again": [list(words) for words in again],
     }  # fmt: skip
     shown = [Command(("tee", path), text) for path, text in sorted(files.items())]
     return Transaction(tuple(shown + commands), _listing_when_off(state) if wanted == "disabled" else ruleset.listing, facts)
@@ -103,8 +104,10 @@ def switch_snapshot(transaction: Transaction) -> Snapshot:
     lines = ["status=0"]
     lines += ["rm -f %s || status=$?" % shlex.quote(path) for path, text in transaction.persist["before"].items() if text is None]
     lines.append("systemctl %s %s || status=$?" % ("restart" if transaction.persist["was"] else "stop", UNIT))
-    again = [one for one in transaction.commands if one.argv[0] == "firewall-cmd"]
-    lines += [" ".join(map(shlex.quote, one.argv)) + " || :" for one in again]
+    if transaction.persist["was"]:
+        # The unit counts as started before firewalld answers.
+        lines.append("firewall-cmd --state >/dev/null || status=$?")
+        lines += [" ".join(map(shlex.quote, words)) + " || :" for words in transaction.persist["again"]]
     lines.append('[ "$status" -eq 0 ]')
     return Snapshot({}, "\n".join(lines) + "\n", tuple(sorted(transaction.persist["before"])), True)
 

@@ -234,6 +234,24 @@ def test_what_docker_has_is_known_as_its_own_and_stays():
     assert host.read(path) == DOCKER
 
 
+def test_a_policy_that_is_disabled_decides_nothing():
+    text = '<policy target="DROP"><ingress-zone name="ANY"/><egress-zone name="HOST"/><disable/></policy>'
+    host = FirewalldHost({"/etc/firewalld/policies/gateway.xml": text})
+    listing = Firewalld(host).read().listing
+    assert "gateway" not in listing
+    assert add(host, rule(action="allow", port=80))
+
+
+def test_what_switching_off_is_undone_by_has_the_runtime_only_settings(host):
+    host.daemon.live["zones"]["home"] = {"interfaces": ["eth0"]}
+    host.daemon.files["/etc/firewalld/zones/home.xml"] = "<zone/>"
+    backend = Firewalld(host)
+    ruleset = backend.read()
+    script = backend.snapshot(ruleset, backend.plan_switch(ruleset, "disabled", ())).script
+    assert "systemctl restart firewalld.service" in script
+    assert "firewall-cmd --quiet --zone=home --change-interface=eth0" in script
+
+
 def test_a_policy_in_which_known_connections_do_not_come_first_is_refused(host):
     found = Firewalld(host).policy_unsupported(replace(WEB, guard=()))
     assert {one.field for one in found} == {"guard"}

@@ -17,7 +17,7 @@ def state(live=None, saved=None, **more):
     """What firewalld says, with one zone."""
     told = {
         "direct": [[], [], []], "saved direct": [[], [], []], "policies": {}, "saved policies": {}, "ipsets": {}, "saved ipsets": {},
-        "zones": {"public": live or {}}, "saved zones": {"public": saved or {}},
+        "zones": {"public": live or {}}, "saved zones": {"public": saved or {}}, "active": {}, "default zone": "public",
     }  # fmt: skip
     return {**told, **more}
 
@@ -31,8 +31,41 @@ def test_nothing_is_given_back_where_all_is_on_disk():
     assert given_back(live=settings, saved=settings) == []
 
 
-def test_bindings_of_interfaces_are_kept_by_firewalld_itself():
-    assert given_back(live={"interfaces": ["eth0"], "short": "Public"}) == []
+def zones(**settings):
+    return {"zones": {**{name: {} for name in ("public", "home", "drop")}, **settings}}
+
+
+@pytest.mark.parametrize(
+    ("live", "saved", "words"),
+    [
+        ({"home": {"interfaces": ["eth0"]}}, {}, ["--zone=home --change-interface=eth0"]),
+        ({"home": {"interfaces": ["eth0"]}}, {"home": {"interfaces": ["eth0"]}}, []),
+        ({"home": {"interfaces": ["eth0"]}}, {"drop": {"interfaces": ["eth0"]}}, ["--zone=home --change-interface=eth0"]),
+        ({"public": {"interfaces": ["eth0"]}}, {"drop": {"interfaces": ["eth0"]}}, ["--zone=public --change-interface=eth0"]),
+        ({"public": {"interfaces": ["eth0"]}}, {}, []),
+        ({}, {"drop": {"interfaces": ["eth0"]}}, ["--zone=drop --remove-interface=eth0"]),
+    ],
+    ids=["not on disk", "the same", "another zone on disk", "not on disk any more", "in the default zone", "on disk only"],
+)
+def test_interfaces_stay_in_their_zones(live, saved, words):
+    told = {**zones(**live), "saved zones": zones(**saved)["zones"], "default zone": "public"}
+    assert given_back(**told) == ["firewall-cmd --quiet " + one for one in words]
+
+
+def test_direct_rules_are_given_back_in_their_order_and_those_on_disk_only_stay_out():
+    live = [[], [["ipv4", "filter", "INPUT", 0, ["-p", "tcp", "-j", "ONE"]], ["ipv4", "filter", "INPUT", 0, ["-j", "TWO"]]], []]
+    saved = [[], [["ipv4", "filter", "INPUT", 1, ["-j", "OLD"]]], []]
+    assert given_back(direct=live, **{"saved direct": saved}) == [
+        "firewall-cmd --quiet --direct --remove-rule ipv4 filter INPUT 1 -j OLD",
+        "firewall-cmd --quiet --direct --add-rule ipv4 filter INPUT 0 -p tcp -j ONE",
+        "firewall-cmd --quiet --direct --add-rule ipv4 filter INPUT 0 -j TWO",
+    ]
+
+
+def test_what_differs_in_a_zone_without_packets_does_not_matter_but_its_bindings():
+    live, saved = zones(drop={"target": "DROP"}), zones(drop={"target": "ACCEPT", "sources": ["192.0.2.0/24"]}, new={"target": "DROP"})
+    told = {**live, "saved zones": saved["zones"], "default zone": "public"}
+    assert given_back(**told) == ["firewall-cmd --quiet --zone=drop --remove-source=192.0.2.0/24"]
 
 
 @pytest.mark.parametrize(
@@ -65,18 +98,29 @@ def test_entries_of_a_set_are_given_back():
     ]
 
 
+FORWARDING = {"target": "DROP", "ingress_zones": ["ANY"], "egress_zones": ["HOST"]}
+
+
 @pytest.mark.parametrize(
     "more",
     [
-        {"direct": [[], [["ipv4", "filter", "INPUT", 0, ["-j", "DROP"]]], []]},
         {"zones": {"public": {}, "mine": {}}},
         {"live": {"ingress_priority": 5}},
+        {"live": {"target": "default"}, "saved": {"target": "DROP"}},
+        {"saved default zone": "drop"},
+        {"saved policies": {"mine": FORWARDING}},
+        {"services": {"ssh": {"ports": [["22", "tcp"]]}}, "saved services": {"ssh": {"ports": [["2222", "tcp"]]}}},
     ],
-    ids=["direct rules", "a zone", "an unknown setting"],
+    ids=["a zone", "an unknown setting", "a target", "the default zone", "a policy", "a service"],
 )
 def test_what_cannot_be_given_back_is_refused(more):
-    with pytest.raises(HoldfastError, match=r"reload would drop (it|them)"):
+    with pytest.raises(HoldfastError, match=r"reload would (drop it|bring)"):
         given_back(**more)
+
+
+@pytest.mark.parametrize("policy", [{**FORWARDING, "disable": True}, {**FORWARDING, "ingress_zones": []}], ids=["disabled", "no way"])
+def test_a_policy_on_disk_that_decides_nothing_hinders_nobody(policy):
+    assert given_back(**{"saved policies": {"mine": policy}}) == []
 
 
 def test_our_own_policies_and_sets_are_not_given_back():
