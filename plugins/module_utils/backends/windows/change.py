@@ -70,13 +70,15 @@ def _delete_line(one: NativeRule, stay: t.AbstractSet[str], left: t.Sequence[Nat
     line = "%sdelete rule name=%s" % (CONTEXT, quoted(one.name))
     if one.name.lower() not in stay and one.name.lower() != "all":
         return line
-    if one.name.lower() == "all" or any(kept.name.lower() == one.name.lower() and _is_meant(kept, one) for kept in left):
+    if one.name.lower() == "all" or any(_is_meant(kept, one) for kept in left):
         raise HoldfastError("netsh cannot remove this rule without others of its name; remove it in Windows: %s" % one.name)
     return line + _filter(one)
 
 
 def _is_meant(kept: NativeRule, one: NativeRule) -> bool:
-    """Return whether the words that tell one rule apart mean another one as well."""
+    """Return whether the words that tell one rule apart mean another one of the host as well."""
+    if kept.source != "local" or kept.name.lower() != one.name.lower():
+        return False
     plain = replace(kept, program=kept.program if one.program else None, service=kept.service if one.service else None)
     return _filter(plain) == _filter(one)
 
@@ -84,8 +86,8 @@ def _is_meant(kept: NativeRule, one: NativeRule) -> bool:
 def _filter(one: NativeRule) -> str:
     """Return the words by which netsh tells rules of one name apart.
 
-    A program is a path there, and has no word for any (``netsh advfirewall firewall delete rule ?``), so it is said only where there is one,
-    as is a service.
+    A program is a path there, without a word for any (``netsh advfirewall firewall delete rule ?``), so it is said only where there is one;
+    so is a service.
     """
     words = [" dir=" + one.direction, "profile=" + (",".join(one.profiles) or "any"), "protocol=" + protocol_word(one)]
     words += ["localip=" + (",".join(one.local.texts()) or "any"), "remoteip=" + (",".join(one.remote.texts()) or "any")]
