@@ -24,6 +24,9 @@ from .rule_words import parse_rule_words, rule_words
 from .state import State, is_of_app
 
 DIRECTIONS = ("in", "out")
+#: How the names of rules begin that let containers, WSL and Windows Sandbox ask the host for names
+#: (github.com/microsoft/WSL/issues/8236).
+_CONTAINERS = "HNS Container Networking - "
 
 
 def normalise(rule: Rule) -> Rule:
@@ -44,8 +47,10 @@ def single(rule: Rule) -> Group:
 
 
 def is_of_windows(native: NativeRule) -> bool:
-    """Return whether a rule belongs to Windows or to an app from its store: its name or group is a resource, or it names a package."""
-    return native.name.startswith("@") or native.group.startswith("@") or is_of_app(native)
+    """Return whether a rule belongs to Windows or to an app from its store: its name or group is a resource, it names a package, or the
+    Host Network Service of Windows wrote it, which writes such rules anew at every start of a container or of WSL.
+    """
+    return native.name.startswith(("@", _CONTAINERS)) or native.group.startswith("@") or is_of_app(native)
 
 
 def ruleset_of(state: State) -> Ruleset:

@@ -197,6 +197,20 @@ def test_rules_of_administrators_stay_unless_the_policy_is_to_be_alone(backend):
     assert [text for _id, text in backend.host.store.rules if "Name=@" in text or "AppPkgId" in text] == built_in
 
 
+def test_rules_that_windows_writes_for_containers_are_not_an_administrators(backend):
+    put(backend, policy([WEB]), alone=True)
+    store = backend.host.store
+    store.add(
+        "v2.31|Action=Allow|Active=TRUE|Dir=In|Protocol=17|LPort=53|IF={790E58B4-7939-4434-9358-89AE7DDBE87F}|"
+        "App=%SystemRoot%\\System32\\svchost.exe|Svc=SharedAccess|"
+        "Name=HNS Container Networking - DNS (UDP-In) - 790E58B4-7939-4434-9358-89AE7DDBE87F - 0|"
+    )
+    store.save()
+    assert not put(backend, policy([WEB]), alone=True)
+    backend.apply(backend.plan_flush(backend.read(), {}))
+    assert any("HNS Container" in text for _id, text in backend.host.store.rules)
+
+
 def test_allows_that_decide_beside_a_policy_are_told(backend):
     told = backend.beside(backend.read(), alone=False)
     assert told == [
