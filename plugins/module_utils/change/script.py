@@ -35,7 +35,11 @@ AFTER_REBOOT=@AFTER_REBOOT@
 cd / || exit 1
 [ -d "$DIR" ] || exit 0
 
-if [ "${1:-}" = timer ] && [ "$(boot_id)" = "$ARMED_BOOT" ]; then
+# Asked once, before the sleep: on the BSDs the time of the boot moves when the clock is set.
+same_boot=0
+[ "$(boot_id)" != "$ARMED_BOOT" ] || same_boot=1
+
+if [ "${1:-}" = timer ] && [ "$same_boot" = 1 ]; then
     # at starts this at the full minute before the deadline.
     echo $$ > "$DIR/timer.pid"
     left=$((DEADLINE - $(date +%s)))
@@ -63,12 +67,12 @@ while ! mv "$DIR/armed" "$DIR/restoring" 2>/dev/null; do
 done
 
 # What is still putting the change in force must not do so after the old rules are back.
-if [ "$(boot_id)" = "$ARMED_BOOT" ] && [ -s "$DIR/applier" ] && [ ! -e "$DIR/applied.json" ]; then
+if [ "$same_boot" = 1 ] && [ -s "$DIR/applier" ] && [ ! -e "$DIR/applied.json" ]; then
     kill -s KILL -- "-$(cat "$DIR/applier")" 2>/dev/null && sleep 1
 fi
 
 status=0
-if [ "$(boot_id)" = "$ARMED_BOOT" ] || [ "$AFTER_REBOOT" = 1 ]; then
+if [ "$same_boot" = 1 ] || [ "$AFTER_REBOOT" = 1 ]; then
     ( . "$DIR/rules.sh" ) >> "$DIR/log" 2>&1 || status=$?
 fi
 . "$DIR/files.sh" >> "$DIR/log" 2>&1 || status=$?

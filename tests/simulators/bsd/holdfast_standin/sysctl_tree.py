@@ -80,7 +80,7 @@ def _computed(host: Host, kernel: dict, name: str) -> str | None:
     if name == "kern.boottime":
         stamp = kernel["boot_time"]
         text = time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(stamp))
-        return text if flavour.name == "openbsd" else "{ sec = %d, usec = %d } %s" % (int(stamp), int(stamp % 1 * 1e6), text)
+        return text if flavour.name in ("openbsd", "netbsd") else "{ sec = %d, usec = %d } %s" % (int(stamp), int(stamp % 1 * 1e6), text)
     if name == "net.inet.ip.fw.static_count" and "ipfw" in kernel["modules"]:
         return str(len(kernel["ipfw"].get("rules", [])) + 1)
     if name == "net.inet.ip.fw.default_to_accept" and "ipfw" in kernel["modules"]:
@@ -116,10 +116,12 @@ def _one(host: Host, kernel: dict, word: str, flags: set[str], out: Outcome) -> 
     name, assigns, value = word.partition("=")
     old = _computed(host, kernel, name)
     entry = _table(host.flavour.name).get(name)
+    if name == "kern.boottime" and "-n" in flags and host.flavour.name in ("openbsd", "netbsd"):
+        old = str(int(kernel["boot_time"]))  # sysctl.c of both: the date is for readers of the name only
     writable = entry is not None and entry[1]
     if old is None:
         old = read(kernel, name, host.flavour.name)
-    separator = "=" if host.flavour.name == "openbsd" or "-e" in flags else ": "
+    separator = "=" if host.flavour.name == "openbsd" or "-e" in flags else " = " if host.flavour.name == "netbsd" else ": "
     if old is None:
         if "-i" not in flags:
             unknown = {"openbsd": "sysctl: second level name %s in %s is invalid" % (name.split(".")[1] if "." in name else name, name)}

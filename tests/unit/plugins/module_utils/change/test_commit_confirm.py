@@ -21,6 +21,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.change import co
 from ansible_collections.holdfast.firewall.plugins.module_utils.change import pending as pending_module
 from ansible_collections.holdfast.firewall.plugins.module_utils.change import timers as timers_module
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.pending import Pending
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.script import restore_script
 from ansible_collections.holdfast.firewall.plugins.module_utils.host import LocalHost
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 
@@ -283,6 +284,23 @@ def test_after_a_reboot_only_files_are_restored(wall):
     assert wall.host.run(["sh", Pending(change).path("restore.sh"), "timer"]).ok
     assert wall.host.read(wall.live) == "rules of the new boot\n"
     assert Pending.all() == []
+
+
+def test_a_clock_that_is_set_in_the_window_does_not_hinder_the_rollback(tmp_path):
+    """The time of the boot, by which the BSDs know a boot, moves with the clock; the script sleeps through one boot only."""
+    folder, last, boot = tmp_path / "change", tmp_path / "last", tmp_path / "boot"
+    folder.mkdir()
+    for name, text in (("armed", ""), ("rules.sh", "echo restored > %s/live\n" % tmp_path), ("files.sh", "true\n")):
+        (folder / name).write_text(text)
+    boot.write_text("1000\n")
+    text = restore_script("one", str(folder), str(last), int(time.time()) + 2, 2, "1000", False)
+    known = next(line for line in text.splitlines() if line.startswith("boot_id()"))
+    (folder / "restore.sh").write_text(text.replace(known, "boot_id() { cat %s; }" % boot))
+    with subprocess.Popen(["sh", str(folder / "restore.sh"), "timer"]) as timer:
+        assert wait_for(lambda: (folder / "timer.pid").exists())
+        boot.write_text("1007\n")
+        assert timer.wait(20) == 0
+    assert (tmp_path / "live").read_text() == "restored\n"
 
 
 def test_an_overdue_change_is_settled_by_the_next_task(wall):
