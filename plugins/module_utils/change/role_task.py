@@ -21,6 +21,7 @@ from ..policy.rule import Rule
 from .asleep import asleep_words, refuse_asleep
 from .engine import Engine
 from .management import closed_by_removal, refuse_closing
+from .part_of_policy import PolicyRules
 from .told_change import live_diff, told_commands
 
 Fields = t.Dict[str, t.Any]
@@ -71,6 +72,7 @@ class _Task:
         self._request = request
         self._result = result
         self._rules = _without_doubles(backend, request.rules)
+        self._policy = PolicyRules(backend, ruleset)
         self._woken = False
 
     def present(self) -> t.Optional[Transaction]:
@@ -78,7 +80,7 @@ class _Task:
         planned = PlannedRuleset(self._ruleset)
         for one in self._rules:
             refuse_closing(one.rule, self._engine.unproved_ports(), self._backend.NAME)
-            placement = place_present(self._backend, planned.ruleset, one.rule)
+            placement = self._placed(planned.ruleset, one.rule)
             if placement.blocked_by:
                 raise HoldfastError(
                     "%s would have no effect: %s decides otherwise and belongs to another program, so nothing was changed"
@@ -126,6 +128,11 @@ class _Task:
         edits = planned.edits()
         return self._backend.plan(self._ruleset, edits) if edits else None
 
+    def _placed(self, ruleset: Ruleset, rule: Rule) -> Placement:
+        """Return what makes a rule present; nothing where the policy of the host does."""
+        placement = place_present(self._backend, ruleset, rule)
+        return Placement() if self._policy.makes_present(ruleset, rule, placement) else placement
+
     def done(self, would: str) -> str:
         """Return what was done, in one sentence."""
         if self._woken:
@@ -170,7 +177,7 @@ class _Task:
         """
         after = planned.ruleset
         for one in self._rules:
-            placement = place_present(self._backend, after, one.rule)
+            placement = self._placed(after, one.rule)
             if _changes(placement):
                 against = placement.defeated_by[:1] or ["another rule of the task"]
                 raise HoldfastError(
@@ -183,14 +190,7 @@ class _Task:
 
         :raises HoldfastError: in that case.
         """
-        if not missing:
-            return
-        try:
-            policy = self._backend.read_policy(self._ruleset)
-        except HoldfastError:
-            return
-        known = {self._backend.normalise(one).identity() for one in policy.rules} if policy is not None else set()
-        found = [one.label for one in missing if self._backend.normalise(one.rule).identity() in known]
+        found = [one.label for one in missing if self._policy.has(one.rule)]
         if found:
             raise HoldfastError(
                 "These rules are part of the policy of this host, so nothing was removed: %s. Take them out of the document and run "

@@ -21,6 +21,7 @@ from ..policy.rule import Rule
 from .asleep import asleep_words, refuse_asleep
 from .engine import Engine
 from .management import closed_by_removal, refuse_closing
+from .part_of_policy import PolicyRules
 from .told_change import live_diff, told_commands
 
 Fields = t.Dict[str, t.Any]
@@ -136,12 +137,16 @@ def _plan_rule(
                 % ("; ".join(placement.blocked_by), "beats it wherever it stands" if backend.DENY_WINS else "belongs to another program"),
                 placement=_placement_fields(placement), backend=backend.NAME,
             )  # fmt: skip
+        in_policy = PolicyRules(backend, ruleset).makes_present(ruleset, rule, placement)
+        if in_policy:
+            placement = Placement(where=["the policy of this host"])
         result["placement"] = _placement_fields(placement)
         if not placement.edits:
             refuse_asleep(backend, ruleset, rule, "The rule")
             woken = backend.wake(ruleset)
             word = "already present (%s)" if woken is None else "put into force (%s)"
-            result["msg"] = "Firewall rule " + word % backend.NAME + asleep_words(backend, ruleset)
+            told = ", as a part of the policy of this host" if in_policy else ""
+            result["msg"] = "Firewall rule " + word % backend.NAME + told + asleep_words(backend, ruleset)
             return woken
         result["msg"] = "Firewall rule %s (%s)" % (_kind_of_change(placement), backend.NAME) + asleep_words(backend, ruleset)
         return backend.plan(ruleset, placement.edits)
@@ -166,12 +171,7 @@ def _refuse_part_of_policy(backend: Backend, ruleset: Ruleset, rule: Rule) -> No
 
     :raises HoldfastError: in that case.
     """
-    try:
-        policy = backend.read_policy(ruleset)
-    except HoldfastError:
-        return
-    wanted = backend.normalise(rule).identity()
-    if policy is not None and any(backend.normalise(one).identity() == wanted for one in policy.rules):
+    if PolicyRules(backend, ruleset).has(rule):
         raise HoldfastError(
             "The rule is part of the policy of this host, so it was not removed: take it out of the document and run "
             "holdfast.firewall.policy again, or put a rule that decides otherwise beside it",

@@ -268,4 +268,6 @@ def test_single_rules_work_beside_a_policy(controller, host, apply):
     assert part["_word"] == "FAILED!"
     assert "part of the policy" in part["msg"]
     assert controller.adhoc(host, "state=absent action=deny port=80 source=203.0.113.9")["_word"] == "CHANGED"
+    there = controller.adhoc(host, "action=reject port=113")
+    assert (there["_word"], "as a part of the policy" in there["msg"]) == ("SUCCESS", True)
     assert apply(WEB)["changed"] is False

@@ -15,7 +15,9 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ipfw.ba
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.pf.backend import Pf
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.engine import Engine
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
+from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import with_guard
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.role_task import run_roles
+from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.role_request import parse_role_request
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.standin_host import StandinHost
@@ -77,6 +79,16 @@ def ipfw_host(tmp_path):
     for line in ("allow ip from any to any via lo0", "allow tcp from any to me 22 in", "deny ip from any to any"):
         host.must("ipfw", "-q", "add", *line.split())
     return Ipfw(host)
+
+
+def with_policy(engine, rules):
+    """Put a policy in force on the host of an engine, and return the engine."""
+    backend = engine.backend
+    policy = with_guard(parse_policy(rules), Management((22,)), backend.untracked_icmp)
+    transaction = backend.plan_policy(backend.read(), policy)
+    backend.apply(transaction)
+    backend.persist(transaction.persist)
+    return engine
 
 
 @pytest.fixture(params=[pf_host, ipfw_host], ids=["pf", "ipfw"], name="engine")
@@ -209,11 +221,21 @@ def test_a_rule_of_the_hosts_policy_is_not_removed(engine, monkeypatch):
 
     class Whole:
         rules = [one.rule for one in request.rules]
+        guard = ()
 
     monkeypatch.setattr(engine.backend, "read_policy", lambda _ruleset: Whole)
     with pytest.raises(HoldfastError, match=r"part of the policy of this host.*roles\.base\[1\]"):
         task(engine, role="base", state="absent")
     assert engine.begun == 0
+
+
+def test_rules_that_the_hosts_policy_has_are_not_added_again(engine):
+    with_policy(engine, [{"action": "allow", "port": 8080}])
+    roles = {"a": [{"action": "allow", "port": 8080, "name": "policy"}, {"action": "allow", "port": 8081, "name": "task"}]}
+    assert [one["label"] for one in task(engine, role="a", roles=roles)["added"]] == ["roles.a[1] (task)"]
+    assert task(engine, role="a", roles=roles)["changed"] is False
+    with pytest.raises(HoldfastError, match=r"part of the policy of this host.*roles\.a\[0\]"):
+        task(engine, role="a", roles=roles, state="absent")
 
 
 def test_roles_come_as_text_too(engine):

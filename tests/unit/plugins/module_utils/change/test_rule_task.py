@@ -10,7 +10,13 @@ import pytest
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.rule_task import run_rule
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.request import parse_request
-from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.change.test_role_task import Applying, off, pf_host
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.change.test_role_task import (
+    Applying,
+    ipfw_host,
+    off,
+    pf_host,
+    with_policy,
+)
 
 
 class Rules(Applying):
@@ -62,3 +68,42 @@ def test_a_rule_switches_a_firewall_on_whose_file_says_nothing_else(tmp_path):
     engine = rules(off(tmp_path, ""))
     assert task(engine, action="deny", port=23)["msg"] == "Firewall rule added (pf)"
     assert engine.backend.is_enabled(engine.backend.read())
+
+
+# -- beside a policy ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[pf_host, ipfw_host], ids=["pf", "ipfw"], name="ruled")
+def _ruled(request, tmp_path):
+    rules = [{"action": "allow", "port": 80, "comment": "web"}, {"action": "deny", "port": 81, "source": "192.0.2.0/24"}]
+    return with_policy(Rules(request.param(tmp_path)), rules)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [{"port": 80}, {"port": 80, "comment": "mine"}, {"port": 22}, {"action": "deny", "port": 81, "source": "192.0.2.0/24"}],
+    ids=["allow", "with another comment", "management", "deny"],
+)
+def test_a_rule_that_the_policy_has_is_present(ruled, words):
+    result = task(ruled, **{"action": "allow", **words})
+    assert (result["changed"], result["msg"][:28]) == (False, "Firewall rule already presen")
+    assert ruled.begun == 0
+
+
+def test_a_rule_that_only_looks_like_one_of_the_policy_is_added(ruled):
+    assert task(ruled, True, action="allow", port=[80, 443])["changed"]
+    assert task(ruled, True, action="deny", port=80)["changed"]
+
+
+def test_a_rule_of_the_policy_is_added_where_another_task_stopped_it(tmp_path):
+    ruled = with_policy(Rules(pf_host(tmp_path)), [{"action": "allow", "port": 80}])
+    task(ruled, action="deny", port=80)
+    assert "as a part of the policy" not in task(ruled, True, action="allow", port=80)["msg"]
+    task(ruled, action="allow", port=80)
+    assert task(ruled, action="allow", port=80)["changed"] is False
+    assert ruled.begun == 2
+
+
+def test_a_rule_of_the_policy_is_not_removed(ruled):
+    with pytest.raises(HoldfastError, match="part of the policy of this host, so it was not removed"):
+        task(ruled, state="absent", action="allow", port=80)
