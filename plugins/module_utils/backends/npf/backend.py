@@ -259,7 +259,7 @@ class Npf(OneFile):
         lines.append('[ "$status" -eq 0 ]')
         old = self._plain(ruleset)
         tables = set(tables_in(old)) | set(transaction.persist.get("tables", ()))
-        paths = (live.path, STAGED, boot.RC_CONF, *("%s/%s" % (FOLDER, name) for name in sorted(tables)))
+        paths = (live.path, STAGED, boot.RC_CONF, boot.OVERRIDE, *("%s/%s" % (FOLDER, name) for name in sorted(tables)))
         return Snapshot({"npf.conf.before": old}, "\n".join(lines) + "\n", paths)
 
     def apply(self, transaction: Transaction) -> None:

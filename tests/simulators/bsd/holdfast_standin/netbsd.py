@@ -4,7 +4,7 @@
 """What NetBSD does at boot with npf, and its ``service`` command: rc.conf says ``npf=YES`` without ``_enable``.
 
 First ``npf_boot`` loads /etc/npf.boot.conf (or a built-in one) and starts npf, then ``npf`` loads the real file. Without ``npf=YES`` the
-scripts do nothing, unless they are asked with ``onestart`` and the like.
+scripts do nothing, unless they are asked with ``onestart`` and the like. A script also reads the file of its name in /etc/rc.conf.d.
 """
 
 from __future__ import annotations
@@ -23,6 +23,15 @@ _BOOT = """group default {
 _ACTIONS = ("start", "stop", "restart", "reload", "status", "rcvar")
 
 
+def _settings(host: Host) -> dict[str, str]:
+    """What the script npf finds set."""
+    return {**rcconf.values(host), **rcconf.values(host, "/etc/rc.conf.d/npf")}
+
+
+def _enabled(host: Host) -> bool:
+    return _settings(host).get("npf", "NO").lower() in ("yes", "true", "on", "1")
+
+
 def start(host: Host) -> Outcome:
     """The boot."""
     out = Outcome()
@@ -32,6 +41,7 @@ def start(host: Host) -> Outcome:
         given = "/etc/npf.boot.conf" if host.read_file("/etc/npf.boot.conf") is not None else str(path)
         out.stderr += command(host, "npfctl", "reload", given).stderr.splitlines()
         out.stderr += command(host, "npfctl", "start").stderr.splitlines()
+    if _enabled(host):
         _run(host, "reload", out)
     return out
 
@@ -50,10 +60,10 @@ def service(host: Host, argv: list[str]) -> int:
     if action not in _ACTIONS:
         return out.fail("/etc/rc.d/npf: unknown directive '%s'." % action).emit()
     if action == "rcvar":
-        out.stdout += ["# npf", "$npf=%s" % ("YES" if rcconf.yes(host, "npf") else "NO")]
+        out.stdout += ["# npf", "$npf=%s" % ("YES" if _enabled(host) else "NO")]
     elif action == "status":
         pass
-    elif not rcconf.yes(host, "npf") and not prefix:
+    elif not _enabled(host) and not prefix:
         out.fail(
             "$npf is not enabled - see rc.conf(5).\nUse the following if you wish to perform the operation:\n  /etc/rc.d/npf one%s" % action
         )
@@ -68,7 +78,7 @@ def _run(host: Host, action: str, out: Outcome) -> None:
         command(host, "npfctl", "stop")
         command(host, "npfctl", "flush")
     if action in ("start", "restart", "reload"):
-        rules = rcconf.values(host).get("npf_rules") or "/etc/npf.conf"
+        rules = _settings(host).get("npf_rules") or "/etc/npf.conf"
         if host.read_file(rules) is None:
             out.fail("/etc/rc.d/npf: WARNING: %s is not readable." % rules)
             return

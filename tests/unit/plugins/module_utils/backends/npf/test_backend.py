@@ -167,6 +167,41 @@ def test_a_fresh_host_gets_a_file_and_starts_npf_now_and_at_boot_and_is_restored
     assert fresh.is_enabled(fresh.read())
 
 
+@pytest.mark.parametrize("conf, override", [
+    ("npf=YES\nnpf_rules=/etc/old.conf\n", "npf_rules=/etc/mine.conf\n"),
+    ("npf=YES\n", "npf=NO\nnpf_rules=/etc/mine.conf\n"),
+    ("hostname=nb\n", "npf=YES\nnpf_rules=/etc/mine.conf\n"),
+])  # fmt: skip
+def test_the_settings_of_the_script_alone_count_over_those_of_all(tmp_path, conf, override):
+    """As rc.subr of NetBSD reads them: /etc/rc.conf.d/npf comes last, for the rules; npf_boot, which starts npf, does not read it."""
+    host = NetbsdHost(tmp_path / "host", None)
+    host.write("/etc/rc.conf", conf, 0o644)
+    host.write("/etc/rc.conf.d/npf", override, 0o644)
+    host.write("/etc/mine.conf", CONF, 0o644)
+    host.must("npfctl", "reload", "/etc/mine.conf")
+    host.must("npfctl", "start")
+    backend = Npf(host)
+    before = host.read("/etc/rc.conf"), host.read("/etc/rc.conf.d/npf")
+    _before, transaction, snapshot = present(backend, rule(port=8443))
+    assert {"/etc/mine.conf", "/etc/rc.conf.d/npf"} <= set(snapshot.paths)
+    backend.persist(transaction.persist)
+    assert "8443" in host.read("/etc/mine.conf")
+    ruleset = backend.read()
+    switched = backend.plan_switch(ruleset, "enabled", ())
+    backend.apply(switched)
+    backend.persist(switched.persist)
+    assert backend.status()["at_boot"] is True
+    host.reboot()
+    assert backend.status()["enabled"] is True
+    assert "port 8443" in shown(backend)
+    off = backend.plan_switch(backend.read(), "disabled", ())
+    backend.apply(off)
+    backend.persist(off.persist)
+    host.reboot()
+    assert (backend.status()["at_boot"], backend.status()["enabled"]) == (False, False)
+    assert before != (host.read("/etc/rc.conf"), host.read("/etc/rc.conf.d/npf"))
+
+
 def test_an_unconfirmed_change_is_gone_after_a_reboot(backend):
     present(backend, rule(port=8443))
     backend.host.reboot()
