@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether npf starts at boot, and with which file: rc.conf(5) of NetBSD.
 
-Reads and writes /etc/rc.conf, and /etc/rc.conf.d/npf where an administrator has that: load_rc_config of rc.subr(8) reads it after the other,
-for the script ``npf``, which loads the rules. The script ``npf_boot``, which starts npf, reads /etc/rc.conf alone.
+Reads and writes /etc/rc.conf, and /etc/rc.conf.d/npf where an administrator has that: load_rc_config of rc.subr(8) reads it after the
+other, for the script ``npf``, which loads the rules. The script ``npf_boot``, which starts npf, reads /etc/rc.conf alone.
 """
 
 from __future__ import annotations
