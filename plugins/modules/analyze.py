@@ -329,6 +329,21 @@ detection:
     backend: nftables
     reason: nftables is the first in the order macos, pf, ipfw, npf, nftables, iptables that holds rules
     saw: ["nftables: 1 base chain"]
+place:
+  description: Where in the options or in the document the mistake is.
+  returned: when one of them does not say something valid
+  type: str
+  sample: policy.rules[3].protocol
+found:
+  description: What stands there.
+  returned: with RV(place)
+  type: str
+  sample: "'tpc'"
+allowed:
+  description: What may stand there.
+  returned: with RV(place)
+  type: str
+  sample: tcp, udp, icmp, icmpv6, sctp, esp, ah, gre, any, or a protocol number from 0 to 255
 """
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.kept_code import keep_code

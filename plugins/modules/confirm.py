@@ -172,6 +172,21 @@ in_force_after:
   returned: with RV(too_early)
   type: float
   sample: 0.9
+place:
+  description: Where in the options or in the document the mistake is.
+  returned: when one of them does not say something valid
+  type: str
+  sample: confirm.state
+found:
+  description: What stands there.
+  returned: with RV(place)
+  type: str
+  sample: "'confirm'"
+allowed:
+  description: What may stand there.
+  returned: with RV(place)
+  type: str
+  sample: confirmed, restored, status
 """
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.kept_code import keep_code

@@ -397,6 +397,26 @@ rc:
   returned: in that case
   type: int
   sample: 31
+place:
+  description: Where in the options or in the document the mistake is.
+  returned: when one of them does not say something valid
+  type: str
+  sample: rule.port[1]
+found:
+  description: What stands there.
+  returned: with RV(place)
+  type: str
+  sample: "70000"
+allowed:
+  description: What may stand there.
+  returned: with RV(place)
+  type: str
+  sample: a port number from 1 to 65535, or several as a list
+waiting:
+  description: The identity of the change for which this task would have to wait; nothing was changed.
+  returned: when another change of the host waits for its confirmation
+  type: str
+  sample: 20261121113045-1f0c9a7e
 """
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.kept_code import keep_code

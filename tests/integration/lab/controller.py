@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from ansible_collections.holdfast.firewall.tests.integration.lab.documented_results import undocumented
+
 ROOT = Path(__file__).resolve().parents[3]
 RULE = "holdfast.firewall.rule"
 CONFIRM = "holdfast.firewall.confirm"
@@ -64,6 +66,7 @@ class Controller:
         assert " => " in text, done.stdout + done.stderr
         head, _arrow, body = text.partition(" => ")
         result = json.loads(body[: body.rindex("}") + 1])
+        assert undocumented(module, result) == [], result
         result["_word"] = head.split("|")[1].split()[0]
         return result
 
@@ -75,7 +78,9 @@ class Controller:
         (self.folder / "play.yml").write_text(json.dumps([{"hosts": host, "gather_facts": False, "tasks": tasks}]))
         done = self.run("ansible-playbook", str(self.folder / "play.yml"), *options)
         assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(result.read_text())
+        registered: dict = json.loads(result.read_text())
+        assert undocumented(module, registered) == [], registered
+        return registered
 
     def manual(self, host: str, arguments: str) -> dict:
         """Make a change by the module rule that waits for its confirmation; returns its result once it is in force."""
