@@ -437,7 +437,7 @@ def _signs_of_use(live: t.Mapping[int, Tables]) -> t.List[str]:
     signs: t.List[str] = []
     for family, tables in sorted(live.items()):
         chains = tables.get("filter", {})
-        ufw = any(name.startswith("ufw-") for name in chains)
+        ufw = any(name.startswith(("ufw-", "ufw6-")) for name in chains)
         for chain in chains.values():
             if not is_builtin("filter", chain.name):
                 continue

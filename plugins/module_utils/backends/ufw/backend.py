@@ -31,6 +31,10 @@ Facts = t.Dict[str, t.Any]
 
 
 _OFF = off_sentence("ufw", "ufw")
+_LEFT_OVER = (
+    "%s says that ufw is off, and yet its rules are in the kernel: a reload of it failed, or somebody wrote ENABLED=no there. "
+    "Switch it on or off first (holdfast.firewall.backend with backend: ufw and state: enabled or disabled)" % CONF
+)
 
 
 class Ufw(Backend):
@@ -159,7 +163,7 @@ class Ufw(Backend):
     def plan(self, ruleset: Ruleset, edits: t.Sequence[Edit]) -> Transaction:
         from .edit import edited
 
-        state = self._state(ruleset)
+        state = self._whole_state(ruleset)
         files, notes = edited(self.host, state, ruleset, edits, self.tools.abilities().names)
         if not state.files.enabled:
             refuse_stopping(self.NAME, self.NAME, edits, lambda line: line.split()[:1] == ["allow"])
@@ -175,15 +179,26 @@ class Ufw(Backend):
         return transaction if transaction.commands else None
 
     def asleep(self, ruleset: Ruleset) -> t.Optional[str]:
-        return None if self._state(ruleset).files.enabled else _OFF
+        state = self._state(ruleset)
+        return None if state.files.enabled else _LEFT_OVER if state.left_over else _OFF
 
     @uncollected
     def plan_flush(self, ruleset: Ruleset, keep: t.Mapping[str, t.Sequence[Rule]]) -> Transaction:
         from .edit import flushed
 
-        state = self._state(ruleset)
+        state = self._whole_state(ruleset)
         rules = [self.normalise(rule) for one in keep.values() for rule in one]
         return self._transaction(state, flushed(state, rules))
+
+    def _whole_state(self, ruleset: Ruleset) -> State:
+        """Return the state that a ruleset was read from, where the kernel can follow ufw's files.
+
+        :raises HoldfastError: when ufw is off by its files only: following them would let everything through.
+        """
+        state = self._state(ruleset)
+        if state.left_over:
+            raise HoldfastError(_LEFT_OVER + ". Nothing was changed", backend=self.NAME)
+        return state
 
     def _transaction(
         self, state: State, files: Files, first: t.Collection[str] = (), alone: bool = False, notes: t.Sequence[str] = ()
@@ -270,6 +285,7 @@ class Ufw(Backend):
         if wanted is None:
             if files.texts == state.files.texts:
                 return Transaction((), ruleset.listing)
+            self._whole_state(ruleset)
             if files.enabled:  # without the policy, ufw's own rules alone let administrators in
                 files = switched_on(self.host, State(files, state.live), self.tools.abilities().names)
             return self._transaction(state, files)
@@ -291,7 +307,7 @@ class Ufw(Backend):
                 raise HoldfastError("ufw is disabled, so it cannot be restarted; use state: enabled")
             return restart(self.host, there)
         if state == "disabled":
-            if not there.files.enabled and not self.is_enabled(ruleset):
+            if not there.files.enabled and not there.left_over:
                 return Transaction((), ruleset.listing)
             return self._transaction(there, there.files.changed(there.files.enabled_texts(False)))
         rules = [self.normalise(rule) for rule in keep]

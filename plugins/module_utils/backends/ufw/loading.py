@@ -117,8 +117,21 @@ def loaded(host: Host, files: Files, family: int) -> Chains:
         said = " ".join((answer.err or answer.out).split())[:1000]
         if answer.rc == 127 or answer.err.startswith("unshare:"):
             raise HoldfastError("ufw's files are checked in a network namespace, and none can be made on this host: %s" % said)
-        raise HoldfastError("iptables refuses a line of ufw's files, so nothing was changed: %s" % said)
+        raise HoldfastError(
+            "iptables refuses a line of ufw's files, so nothing was changed: %s%s" % (_refused(files, family, text, said), said)
+        )
     return parse_saved(answer.out).tables.get("filter", {})
+
+
+def _refused(files: Files, family: int, text: str, said: str) -> str:
+    """Return the line that iptables complains of, with its file: the number that it names is that of our text."""
+    found = re.search(r"\bline:? (\d+)", said)
+    lines = text.split("\n")
+    line = lines[int(found.group(1)) - 1] if found is not None and 0 < int(found.group(1)) <= len(lines) else ""
+    for path in (BEFORE[family], AFTER[family], USER[family]):
+        if line and line in filter_part(files.text(path)):
+            return "%s has %r. It says: " % (path, line[:200])
+    return ""
 
 
 def _sets(host: Host, text: str) -> str:

@@ -16,7 +16,7 @@ from ...host import Host
 from ..iptables.saved import FAMILIES, HEADINGS, Tables, make_listing, split_listing
 from ..iptables.tools import Tools
 from .block import FIRST_BEGIN, NAT_BEGIN, RULES_BEGIN, cut_block
-from .files import AFTER, BEFORE, USER, Files, read_files
+from .files import AFTER, BEFORE, PREFIX, USER, Files, read_files
 from .user_file import UserFile, parse_user_file
 
 _WORDS = {"ACCEPT": "allow", "DROP": "deny", "REJECT": "reject"}
@@ -51,6 +51,13 @@ class State:
         """Return the lines of a block of single rules, that before the tuples or that behind them."""
         path = (AFTER if place == "after" else BEFORE)[family]
         return cut_block(self.files.text(path), path, FIRST_BEGIN if place == "first" else RULES_BEGIN)[1]
+
+    @property
+    def left_over(self) -> bool:
+        """Whether rules of ufw are in the kernel although its files say that it is off: it takes these chains away when it stops."""
+        return not self.files.enabled and any(
+            PREFIX[family] + "-user-input" in tables.get("filter", {}) for family, tables in self.live.items()
+        )
 
     def listing(self) -> str:
         """Return everything as text: what ufw is told first, then what the kernel has."""
