@@ -63,11 +63,20 @@ def commands(before: State, after: State) -> t.List[Command]:
         if name == "enabled" or (name == "block_all" and off) or before.settings.get(name) == after.settings.get(name):
             continue
         if name not in before.settings:
-            raise HoldfastError("This macOS does not have the setting %s any more; leave it out" % SETTERS[name])
+            raise HoldfastError(_untold(name))
         found.append(_setter(name, after.on(name)))
     if after.on("enabled") and not before.on("enabled"):
         found.append(_setter("enabled", True))
     return found
+
+
+def _untold(name: str) -> str:
+    if name == "logging":
+        return "This macOS does not have the setting %s any more, or a profile keeps it; leave it out" % SETTERS[name]
+    return (
+        "This Mac is managed and does not tell its setting %s, so nothing was changed. Change the profile of its device management instead"
+        % (SETTERS[name])
+    )
 
 
 def touched(before: State, after: State) -> t.Dict[str, t.Any]:

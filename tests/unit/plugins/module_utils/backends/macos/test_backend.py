@@ -153,6 +153,8 @@ def test_a_managed_mac_that_answers_few_questions_is_read_as_far_as_it_tells(hos
     assert backend.read_policy(backend.read()) is None
     with pytest.raises(HoldfastError, match="this Mac is managed"):
         present(backend, rule())
+    with pytest.raises(HoldfastError, match="is managed and does not tell its setting --setblockall"):
+        put(backend, policy({"action": "deny", "program": APP}))
 
 
 def test_blocking_everything_is_seen_where_the_global_state_does_not_tell(host, backend):
