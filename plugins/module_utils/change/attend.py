@@ -17,8 +17,9 @@ import typing as t
 
 from ..host import Host
 from ..policy.errors import HoldfastError
+from .begin import restore_now
 from .confirm import confirm
-from .pending import Pending, state_root
+from .pending import ARMED, Pending, state_root
 
 #: The script, and the file in which it leaves its question.
 SCRIPT, ASKED = "ask.sh", "asked"
@@ -67,7 +68,7 @@ def ask_script(pending: Pending) -> str:
 
 
 def attend(host: Host, pending: Pending, seconds: float) -> None:
-    """Answer questions about a change until it is confirmed, refused or gone, for at most ``seconds``."""
+    """Answer questions about a change until it is confirmed, refused or gone, for at most ``seconds``; then undo it if nobody did."""
     end = time.monotonic() + seconds
     while pending.exists and time.monotonic() < end:
         asked = pending.read(ASKED)
@@ -81,6 +82,8 @@ def attend(host: Host, pending: Pending, seconds: float) -> None:
             time.sleep(KEPT)
             host.remove(answer_path(pending.identity))
             return
+    if pending.holds(ARMED):
+        restore_now(host, pending)  # the timer has gone, or the file system takes no question any more
 
 
 def _answer(host: Host, identity: str, asked: str) -> t.Dict[str, t.Any]:

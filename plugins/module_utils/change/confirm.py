@@ -8,6 +8,8 @@ Touches the target: makes the verified rules last, disarms the timer, removes th
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 import typing as t
 
@@ -17,7 +19,7 @@ from ..backends.switched_off import note_switch
 from ..host import Host
 from ..policy.errors import HoldfastError, told
 from .begin import disarm, last_rolled_back, restore_now, rollback_account
-from .pending import APPLIED, CONFIRMING, Pending, exclusive
+from .pending import APPLIED, ARMED, CONFIRMING, Pending, exclusive
 from .policy_record import forget_record, write_record
 
 #: Seconds to wait for the applying process to begin (it is started before the task that opened the change ends), and for its own undoing.
@@ -65,12 +67,13 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
             if "switch" in wanted:
                 note_switch(host, backend.NAME, wanted["switch"])
         except Exception as exc:
-            _undo(host, pending)
+            account = _undo(host, pending)
             raise HoldfastError(
-                "The change works but could not be made to last, so it was undone: %s" % told(exc),
-                rolled_back=True,
-                change=pending.identity,
-            ) from exc
+                "The change works but could not be made to last, %s: %s" % (
+                    "so it was undone" if account["restored"] else "and it could NOT be undone (%s)" % account["log"], told(exc)
+                ),
+                rolled_back=account["restored"], change=pending.identity,
+            ) from exc  # fmt: skip
         disarm(host, pending)
         pending.remove()
         _note_policy(host, backend, wanted.get("policy_record"))
@@ -115,7 +118,12 @@ def undo(host: Host, identity: t.Optional[str]) -> t.Dict[str, t.Any]:
 
 
 def inquire(host: Host, identity: t.Optional[str]) -> t.Dict[str, t.Any]:
-    """Return what is known of a change: pending and for how long, rolled back and when, and whether the old rules are in force again."""
+    """Return what is known of a change: pending and for how long, rolled back and when, and whether the old rules are in force again.
+
+    :raises HoldfastError: without root, who alone can see pending changes.
+    """
+    if not host.is_root():
+        raise HoldfastError("Asking after a pending firewall change needs root; add become: true (or -b)")
     pending = find(identity)
     if pending is not None:
         facts = pending.read_json("change.json")
@@ -201,7 +209,8 @@ def _await_undone(pending: Pending) -> None:
         time.sleep(0.02)
 
 
-def _undo(host: Host, pending: Pending) -> None:
-    """Restore a change that is already claimed for confirmation."""
-    pending.write("armed", "")
-    restore_now(host, pending)
+def _undo(host: Host, pending: Pending) -> t.Dict[str, t.Any]:
+    """Restore a change that is already claimed for confirmation, also on a disk that has no room for another file."""
+    with contextlib.suppress(OSError):  # its timer took it over
+        os.rename(pending.path(CONFIRMING), pending.path(ARMED))
+    return restore_now(host, pending)

@@ -54,13 +54,17 @@ if [ "${1:-}" = timer ] && [ "$same_boot" = 1 ]; then
 fi
 
 # One rename decides who acts: the confirmation or this script. A confirmation that does not end within 20 seconds has died.
+# Where the file system became read-only, nobody can take the change, and nobody can confirm it either.
+log="$DIR/log"
+[ -w "$DIR" ] || log=/dev/null
 tries=0
 while ! mv "$DIR/armed" "$DIR/restoring" 2>/dev/null; do
     [ -d "$DIR" ] || exit 0
     [ ! -e "$DIR/restoring" ] || exit 0
+    [ -w "$DIR" ] || [ ! -e "$DIR/armed" ] || break
     tries=$((tries + 1))
     if [ "$tries" -gt 20 ]; then
-        mv "$DIR/confirming" "$DIR/restoring" 2>/dev/null || exit 0
+        mv "$DIR/confirming" "$DIR/restoring" 2>/dev/null || [ ! -w "$DIR" ] || exit 0
         break
     fi
     sleep 1
@@ -73,9 +77,9 @@ fi
 
 status=0
 if [ "$same_boot" = 1 ] || [ "$AFTER_REBOOT" = 1 ]; then
-    ( . "$DIR/rules.sh" ) >> "$DIR/log" 2>&1 || status=$?
+    ( . "$DIR/rules.sh" ) >> "$log" 2>&1 || status=$?
 fi
-. "$DIR/files.sh" >> "$DIR/log" 2>&1 || status=$?
+. "$DIR/files.sh" >> "$log" 2>&1 || status=$?
 
 if [ "$status" -eq 0 ]; then
     text="change @ID@ was not confirmed in time; the firewall rules from before it are in force again"

@@ -206,6 +206,31 @@ def test_a_change_that_cannot_be_saved_is_undone_with_its_files(wall):
     assert wall.host.read(wall.saved) == "old saved\n"
 
 
+def test_undoing_what_cannot_be_saved_needs_no_room_for_another_file(wall, monkeypatch):
+    wall.fail_persist = True
+    change = start(wall)
+    assert wait_for(lambda: wall.host.read(wall.live) == "new rules\n")
+
+    def full(*_arguments):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Pending, "write", full)
+    with pytest.raises(HoldfastError, match="so it was undone: the disk is full"):
+        confirm_module.confirm(wall.host, change)
+    assert wall.host.read(wall.live) == "old rules\n"
+
+
+def test_a_file_system_that_became_read_only_does_not_hinder_the_rollback(wall):
+    change = start(wall)
+    assert wait_for(lambda: Pending(change).holds("applied.json"))
+    folder = Pending(change).folder
+    mounted = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99; sh "$1/restore.sh"'
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", mounted, "sh", folder], check=False, capture_output=True)
+    if done.returncode in (1, 99, 127) and wall.host.read(wall.live) == "new rules\n":
+        pytest.skip("nothing can be mounted here: %s" % done.stderr)
+    assert wall.host.read(wall.live) == "old rules\n"
+
+
 def test_a_note_that_cannot_be_written_does_not_undo_what_is_confirmed(wall, monkeypatch):
     def damaged(*_arguments):
         raise ValueError("a note of another kind")
@@ -244,6 +269,13 @@ def test_the_status_says_since_when_a_change_is_in_force(wall):
     time.sleep(0.2)
     assert confirm_module.inquire(wall.host, change)["applied_ago"] >= first + 0.2
     confirm_module.undo(wall.host, change)
+
+
+def test_without_root_nobody_is_told_that_nothing_is_pending(wall):
+    change = start(wall)
+    wall.host.is_root = lambda: False
+    with pytest.raises(HoldfastError, match="needs root; add become"):
+        inquire(wall.host, change)
 
 
 def test_undo_restores_at_once(wall):
@@ -396,6 +428,14 @@ def test_a_question_is_answered_with_the_reason_of_an_undoing(wall):
     code, answer = ask(change)
     assert (code, answer["failed"], answer["rolled_back"]) == (0, True, True)
     assert "the disk is full" in answer["msg"]
+    assert wall.host.read(wall.live) == "old rules\n"
+
+
+def test_who_attends_a_change_undoes_it_where_its_timer_has_gone(wall, monkeypatch):
+    monkeypatch.setattr(begin_module, "OVERDUE", 0)
+    start_attended(wall, window=1)
+    os.killpg(Sleeper.process.pid, signal.SIGKILL)
+    assert wait_for(lambda: Pending.all() == [])
     assert wall.host.read(wall.live) == "old rules\n"
 
 
