@@ -365,13 +365,19 @@ def _defeats(ruleset: Ruleset, entry: Entry, rule: Rule) -> bool:
     """Return whether the rule has to stand before the entry.
 
     What covers the rule with another action defeats it. What lets only a part of its packets through defeats a deny or reject, unless
-    it is narrower than the rule and so an exception. The other way round an allow stays behind a deny that overlaps it in part, so that
-    of two such rules the deny always comes first and they never push each other back and forth.
+    it is narrower than the rule and so an exception; so does what cannot be expressed and may let them through. The other way round an
+    allow stays behind a deny that overlaps it in part, so that of two such rules the deny always comes first and they never push each
+    other back and forth.
     """
     action = _decides(ruleset, entry, rule, set())
     if action is not None:
         return action != rule.action
-    return rule.action != "allow" and _lets_some_through(ruleset, entry, rule, set())
+    if rule.action == "allow":
+        return False
+    for one in entry.most:
+        if overlaps(one, rule) and (covers(one, rule) or not covers(rule, one)) and not _only_loopback(one, rule):
+            return True
+    return _lets_some_through(ruleset, entry, rule, set())
 
 
 def _lets_some_through(ruleset: Ruleset, entry: Entry, rule: Rule, seen: t.Set[str]) -> bool:

@@ -32,6 +32,7 @@ class Entry:
     :ivar jump: the name of the chain that it hands packets to, or RETURN; then ``match`` is the condition (its action has no meaning).
     :ivar match: the condition of a jump, or None where it cannot be expressed.
     :ivar established: whether it accepts the packets of tracked connections whatever they are (``ct state established accept``).
+    :ivar most: where it cannot be expressed, allows of all packets that it may let through: what is to stop them goes before it.
     :ivar weak: whether a later match takes precedence over it (pf without ``quick``).
     """
 
@@ -43,6 +44,7 @@ class Entry:
     match: t.Optional[Rule] = None
     established: bool = False
     weak: bool = False
+    most: t.Tuple[Rule, ...] = ()
 
     def meanings(self) -> t.Tuple[Rule, ...]:
         """Return the rules of the language that this entry consists of; empty where it cannot be expressed."""

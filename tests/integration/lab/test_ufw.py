@@ -154,7 +154,8 @@ def test_rules_that_ufw_has_no_words_for_last_beside_its_own(controller, shell):
 
 
 def test_raw_rules_are_what_a_person_types_after_ufw(controller, shell):
-    rules = {"native": {"ufw": "limit 2200/tcp comment 'mine'\nallow in on host0 from 192.0.2.0/24 to any app OpenSSH\ninsert 1 deny 25"}}
+    lines = ["limit 2200/tcp comment 'mine'", "allow in on host0 from 192.0.2.0/24 to any app OpenSSH", "insert 1 deny 25", "rule allow 26"]
+    rules = {"native": {"ufw": "\n".join(lines)}}
     assert controller.task(HOST, rules)["changed"] is True
     assert controller.task(HOST, rules)["changed"] is False
     assert "DENY IN" in shell("ufw status numbered").splitlines()[4]

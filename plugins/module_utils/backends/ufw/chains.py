@@ -25,7 +25,8 @@ from .loading import BUILTIN
 from .policy_read import is_own
 from .single_lines import FIRST, PLACES, SOON, Single, direction_of, read_singles
 from .state import State
-from .tuple_rules import rules_of
+from .tuple_rules import reached_by, rules_of
+from .tuples import Tuple
 from .words import words_of
 
 Place = t.Tuple[int, str]
@@ -76,12 +77,17 @@ def _user(state: State, family: int, direction: str, names: ProtocolNames) -> Ch
         # A rule of a policy is no rule for itself: it comes and goes with its document.
         whole = rules[0] if len(rules) == 1 and not one.log and not is_own(one) else None
         native = (words_of(one, family),)
-        entries.append(Entry(native, whole, () if whole is not None else rules, number))
+        entries.append(Entry(native, whole, () if whole is not None else rules, number, most=_most(one, family) if not rules else ()))
     entries += [one for rest in singles.values() for one in rest]
     default = "allow" if state.files.default(direction) == "ACCEPT" else "deny"
     return Chain(
         user_chain(family, direction), frozenset({direction}), frozenset({family}), default, tuple(entries), ref=(family, direction)
     )  # fmt: skip
+
+
+def _most(one: Tuple, family: int) -> t.Tuple[Rule, ...]:
+    """Return what a tuple without words in the language lets through at most; ``limit`` does so until it has counted enough."""
+    return reached_by(one, family) if one.action in ("allow", "limit") else ()
 
 
 def all_singles(state: State, family: int, place: str, names: ProtocolNames) -> t.List[Single]:

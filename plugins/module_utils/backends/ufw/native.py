@@ -17,7 +17,7 @@ from ...policy.errors import HoldfastError
 from .tuples import MARK
 from .user_file import Item, parse_user_file
 
-_FIRST = ("allow", "deny", "reject", "limit", "route", "insert", "prepend", "rule")
+_FIRST = ("allow", "deny", "reject", "limit", "route", "insert", "prepend")
 
 Placed = t.List[t.Tuple[int, int, Item]]
 
@@ -55,9 +55,10 @@ def _words(line: str) -> t.List[str]:
     except ValueError:
         raise HoldfastError("native rule %r: a quote is not closed" % line) from None
     words = words[1:] if words[:1] == ["ufw"] else words
+    words = words[1:] if words[:1] == ["rule"] else words
     if not words or words[0] not in _FIRST or "\n" in line:
         raise HoldfastError("native rule %r: on ufw a raw rule is what follows the word ufw, for example: allow 22/tcp" % line)
-    if any(word.startswith("--") for word in words) or (words[0] in ("rule", "route") and "delete" in words[1:2]):
+    if any(word.startswith("--") for word in words) or (words[0] == "route" and "delete" in words[1:2]):
         raise HoldfastError("native rule %r: only a rule itself, without options and without delete (use state: absent)" % line)
     return words
 

@@ -11,7 +11,6 @@ them in ``ufw status``.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 from ...analysis.relation import covers, overlaps
 from ...policy.errors import HoldfastError
@@ -24,7 +23,7 @@ from .chains import Line, all_singles, is_managed
 from .files import AFTER, BEFORE, Files
 from .single_lines import FIRST, LATE, PLACES, SOON, Single, block_lines, says_tuples, single_of
 from .state import State
-from .tuple_rules import rules_of
+from .tuple_rules import reached_by
 
 _FILES = {FIRST: BEFORE, SOON: BEFORE, LATE: AFTER}
 
@@ -156,9 +155,7 @@ class Singles:
         one = self._state.user_file(family).items[entry.ref].tuple
         if one is None:
             return True
-        # What it matches at most: without its count, and on all interfaces where it names several.
-        arriving, leaving = (None if name is None or name.endswith("+") else name for name in (one.arriving, one.leaving))
-        reached = rules_of(replace(one, action="allow", arriving=arriving, leaving=leaving), family)
+        reached = reached_by(one, family)
         return bool(reached) and not any(overlaps(each, rule) for each in reached)
 
     def put(self, files: Files) -> Files:

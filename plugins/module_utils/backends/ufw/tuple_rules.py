@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 
 from ...policy.addresses import ANY, Addresses, make_addresses, network_text, parse_network
 from ...policy.errors import PolicyError
@@ -117,6 +118,12 @@ def rules_of(one: Tuple, family: int) -> t.Tuple[Rule, ...]:
         )
         for number in numbers
     )  # fmt: skip
+
+
+def reached_by(one: Tuple, family: int) -> t.Tuple[Rule, ...]:
+    """Return allows of all packets that a tuple matches at most: without its count, and on all interfaces where it names several."""
+    arriving, leaving = (None if name is None or name.endswith("+") else name for name in (one.arriving, one.leaving))
+    return rules_of(replace(one, action="allow", arriving=arriving, leaving=leaving), family)
 
 
 def joined(rules: t.Sequence[Rule]) -> t.Optional[Rule]:

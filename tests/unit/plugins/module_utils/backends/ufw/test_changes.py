@@ -356,12 +356,46 @@ def test_a_rule_that_belongs_between_two_tuples_is_refused(host, order):
 
 
 def test_a_tuple_that_counts_has_its_place_too(host):
-    limit = "\n### tuple ### limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 in_eth1\n-A ufw-user-input -i eth1 -p tcp --dport 22 -j ufw-user-limit\n"
+    limit = "\n### tuple ### limit tcp 22 0.0.0.0/0 any 192.0.2.0/24 in\n-A ufw-user-input -s 192.0.2.0/24 -j ufw-user-limit\n"
     host.write(USER, host.read(USER).replace("### RULES ###\n", "### RULES ###\n" + limit))
     host.start()
-    with pytest.raises(HoldfastError, match="behind limit in on eth1 proto tcp from any to any port 22"):
+    with pytest.raises(HoldfastError, match=r"behind limit in proto tcp from 192\.0\.2\.0/24 to any port 22"):
         put_rule(host, rule(action="deny", port=22, source="!10.0.0.0/8"))
-    assert put_rule(host, rule(action="deny", port=22, interface="eth2", source="!10.0.0.0/8"))
+    assert put_rule(host, rule(action="deny", port=22, source="!192.0.2.0/24"))
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("limit tcp 2222 0.0.0.0/0 any 0.0.0.0/0 in", {"port": 2222}),
+        ("limit tcp 2222 0.0.0.0/0 any 0.0.0.0/0 in", {"action": "reject", "port": 2222, "source": "192.0.2.0/24"}),
+        ("limit any 2222 0.0.0.0/0 any 0.0.0.0/0 in", {"port": 2222, "protocol": "udp"}),
+        ("limit any any 0.0.0.0/0 any 192.0.2.0/24 in", {"port": 2222, "comment": "a part of it"}),
+        ("allow tcp 2222 0.0.0.0/0 any 0.0.0.0/0 in_eth+", {"port": 2222, "interface": "eth0"}),
+        ("limit tcp 2222 0.0.0.0/0 any 0.0.0.0/0 in", {"port": 2222, "source": "!192.0.2.0/24"}),
+    ],
+)
+def test_a_rule_that_stops_packets_goes_before_what_lets_them_through_by_count_or_on_many_interfaces(host, written, words):
+    item = "\n### tuple ### %s\n-A ufw-user-input -p tcp --dport 2222 -j ufw-user-limit-accept\n" % written
+    host.write(USER, host.read(USER).replace("### RULES ###\n", "### RULES ###\n" + item))
+    host.start()
+    one = rule(**{"action": "deny", "family": "ipv4", **words})
+    assert put_rule(host, one)
+    at = next(number for number, line in enumerate(lines_of(host, "ufw-user-input")) if "limit-accept" in line)
+    lines = lines_of(host) + lines_of(host, "ufw-user-input")[:at]
+    assert any("2222" in line and line.split()[-1] in ("DROP", "tcp-reset") for line in lines)
+    assert not put_rule(host, one)
+    assert take_rule(host, one)
+
+
+def test_what_is_narrower_and_counts_stays_the_exception_of_a_rule_that_stops_packets(host):
+    item = "\n### tuple ### limit tcp 2222 0.0.0.0/0 any 192.0.2.0/24 in\n-A ufw-user-input -p tcp --dport 2222 -j ufw-user-limit\n"
+    host.write(USER, host.read(USER).replace("### RULES ###\n", "### RULES ###\n" + item))
+    host.start()
+    for action in ("deny", "allow"):
+        assert put_rule(host, rule(action=action, port=2222))
+        assert tuples_of(host)[0].split()[3] == "limit"
+        assert take_rule(host, rule(action=action, port=2222))
 
 
 def test_rules_go_before_those_that_ufw_does_not_show_where_they_have_to(host):
