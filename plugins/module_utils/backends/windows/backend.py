@@ -16,9 +16,10 @@ Before a change, by whoever carries it out: ``export_commands(folder)``, which i
 ``script`` of the ``Snapshot`` is text for cmd.exe that imports this file from the folder ``%DIR%`` and ends with a code that tells success.
 The snapshot has no other files, no paths, and is needed after a reboot too: what netsh does is on disk at once.
 
-Changing: ``apply`` writes the script (``Command.stdin`` of the one command) to SCRIPT with ``host.write`` and runs ``netsh -f SCRIPT``
-without standard input. netsh goes on after a line that it refuses, so ``apply`` then reads the registry again and compares it with
-``Transaction.after``; whoever runs the command without ``apply`` has to do the same. ``persist`` writes nothing and runs nothing. SCRIPT
+Changing: ``apply`` writes the script (``Command.stdin`` of the command) to SCRIPT with ``host.write`` and runs ``netsh -f SCRIPT``
+without standard input. Rules that netsh cannot name are removed by the cmdlet Remove-NetFirewallRule, from a list in a file beside it.
+netsh goes on after a line that it refuses, so ``apply`` then reads the registry again and compares it with ``Transaction.after``; whoever
+runs the commands without ``apply`` has to do the same. ``persist`` writes nothing and runs nothing. SCRIPT
 stays there, for people.
 """
 
@@ -45,12 +46,15 @@ from .native_rule import NativeRule
 from .netsh_line import add_line, parse_add_line
 from .policy_text import parse_state, plan_of, render_text
 from .regions import regions_of
+from .removal import REMOVER, is_line
 from .state import Profile, State, parse_listing, parse_registry
 from .supported import is_implied, unsupported
 from .whole_policy import before_policy, compiled_policy, managed_lines, policy_unsupported, remarks, wanted_profiles
 
 #: The script that netsh runs.
 SCRIPT = "C:\\ProgramData\\holdfast\\rules.netsh"
+#: Further ones, and lists of identities of rules to remove; the number keeps them apart.
+MORE_SCRIPTS, REMOVALS = "C:\\ProgramData\\holdfast\\rules-%d.netsh", "C:\\ProgramData\\holdfast\\rules-%d.names"
 FIREWALL = "HKLM\\SYSTEM\\CurrentControlSet\\Services\\SharedAccess\\Parameters\\FirewallPolicy"
 POLICIES = "HKLM\\SOFTWARE\\Policies\\Microsoft\\WindowsFirewall"
 ROUTING = "HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip\\Parameters"
@@ -222,10 +226,16 @@ class Windows(Backend):
         new: t.Sequence[NativeRule],
         profiles: t.Optional[t.Mapping[str, Profile]] = None,
     ) -> Transaction:
-        lines, after = change(_state_of(ruleset), gone, new, profiles)
-        if not lines:
+        texts, after = change(_state_of(ruleset), gone, new, profiles)
+        if not texts:
             return Transaction((), ruleset.listing)
-        return Transaction((Command(("netsh", "-f", SCRIPT), "\n".join(lines) + "\n"),), after.listing())
+        commands = []
+        for number, lines in enumerate(texts):
+            argv: t.Tuple[str, ...] = ("netsh", "-f", SCRIPT if not number else MORE_SCRIPTS % number)
+            if not is_line(lines[0]):
+                argv = (*REMOVER, REMOVALS % number)
+            commands.append(Command(argv, "\n".join(lines) + "\n"))
+        return Transaction(tuple(commands), after.listing())
 
     # -- whole policies --------------------------------------------------------------------------------------------------------
 
@@ -346,13 +356,14 @@ class Windows(Backend):
         """
         for command in transaction.commands:
             if command.stdin is not None:
-                self.host.write(SCRIPT, command.stdin)
-            said = self.host.checked(command.argv)
-            live = self.read().listing
-            if live != transaction.after:
-                missing = [line for line in transaction.after.splitlines() if line not in set(live.splitlines())]
-                words = (missing[0] if missing else "a rule was not removed")[:300]
-                raise HoldfastError("netsh did not do all of its script: %s. It said: %s" % (words, " ".join(said.split())[-300:]))
+        said = ""
+                self.host.write(command.argv[-1], command.stdin)
+            said += self.host.checked(command.argv)
+        live = self.read().listing
+        if transaction.commands and live != transaction.after:
+            missing = [line for line in transaction.after.splitlines() if line not in set(live.splitlines())]
+            words = (missing[0] if missing else "a rule was not removed")[:300]
+            raise HoldfastError("netsh did not do all of its script: %s. It said: %s" % (words, " ".join(said.split())[-300:]))
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
         return []

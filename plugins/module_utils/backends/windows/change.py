@@ -1,7 +1,7 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes one state of the firewall another one: one script for ``netsh -f``.
+"""What makes one state of the firewall another one: one script for ``netsh -f``, and others where netsh cannot name what goes.
 
 Pure: touches nothing. New blocks come first, then new allows, then the defaults, then old allows go, and old blocks last. So in no moment
 passes what neither the old nor the new rules let pass, and what both let pass is never cut. netsh removes by name: an old rule that has the
@@ -17,15 +17,16 @@ from ...policy.errors import HoldfastError
 from ...policy.scope import PROFILES
 from .naming import OLD, is_ours
 from .native_rule import NativeRule
-from .netsh_line import CONTEXT, LONGEST, add_line, protocol_word, quoted
+from .netsh_line import CONTEXT, LONGEST, add_line, quoted
 from .policy_text import in_order
+from .removal import is_line, removal_of
 from .state import Profile, State, logging_word
 
 
 def change(
     state: State, gone: t.Sequence[NativeRule], new: t.Sequence[NativeRule], profiles: t.Optional[t.Mapping[str, Profile]] = None
-) -> t.Tuple[t.List[str], State]:
-    """Return the lines of a script and the state that it leads to.
+) -> t.Tuple[t.List[t.List[str]], State]:
+    """Return texts in their order, and the state that they lead to: each is a script of netsh or a list of identities (``is_line``).
 
     :param gone: rules that are there and go.
     :param profiles: the profiles as they should be; None leaves them alone.
@@ -45,57 +46,23 @@ def change(
     gone = [replace(one, name=OLD + one.name) if one.name in renamed else one for one in gone]
     # netsh does not tell capital letters from small ones in a name.
     stay = {name.lower() for name in stay - set(renamed)}
-    removals: t.List[str] = []
+    removals: t.Dict[str, None] = {}
     # The last rule of a name decides when the name goes, so that blocks outlive allows.
     for one in [one for one in gone if one.action == "allow"] + [one for one in gone if one.action != "allow"]:
-        line = _delete_line(one, stay, left)
-        if line in removals:
-            removals.remove(line)
-        removals.append(line)
-    for line in lines + removals:
+        for text in removal_of(one, stay, left, state.rules):
+            removals.pop(text, None)
+            removals[text] = None
+    for line in lines:
         if len(line) > LONGEST:
             raise HoldfastError(
                 "This line is too long for a script of netsh (%d characters), do it in Windows: %s" % (len(line), line[:200])
             )
-    return lines + removals, after
-
-
-def _delete_line(one: NativeRule, stay: t.AbstractSet[str], left: t.Sequence[NativeRule]) -> str:
-    """Return the line that removes a rule.
-
-    :raises HoldfastError: when it would remove another one as well.
-    """
-    if '"' in one.name or not one.name or not one.name.isascii() or not one.name.isprintable():
-        raise HoldfastError("A script for netsh cannot name this rule for certain; remove it in Windows: %s" % (one.name or "(no name)"))
-    line = "%sdelete rule name=%s" % (CONTEXT, quoted(one.name))
-    if one.name.lower() not in stay and one.name.lower() != "all":
-        return line
-    if one.name.lower() == "all" or any(_is_meant(kept, one) for kept in left):
-        raise HoldfastError("netsh cannot remove this rule without others of its name; remove it in Windows: %s" % one.name)
-    return line + _filter(one)
-
-
-def _is_meant(kept: NativeRule, one: NativeRule) -> bool:
-    """Return whether the words that tell one rule apart mean another one of the host as well."""
-    if kept.source != "local" or kept.name.lower() != one.name.lower():
-        return False
-    plain = replace(kept, program=kept.program if one.program else None, service=kept.service if one.service else None)
-    return _filter(plain) == _filter(one)
-
-
-def _filter(one: NativeRule) -> str:
-    """Return the words by which netsh tells rules of one name apart.
-
-    A program is a path there, without a word for any (``netsh advfirewall firewall delete rule ?``), so it is said only where there is one;
-    so is a service.
-    """
-    words = [" dir=" + one.direction, "profile=" + (",".join(one.profiles) or "any"), "protocol=" + protocol_word(one)]
-    words += ["localip=" + (",".join(one.local.texts()) or "any"), "remoteip=" + (",".join(one.remote.texts()) or "any")]
-    if one.protocol in (6, 17):
-        words.append("localport=" + (",".join(one.local_ports.texts()) or "any"))
-        words.append("remoteport=" + (",".join(one.remote_ports.texts()) or "any"))
-    words += ["%s=%s" % (word, quoted(text)) for word, text in (("program", one.program), ("service", one.service)) if text]
-    return " ".join(words)
+    texts = [lines] if lines else []
+    for text in removals:
+        if not texts or is_line(texts[-1][0]) != is_line(text):
+            texts.append([])
+        texts[-1].append(text)
+    return texts, after
 
 
 def _profile_lines(state: State, wanted: t.Mapping[str, Profile]) -> t.List[str]:

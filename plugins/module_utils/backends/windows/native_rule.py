@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ...policy.addresses import Interval, joined
 
@@ -72,6 +72,7 @@ class NativeRule:
     :ivar group: the name of the group, which netsh cannot set.
     :ivar extra: everything else that the registry says of it, as pairs.
     :ivar source: ``local`` or ``gpo`` (a group policy, which cannot be changed here).
+    :ivar identity: how the registry calls it, where it was read from there; rules that differ in this only are equal.
     """
 
     name: str
@@ -91,6 +92,7 @@ class NativeRule:
     group: str = ""
     extra: t.Tuple[t.Tuple[str, str], ...] = ()
     source: str = "local"
+    identity: str = field(default="", compare=False)
 
     def unnamed(self) -> NativeRule:
         """Return what it does, without what it is called."""

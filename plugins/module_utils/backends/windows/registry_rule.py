@@ -20,8 +20,8 @@ _PORTS = {"LPort": "local", "LPort2_10": "local", "RPort": "remote", "RPort2_10"
 _USUAL = frozenset({("Edge", "FALSE"), ("LSM", "FALSE"), ("Security", "NotRequired")})
 
 
-def parse_registry_rule(text: str, source: str = "local") -> NativeRule:
-    """Read the text of a rule.
+def parse_registry_rule(text: str, source: str = "local", identity: str = "") -> NativeRule:
+    """Read the text of a rule; ``identity`` is the name of its value.
 
     :raises HoldfastError: when it is none.
     """
@@ -62,5 +62,5 @@ def parse_registry_rule(text: str, source: str = "local") -> NativeRule:
         icmp=tuple(sorted(icmp, key=lambda pair: (pair[0], -1 if pair[1] is None else pair[1]))),
         profiles=canonical_profiles(lists["Profile"]) if lists["Profile"] else (),
         program=one.get("App") or None, service=one.get("Svc") or None, description=one.get("Desc", ""), group=one.get("EmbedCtxt", ""),
-        extra=tuple(sorted(extra)), source=source,
+        extra=tuple(sorted(extra)), source=source, identity=identity,
     )  # fmt: skip

@@ -151,7 +151,7 @@ def _read_keys(text: str, rules: t.List[NativeRule], values: t.Dict[str, t.Dict[
         name, kind, value = match.groups()
         if parts[-1] == "firewallrules":
             if kind == "REG_SZ" and value.startswith("v"):
-                rules.append(parse_registry_rule(value, source))
+                rules.append(parse_registry_rule(value, source, name))
         elif parts[-1] in _KEYS and kind == "REG_DWORD" and (name == _DROPPED) == logging:
             old = parts[-2:] == ["windowsfirewall", "standardprofile"]
             if not old or name != "AllowLocalPolicyMerge":

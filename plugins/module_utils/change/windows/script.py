@@ -89,11 +89,12 @@ if not "%STATUS%"=="0" copy /y "%DIR%\\before.wfw" "%LAST%" >nul
 rmdir /s /q "%DIR%" & schtasks /delete /f /tn @APPLY@ >nul 2>nul & schtasks /delete /f /tn @ROLLBACK@ >nul 2>nul & exit %STATUS%
 """
 
-#: Ends the netsh that runs a script of ours: the scheduler ends a task with TerminateProcess (AllowHardTerminate of its settings), which is
-#: for one process, so a program that its script called goes on. The time limit is for a host whose WMI does not answer.
+#: Ends what runs a script of ours: the scheduler ends a task with TerminateProcess (AllowHardTerminate of its settings), which is for one
+#: process, so a program that its script called goes on. The time limit is for a host whose WMI does not answer.
 STOP = (
     'powershell.exe -NoProfile -NonInteractive -Command "Get-CimInstance Win32_Process -OperationTimeoutSec 15 | Where-Object '
-    "{ $_.Name -eq 'netsh.exe' -and $_.CommandLine -like '* -f %s\\*' } | Invoke-CimMethod -MethodName Terminate\"" % ROOT
+    "{ $_.ProcessId -ne $PID -and $_.Name -in 'netsh.exe','powershell.exe' -and $_.CommandLine -like '* %s\\rules*' } "
+    '| Invoke-CimMethod -MethodName Terminate"' % ROOT
 )
 
 _TASK = """\

@@ -7,10 +7,11 @@ import os
 import sys
 
 from . import netsh
+from .cmdlets import remove
 from .registry import run_reg, run_sc
 from .store import Store
 
-NAMES = {"netsh": netsh.run, "reg": run_reg, "sc": run_sc}
+NAMES = {"netsh": netsh.run, "powershell": remove, "reg": run_reg, "sc": run_sc}
 
 
 def call(argv, environ):

@@ -13,15 +13,17 @@ from datetime import datetime, timezone
 
 from . import netsh
 from .batch import Shell
+from .cmdlets import is_removal, remove
 from .registry import run_reg, run_sc
 from .scheduler import Scheduler
 from .store import Store
 
 _UTC_NOW = re.compile(r"""powershell(\.exe)? -NoProfile -NonInteractive -Command "\[DateTime\]::UtcNow\.ToString\('s'\)"$""")
-#: Ends every netsh that runs a script of a folder.
+#: Ends every netsh and PowerShell that runs a script whose path begins so.
 _STOP = re.compile(
     r"""powershell(?:\.exe)? -NoProfile -NonInteractive -Command "Get-CimInstance Win32_Process -OperationTimeoutSec \d+ \| Where-Object """
-    r"""\{ \$_\.Name -eq 'netsh\.exe' -and \$_\.CommandLine -like '\* -f ([^'*?\[]+)\*' \} \| Invoke-CimMethod -MethodName Terminate"$"""
+    r"""\{ \$_\.ProcessId -ne \$PID -and \$_\.Name -in 'netsh\.exe','powershell\.exe' """
+    r"""-and \$_\.CommandLine -like '\* ([^'*?\[]+)\*' \} \| Invoke-CimMethod -MethodName Terminate"$"""
 )
 #: How the code of a program becomes that of PowerShell.
 _CODE = "; exit $LASTEXITCODE"
@@ -137,7 +139,7 @@ class Machine:
         known = name in _KNOWN
         return (0, "C:\\Windows\\System32\\%s.exe\n" % name) if known else (1, "INFO: Could not find files for the given pattern(s).\n")
 
-    def _powershell(self, _words, line, variables):
+    def _powershell(self, words, line, variables):
         encoded = re.search(r" -EncodedCommand (\S+)$", line)
         if encoded is not None:
             return self.powershell(base64.b64decode(encoded[1]).decode("utf-16-le").strip(), variables)
@@ -148,8 +150,14 @@ class Machine:
                 store.state.pop("unfinished", None)
                 store.save()
             return 0, ""
+        if is_removal(words):
+            store = self._store()
+            done = remove(store, words)
+            if store.elevated:
+                self._changed(store)
+            return done
         if _UTC_NOW.match(line) is None:
-            return 1, "This stand-in knows no PowerShell but for the time and the end of netsh.\n"
+            return 1, "This stand-in knows no PowerShell but for the time, the end of netsh, and rules to remove.\n"
         return 0, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S\n")
 
     def powershell(self, script, variables=None):

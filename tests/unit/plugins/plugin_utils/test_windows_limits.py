@@ -157,6 +157,9 @@ def test_names_in_letters_that_a_connection_does_not_carry_change_nothing(tmp_pa
     assert not site.put(document([WEB]))
     assert site.put(None)
     assert site.firewall() == before
+    assert site.put(document([WEB]), alone=True)
+    assert not any("LPort=99" in text for text in site.windows.rules())
+    assert not site.put(document([WEB]), alone=True)
 
 
 def test_a_host_that_speaks_german_in_an_old_code_page_is_read_as_any_other(tmp_path):

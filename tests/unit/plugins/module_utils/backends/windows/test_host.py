@@ -156,8 +156,29 @@ def test_an_equal_rule_of_an_administrator_keeps_its_name_beside_another_comment
     assert backend.read().listing == before
 
 
-def test_a_rule_whose_name_a_script_cannot_say_is_not_removed_by_guessing(backend):
-    backend.host.must("netsh", "advfirewall", "firewall", "add", "rule", "name=B\u00fcro", "dir=in", "action=allow", "protocol=udp")
+@pytest.mark.parametrize("name", ["B\u00fcro", 'a "b"', "\u30ec\u30dd\u30fc\u30c8", "all"])
+def test_a_rule_whose_name_a_script_cannot_say_is_removed_by_its_identity(backend, name):
+    put(backend, policy([WEB]), alone=True)
+    before = backend.read().listing
+    store = backend.host.store
+    for identity, action, port, called in (
+        ("TCP Query User{1E8E}C:\\a b\\c.exe", "Allow", 99, name), ("{2}", "Block", 99, name), ("{3}", "Block", 98, "plain"),
+    ):  # fmt: skip
+        text = "v2.30|Action=%s|Active=TRUE|Dir=In|Protocol=6|LPort=%d|Name=%s|" % (action, port, called)
+        store.state["rules"].append([identity, text])
+    store.save()
+    texts = [command.stdin for command in backend.plan_policy(backend.read(), policy([WEB]), alone=True).commands]
+    # Allows go before blocks also where netsh does not remove them.
+    assert texts == ["TCP Query User{1E8E}C:\\a b\\c.exe\n{2}\n", 'advfirewall firewall delete rule name="plain"\n']
+    put(backend, policy([WEB]), alone=True)
+    assert backend.read().listing == before
+    assert not put(backend, policy([WEB]), alone=True)
+
+
+def test_a_rule_that_neither_netsh_nor_its_identity_names_for_certain_is_not_removed_by_guessing(backend):
+    store = backend.host.store
+    store.state["rules"].append(["B\u00fcro*", "v2.30|Action=Allow|Active=TRUE|Dir=In|Protocol=6|LPort=99|Name=B\u00fcro|"])
+    store.save()
     with pytest.raises(HoldfastError, match="B\u00fcro"):
         backend.plan_policy(backend.read(), policy([WEB]), alone=True)
 
@@ -345,8 +366,12 @@ def test_rules_of_one_name_are_told_apart_by_their_programs(backend):
         )
     assert absent(backend, action="allow", port=99, program="C:\\a\\b.exe").edits
     assert sum("Name=mine" in text for _id, text in backend.host.store.rules) == 2
-    with pytest.raises(HoldfastError, match="without others of its name"):
-        absent(backend, action="allow", port=99)
+    # That of every program has no words by which netsh would tell it from the other one.
+    transaction = backend.plan(backend.read(), place_absent(backend, backend.read(), parse_rule({"action": "allow", "port": 99})).edits)
+    assert [command.argv[0] for command in transaction.commands] == ["powershell.exe"]
+    backend.apply(transaction)
+    (left,) = [text for _id, text in backend.host.store.rules if "Name=mine" in text]
+    assert "App=C:\\a\\c.exe" in left
 
 
 def test_a_deny_beats_every_allow_whatever_came_first(backend):
@@ -600,5 +625,5 @@ def test_a_rule_whose_line_no_script_has_room_for_is_not_removed_by_half(backend
             "remoteip=" + many,
         )  # fmt: skip
     native = next(entry for chain in backend.read().chains for entry in chain.entries if "localport=99" in entry.native[0])
-    with pytest.raises(HoldfastError, match="too long for a script of netsh"):
-        backend.plan(backend.read(), [Edit(backend.read().chains[0], remove=native)])
+    backend.apply(backend.plan(backend.read(), [Edit(backend.read().chains[0], remove=native)]))
+    assert [text.partition("LPort=")[2][:2] for _id, text in backend.host.store.rules if "Name=mine" in text] == ["98"]

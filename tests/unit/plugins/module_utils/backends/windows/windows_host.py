@@ -35,7 +35,7 @@ class WindowsHost(Host):
 
     def run(self, argv, stdin=None, timeout=60.0):
         self.ran.append(tuple(argv))
-        if argv[0] not in NAMES:
+        if argv[0].replace(".exe", "") not in NAMES:
             return Result(1, "", "'%s' is not recognized as an internal or external command" % argv[0])
         code, said = call(list(argv), self.environ)
         return Result(code, said, "")
