@@ -354,9 +354,9 @@ class Windows(Backend):
 
         :raises HoldfastError: when it is not: netsh refused a line.
         """
+        said = ""
         for command in transaction.commands:
             if command.stdin is not None:
-        said = ""
                 self.host.write(command.argv[-1], command.stdin)
             said += self.host.checked(command.argv)
         live = self.read().listing
