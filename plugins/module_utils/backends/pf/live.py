@@ -64,7 +64,7 @@ def read_live(host: Host, dialect: Dialect) -> Live:
         if guests is not None:
             return Live(enabled, bool(rules), path, staged, strayed_table(host, staged), guests=guests)
     if not enabled or not rules:
-        return Live(enabled, bool(rules), path, text)
+        return Live(enabled, bool(rules), path, text, guests=_guests_while_off(host, text, rules, dialect))
     expected = expand(host, text)
     guests = _guests(rules, expected, dialect)
     if guests is None:
@@ -77,6 +77,16 @@ def _guests(rules: t.Tuple[str, ...], expected: t.Tuple[str, ...], dialect: Dial
     if rules == expected:
         return ()
     return guests_in(rules, expected) if dialect.by_reference else None
+
+
+def _guests_while_off(host: Host, text: str, rules: t.Tuple[str, ...], dialect: Dialect) -> t.Tuple[str, ...]:
+    """Return the calls of other programs in rules that decide nothing now; a file that is not valid is nobody's concern then."""
+    if not rules or not dialect.by_reference:
+        return ()
+    try:
+        return guests_in(rules, expand(host, text)) or ()
+    except HoldfastError:
+        return ()
 
 
 def strayed_table(host: Host, text: str) -> str:

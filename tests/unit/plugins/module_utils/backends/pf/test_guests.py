@@ -105,6 +105,15 @@ def test_a_service_that_starts_after_a_policy_leaves_the_second_run_nothing_to_d
     assert host.read("/etc/pf.conf") == STOCK
 
 
+def test_they_stay_while_pf_is_off_also_beside_a_file_that_is_not_valid(host):
+    host.must("pfctl", "-d")
+    backend = Pf(host)
+    confirmed(backend, present(backend, WEB))
+    assert called(host) == sorted(SHARING)
+    host.write("/etc/pf.conf", "nonsense\n")
+    assert backend.read().chains[0].ref.guests == ()
+
+
 @pytest.mark.parametrize("line", ["pass in quick proto tcp to port 23", 'anchor "org.example.vpn" in on em0'])
 def test_anything_else_that_the_file_does_not_say_is_refused_as_before(host, line):
     host.write("/tmp/live", with_guests(STOCK, GUESTS) + line + "\n")
