@@ -21,7 +21,7 @@ from ..iptables.owners import is_foreign, rule_owner
 from ..iptables.policy_chains import is_own
 from ..iptables.saved import SavedChain, Tables, empty_table
 from ..iptables.tools import TOOLS, Tools
-from .files import CHAINS, CONF, INIT, PREFIX, Files, mode_of
+from .files import CHAINS, CONF, INIT, PREFIX, USER, Files, mode_of
 from .loading import BUILTIN, PRIMARY, Chains, loaded
 from .state import State
 from .translations import NAT_CHAINS, edit_nat, hook_sleeps, mode_with
@@ -201,6 +201,12 @@ def snapshot(tools: Tools, state: State, planned: Transaction) -> Snapshot:
         script.append('! cmp -s "$DIR/new%(number)d" %(path)s || cat "$DIR/old%(number)d" > %(path)s || rules_status=$?' % words)
         if path == INIT:
             script.append('! cmp -s "$DIR/old%d" %s || chmod %o %s' % (number, path, state.files.init_mode, path))
+        for family in state.families if state.files.enabled else ():
+            if path == USER[family]:  # rules that ufw was given in the meantime (bans, too) are not among what was put back: load its file
+                script.append(
+                    'cmp -s "$DIR/old%d" %s || ! grep -qi "^ *ENABLED=.\\{0,1\\}yes" %s || %s < %s || :'
+                    % (number, path, CONF, " ".join(tools.restore(family)), path)
+                )
     for number, path in enumerate(planned.persist.get("keeps", ())):
         files["kept%d" % number] = state.files.text(path)
         words = {"path": path, "number": number}

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_absent, place_present
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.backend import Ufw
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.files import AFTER, INIT
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.files import AFTER, CONF, INIT
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.namespace import needs_namespace
@@ -261,6 +261,24 @@ def test_a_file_that_somebody_changed_in_the_meantime_is_not_overwritten(host):
     host.write(USER, host.read(USER) + "# mine\n")
     with pytest.raises(HoldfastError, match="changed by somebody else in the meantime"):
         backend.persist(transaction.persist)
+
+
+@pytest.mark.parametrize("enabled", ["yes", "no"])
+def test_a_ban_made_while_a_change_waits_is_in_force_after_its_rollback_unless_ufw_was_switched_off(host, enabled):
+    backend = Ufw(host)
+    ruleset = backend.read()
+    transaction = backend.plan(ruleset, place_present(backend, ruleset, rule(port=8080)).edits)
+    snapshot, _ruleset = carry_out_at_run_time(backend, ruleset, transaction)
+    ban = (
+        "\n### tuple ### deny any any 0.0.0.0/0 any 192.0.2.9 in comment=%s\n-A ufw-user-input -s 192.0.2.9 -j DROP\n"
+        % b"by Fail2Ban".hex()
+    )
+    host.write(USER, host.read(USER).replace("### RULES ###\n", "### RULES ###\n" + ban))
+    host.write(CONF, "ENABLED=%s\n" % enabled)
+    assert restore(host, replace(snapshot, script=snapshot.script.replace("/etc/ufw", host._moved("/etc/ufw")))).ok
+    assert [line for line in lines_of(host, "ufw-user-input") if "8080" in line] == []
+    assert any("192.0.2.9" in line for line in lines_of(host, "ufw-user-input")) is (enabled == "yes")
+    assert Ufw(host).read().chains[0].entries[0].native[0].startswith("deny in from 192.0.2.9")
 
 
 def lines_of(host, chain="ufw-before-input"):
