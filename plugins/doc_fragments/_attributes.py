@@ -43,7 +43,8 @@ options: {}
 attributes:
   action_group:
     description:
-      - Set defaults for every module of the group with C(group/holdfast.firewall.host) in C(module_defaults).
+      - Set defaults for every module of the group with C(group/holdfast.firewall.host) in C(module_defaults), for example C(agent_ports)
+        and C(confirm_within). The modules that change a firewall are in it.
     support: full
     membership:
       - holdfast.firewall.host

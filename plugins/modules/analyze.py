@@ -19,7 +19,6 @@ description:
 extends_documentation_fragment:
   - holdfast.firewall._attributes
   - holdfast.firewall._attributes.action
-  - holdfast.firewall._attributes.actiongroup_host
 attributes:
   check_mode:
     support: full
@@ -75,7 +74,8 @@ options:
     choices: [parse, conflicts, diff, equivalent, trace, lockout]
   packet:
     description:
-      - The packet to trace, or several. A mapping in the words of the rule language, with one value each. Text is C(key=value) words.
+      - The packet to trace, or several. A mapping in the words of the rule language, with one value each. Text is C(key=value) words, or
+        JSON.
       - C(port) is required with TCP, UDP and SCTP. What else is not given is assumed, and RV(traces) says what was.
       - Keys are C(direction), C(protocol), C(source), C(destination), C(family), C(port), C(source_port), C(icmp_type), C(interface),
         C(out_interface) and C(state), which is V(new), V(established-original), V(established-reply), V(related-original),

@@ -18,7 +18,6 @@ description:
 extends_documentation_fragment:
   - holdfast.firewall._attributes
   - holdfast.firewall._attributes.action
-  - holdfast.firewall._attributes.actiongroup_host
 attributes:
   check_mode:
     support: full
@@ -51,6 +50,8 @@ options:
       - Seconds between the end of the task that made the change and the opening of this connection. The action plugins set it. A change
         that came into force later than that is not confirmed, since the connection may be older than the change.
     type: float
+notes:
+  - Needs root on the host (C(become=true)), also for V(state=status), since pending changes are for root alone to see.
 seealso:
   - module: holdfast.firewall.rule
 author:

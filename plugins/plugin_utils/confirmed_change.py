@@ -43,6 +43,9 @@ AFTERMATH = 60.0
 #: Seconds for one attempt to connect.
 CONNECT_TIMEOUT = 8
 
+#: The options of the modules that are one word of some; they are read in any case, and the module gets them in small letters.
+CHOICES = ("state", "action", "direction", "family", "limit_per", "backend", "confirm", "layout")
+
 Result = t.Dict[str, t.Any]
 
 
@@ -83,6 +86,7 @@ class ConfirmedChangeAction(ActionBase):
         try:
             args = self.prepare(lists_from_text(self._task.args, self.LISTS), task_vars)
             self.check(args)
+            args = {name: _small(value) if name in CHOICES else value for name, value in args.items()}
         except HoldfastError as exc:
             return dict(exc.as_failure(), failed=True, changed=False)
         result = self._change(args, task_vars)
@@ -255,6 +259,10 @@ def _until_in_force(outcome: Result, passed: float) -> float:
     """Return after how many seconds a connection is newer than the change that the last one was too early for."""
     after = outcome.get("in_force_after")
     return min(NEXT_WAIT, max(0.0, float(after) - passed) + TICK) if after is not None else NEXT_WAIT
+
+
+def _small(value: t.Any) -> t.Any:
+    return value.strip().lower() if isinstance(value, str) else value
 
 
 def _one_line(text: t.Any) -> str:

@@ -17,9 +17,8 @@ from ..policy.bounds import check_bounds
 from ..policy.document import parse_policy_document
 from ..policy.errors import PolicyError
 from ..policy.json_text import from_json_text
-from ..policy.parse import check_keys, parse_bool, parse_choice, parse_list
+from ..policy.parse import check_keys, parse_bool, parse_choice, parse_list, parse_single_ports
 from ..policy.policy import Policy
-from ..policy.ports import parse_port
 from ..policy.request import BACKENDS
 
 QUESTIONS = ("parse", "conflicts", "diff", "equivalent", "trace", "lockout")
@@ -87,7 +86,7 @@ def parse_analyze_request(args: t.Any) -> AnalyzeRequest:
         limit=parse_limit(given.get("limit", LIMIT)),
         guard=parse_bool(given.get("guard", live or "lockout" in questions), "guard"),
         backend=parse_choice(given.get("backend", "auto"), ("auto", *BACKENDS), "backend"),
-        agent_ports=tuple(parse_port(one, "agent_ports").first for one in parse_list(given.get("agent_ports"), "agent_ports")),
+        agent_ports=parse_single_ports(given.get("agent_ports"), "agent_ports"),
     )
 
 
@@ -102,6 +101,8 @@ def _document(value: t.Any, place: str) -> Document:
 def _packets(value: t.Any) -> t.Tuple[Packet, ...]:
     if value is None:
         return ()
+    if isinstance(value, str) and value.strip()[:1] in ("{", "["):
+        value = from_json_text(value, "packet", "words like port=22 source=192.0.2.7, a mapping or a list, or these as JSON text")
     if isinstance(value, str):
         return (Packet.parse(packet_words(value)),)
     if not isinstance(value, (list, tuple)):

@@ -14,7 +14,7 @@ import typing as t
 from .address_words import parse_addresses
 from .errors import PolicyError, key_text, nearest
 from .icmp import TYPES, parse_icmp_types
-from .ports import PortRange, merge_ports, parse_port, parse_port_range
+from .ports import ONE_PORT, PortRange, merge_ports, parse_port, parse_port_range
 from .protocols import FAMILY_OF, WITH_PORTS, parse_protocol, protocol_name
 from .rates import DEFAULT_BURST, Limit, parse_burst, parse_rate
 from .rule import ACTIONS, DIRECTIONS, FAMILIES, FAMILY_NAMES, Log, Rule
@@ -24,6 +24,11 @@ from .scope import parse_scope
 FIELDS = (
     "action", "direction", "protocol", "port", "port_range", "source", "destination", "family", "interface", "stateful",
     "limit", "limit_burst", "limit_per", "log", "log_prefix", "log_limit", "comment", "source_port", "icmp_type", "out_interface",
+    *SCOPE_FIELDS,
+)  # fmt: skip
+#: The fields that narrow what a rule matches. One that is written without a value is a mistake, or nothing at all.
+CONDITIONS = (
+    "port", "port_range", "source", "destination", "family", "interface", "limit", "source_port", "icmp_type", "out_interface",
     *SCOPE_FIELDS,
 )  # fmt: skip
 MAX_ITEMS = 262144
@@ -126,6 +131,24 @@ def parse_list(value: t.Any, place: str) -> t.List[t.Any]:
     if len(items) > MAX_ITEMS:
         raise PolicyError(place, "(%d items)" % len(items), "at most %d items in one rule" % MAX_ITEMS)
     return items
+
+
+def parse_single_ports(value: t.Any, place: str) -> t.Tuple[int, ...]:
+    """Read ports that something listens on, such as those of agents: a list that may be empty, without ranges.
+
+    :raises PolicyError: for a range, or what is no port.
+    """
+    given = value if isinstance(value, (list, tuple)) else [value]
+    if all(isinstance(one, str) and not one.strip() for one in given):
+        return ()  # the answer of a survey that was left empty, too
+    items = parse_list(value, place)
+    found = []
+    for number, one in enumerate(items):
+        where = "%s[%d]" % (place, number) if len(items) > 1 else place
+        if isinstance(one, str) and re.fullmatch(r"\s*\d+\s*[-:]\s*\d+\s*", one):
+            raise PolicyError(where, one, ONE_PORT, "ranges have no place here; name each port")
+        found.append(parse_port(one, where).first)
+    return tuple(found)
 
 
 def parse_choice(value: t.Any, choices: t.Sequence[str], place: str) -> str:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from ansible_collections.holdfast.firewall.plugins.action import backend as backend_action
 from ansible_collections.holdfast.firewall.plugins.action import policy as policy_action
@@ -15,7 +18,10 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.change.module_ta
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.task_words import SHARED
 from ansible_collections.holdfast.firewall.plugins.modules import backend, policy, role_ports, rule
+from ansible_collections.holdfast.firewall.plugins.plugin_utils.confirmed_change import CHOICES
 from ansible_collections.holdfast.firewall.tests.unit.documented import documented_options
+
+ROOT = Path(rule.__file__).parents[2]
 
 MODULES = {
     "rule": (rule, rule_action), "policy": (policy, policy_action), "role_ports": (role_ports, role_ports_action),
@@ -51,6 +57,19 @@ def test_the_spec_and_the_documentation_say_the_same(case):
 def test_the_action_knows_which_options_are_lists(case):
     spec, _documented, action = case
     assert set(action.LISTS) == {name for name, one in spec.items() if one["type"] == "list"}
+
+
+def test_an_option_of_one_word_is_read_in_any_case_by_the_action(case):
+    spec, _documented, _action = case
+    assert {name for name, one in spec.items() if "choices" in one} <= set(CHOICES)
+
+
+def test_a_default_for_the_group_is_an_option_of_each_of_its_modules():
+    """Ansible gives a default of the group to all of its modules, and a module refuses an option that it does not have."""
+    grouped = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["host"]
+    assert sorted(grouped) == sorted(MODULES)
+    says_so = [path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if "_attributes.actiongroup_host" in path.read_text()]
+    assert sorted(says_so) == sorted(MODULES)
 
 
 def test_every_module_has_the_shared_options(case):

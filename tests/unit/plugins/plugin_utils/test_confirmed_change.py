@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 
+from ansible_collections.holdfast.firewall.plugins.action.rule import ActionModule as RuleAction
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.plugin_utils import confirmed_change
 from ansible_collections.holdfast.firewall.plugins.plugin_utils.confirmed_change import CONFIRM_MODULE, ConfirmedChangeAction
@@ -98,6 +99,20 @@ def test_bad_options_reach_no_host(act):
     action, result, _took = act(APPLIED, args={"prot": "tcp"})
     assert action.asked == []
     assert (result["failed"], result["place"]) == (True, "rule.prot")
+
+
+def test_words_of_a_choice_reach_the_module_in_small_letters(act):
+    args = {"action": " Deny", "state": "PRESENT", "backend": "NFTables", "comment": "As It Is", "port": ["80"]}
+    action, _result, _took = act({"changed": False, "msg": "already present"}, args=args)
+    assert action.asked[0][1] == dict(args, action="deny", state="present", backend="nftables")
+
+
+@pytest.mark.parametrize("key", ["port", "source", "interface", "limit"])
+def test_a_condition_without_a_value_is_not_taken_for_every_packet(act, key):
+    checked = RuleAction.check
+    with pytest.raises(HoldfastError, match=r"rule.%s: found .nothing.*write default.omit." % key):
+        checked(None, {"action": "allow", key: None})
+    checked(None, {"action": "allow", "comment": None})
 
 
 def test_an_unchanged_task_asks_for_no_confirmation(act):

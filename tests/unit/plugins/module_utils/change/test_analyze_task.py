@@ -70,6 +70,14 @@ def test_two_documents_are_compared(host):
     assert ask(host, policy=WEB, other=WEB[:1], questions=["equivalent"])["equivalent"] is True
 
 
+def test_packets_may_be_json_text(host):
+    one = ask(host, policy=WEB, questions="trace", packet='{"port": "80", "source": "192.0.2.7"}')
+    two = ask(host, policy=WEB, questions="trace", packet='[{"port": 80}, {"port": 22}]')
+    assert [trace["packet"]["port"] for trace in one["traces"] + two["traces"]] == [80, 80, 22]
+    with pytest.raises(HoldfastError, match="no JSON"):
+        ask(host, policy=WEB, questions="trace", packet='{"port": 80')
+
+
 def test_packets_are_traced_through_both_policies(host):
     result = ask(host, policy=WEB, other=[SSH], questions="trace", packet=["port=80", {"port": 22, "source": "192.0.2.7"}])
     assert [(one["policy"], one["packet"]["port"], one["verdict"]) for one in result["traces"]] == [

@@ -275,7 +275,7 @@ def test_without_root_nobody_is_told_that_nothing_is_pending(wall):
     change = start(wall)
     wall.host.is_root = lambda: False
     with pytest.raises(HoldfastError, match="needs root; add become"):
-        inquire(wall.host, change)
+        confirm_module.inquire(wall.host, change)
 
 
 def test_undo_restores_at_once(wall):
