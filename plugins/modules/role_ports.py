@@ -41,7 +41,8 @@ attributes:
 options:
   role:
     description:
-      - The names of the roles whose rules are added or removed, each a key of O(roles).
+      - The names of the roles whose rules are added or removed, each a key of O(roles). For a host that has none, an empty list is nothing
+        to do.
     type: list
     elements: str
     required: true

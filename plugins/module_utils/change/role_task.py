@@ -32,6 +32,8 @@ def run_roles(host: Host, request: RoleRequest, check_mode: bool = False, engine
 
     :raises HoldfastError: for everything that ends the task with a message.
     """
+    if not request.roles:
+        return {"changed": False, "msg": "No role is named, so there is nothing to do"}
     engine = engine or Engine(host)
     detection = engine.detect(request.words.backend)
     backend = detection.backend

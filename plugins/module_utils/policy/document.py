@@ -19,13 +19,12 @@ from .names import parse_name
 from .nat import NatRule
 from .nat_reader import NatReader
 from .native_lines import parse_native
-from .parse import MAX_COMMENT, check_keys, parse_bool, parse_choice, parse_list, parse_prefix, parse_text
+from .parse import MAX_COMMENT, check_keys, parse_bool, parse_choice, parse_list, parse_prefix, parse_single_ports, parse_text
 from .policy import DEFAULTS, ManagementAccess, Policy
 from .port_words import PortSets
-from .ports import parse_port
 from .rates import parse_rate
 from .rule import DIRECTIONS, Log, Rule
-from .rule_reader import RuleReader
+from .rule_reader import CONDITION_KEYS, RuleReader
 from .services import Services
 from .zones import Zones, parse_zones
 
@@ -100,7 +99,24 @@ def _parse_document(data: t.Any, place: str) -> t.Tuple[Policy, t.List[str]]:
         unused = [name for name in document.get(section) or () if name not in used]
         if unused:
             warnings.append("%s.%s: not used: %s." % (place, section, _first(unused)))
+    warnings += _left_open(document if not plain else {"rules": data}, place, plain)
     return policy, warnings + warnings_of(policy, place)
+
+
+def _left_open(document: t.Mapping[t.Any, t.Any], place: str, plain: bool) -> t.List[str]:
+    """Return a warning that names the conditions which are there without a value: they match everything, as if they were left out."""
+    found: t.List[str] = []
+    for section in ("rules", "nat"):
+        for number, data in enumerate(document.get(section) or ()):
+            if None in data.values():
+                where = "%s[%d]" % (place if plain else "%s.%s" % (place, section), number)
+                found.extend("%s.%s" % (where, key) for key, value in data.items() if value is None and key in CONDITION_KEYS)
+    management = document.get("management")
+    if management and "sources" in management and management["sources"] is None:
+        found.append(place + ".management.sources")
+    if not found:
+        return []
+    return ["%s: without a value, so nothing is asked of packets there; leave the key out if that is meant." % _first(found)]
 
 
 def parse_address_sets(value: t.Any, place: str) -> t.Dict[str, t.List[t.Any]]:
@@ -183,11 +199,7 @@ def _parse_management(value: t.Any, place: str, sets: AddressSets) -> Management
     if value is None:
         return ManagementAccess()
     check_keys(value, ("ssh_ports", "agent_ports", "sources"), place)
-    ports = []
-    for key in ("ssh_ports", "agent_ports"):
-        values = parse_list(value.get(key), "%s.%s" % (place, key))
-        many = len(values) > 1
-        ports.append({parse_port(one, "%s.%s%s" % (place, key, "[%d]" % i if many else "")).first for i, one in enumerate(values)})
+    ports = [set(parse_single_ports(value.get(key), "%s.%s" % (place, key))) for key in ("ssh_ports", "agent_ports")]
     where = place + ".sources"
     words = parse_list(value.get("sources"), where)
     if words and all(isinstance(one, str) and one.strip().startswith("!") for one in words):

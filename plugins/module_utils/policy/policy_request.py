@@ -15,9 +15,8 @@ from .bounds import check_bounds
 from .document import parse_policy_document
 from .errors import PolicyError
 from .json_text import from_json_text
-from .parse import check_keys, parse_choice, parse_list
+from .parse import check_keys, parse_choice, parse_single_ports
 from .policy import Policy
-from .ports import parse_port
 from .request import BACKENDS, CONFIRM, DEFAULT_WINDOW, parse_window
 
 STATES = ("merged", "replaced", "overridden", "deleted", "gathered", "rendered", "parsed")
@@ -94,7 +93,7 @@ def parse_policy_request(args: t.Any) -> PolicyRequest:
         backend=backend,
         layout=parse_choice(given.get("layout", "auto"), LAYOUTS, "layout"),
         running_config=running,
-        agent_ports=tuple(parse_port(one, "agent_ports").first for one in parse_list(given.get("agent_ports"), "agent_ports")),
+        agent_ports=parse_single_ports(given.get("agent_ports"), "agent_ports"),
         confirm=parse_choice(given.get("confirm", "auto"), CONFIRM, "confirm"),
         confirm_within=parse_window(given.get("confirm_within", DEFAULT_WINDOW), "confirm_within"),
     )

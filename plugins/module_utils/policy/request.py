@@ -15,8 +15,7 @@ from .bounds import check_bounds
 from .document import parse_address_sets
 from .errors import PolicyError
 from .json_text import from_json_text
-from .parse import FIELDS, check_keys, parse_bool, parse_choice, parse_list, parse_rule
-from .ports import parse_port
+from .parse import FIELDS, check_keys, parse_bool, parse_choice, parse_rule, parse_single_ports
 from .rule import Rule
 
 STATES = ("present", "absent", "check", "flush")
@@ -77,7 +76,7 @@ def parse_request(args: t.Any) -> RuleRequest:
         native=native,
         backend=parse_choice(given.get("backend", "auto"), ("auto", *BACKENDS), "rule.backend"),
         dry_run=parse_bool(given.get("dry_run", False), "rule.dry_run"),
-        agent_ports=tuple(parse_port(one, "rule.agent_ports").first for one in parse_list(given.get("agent_ports"), "rule.agent_ports")),
+        agent_ports=parse_single_ports(given.get("agent_ports"), "rule.agent_ports"),
         confirm=parse_choice(given.get("confirm", "auto"), CONFIRM, "rule.confirm"),
         confirm_within=parse_window(given.get("confirm_within", DEFAULT_WINDOW), "rule.confirm_within"),
     )

@@ -62,7 +62,7 @@ def parse_role_request(args: t.Any) -> RoleRequest:
     state = parse_choice(given.get("state", "present"), STATES, "state")
     known, warnings = _parse_roles(given.get("roles"))
     names = _parse_named(given.get("role"), known, "role")
-    if not names:
+    if not names and given.get("role") is None:
         raise PolicyError("role", "(nothing)", "the name of a role, or several", _known(known))
     keep = _parse_named(given.get("keep_roles"), known, "keep_roles")
     if keep and state == "present":
@@ -102,6 +102,8 @@ def _parse_roles(value: t.Any) -> t.Tuple[t.Dict[str, t.List[RoleRule]], t.List[
 
 def _parse_named(value: t.Any, known: t.Mapping[str, t.Any], place: str) -> t.List[str]:
     names: t.List[str] = []
+    if isinstance(value, (list, tuple)) and not value:
+        return names  # a host that has none
     for one in parse_list(value, place):
         if not isinstance(one, str) or one not in known:
             close = nearest(one, tuple(known)) if isinstance(one, str) else None

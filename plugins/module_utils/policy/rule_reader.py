@@ -17,6 +17,7 @@ from .errors import PolicyError
 from .families import flat_families, nothing_matches
 from .icmp import TYPES
 from .parse import (
+    CONDITIONS,
     FIELDS,
     MAX_COMMENT,
     check_keys,
@@ -47,6 +48,9 @@ DIRECTION_WORDS = {"inbound": "in", "ingress": "in", "outbound": "out", "egress"
 KEYS = ("name", *FIELDS, "service", "zone", "from_zone", "to_zone", *ALIASES)
 #: The comments of the rules that keep a host reachable start with it; see ``backends.base.GUARD_MARK``.
 RESERVED_COMMENT = "holdfast: "
+
+#: Those of these keys that narrow what a rule matches.
+CONDITION_KEYS = frozenset({*CONDITIONS, "source_cidr", "source_ip", "cidr", "service", "services", "zone", "from_zone", "to_zone"})
 
 _KNOWN_KEYS = frozenset(KEYS)
 _ALIAS_KEYS = frozenset(ALIASES)

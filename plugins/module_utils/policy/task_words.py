@@ -11,8 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .parse import parse_choice, parse_list
-from .ports import parse_port
+from .parse import parse_choice, parse_single_ports
 from .request import BACKENDS, CONFIRM, DEFAULT_WINDOW, parse_window
 
 SHARED = ("backend", "agent_ports", "confirm", "confirm_within")
@@ -45,7 +44,7 @@ def parse_task_words(given: t.Mapping[str, t.Any]) -> TaskWords:
     """
     return TaskWords(
         backend=parse_choice(given.get("backend", "auto"), ("auto", *BACKENDS), "backend"),
-        agent_ports=tuple(parse_port(one, "agent_ports").first for one in parse_list(given.get("agent_ports"), "agent_ports")),
+        agent_ports=parse_single_ports(given.get("agent_ports"), "agent_ports"),
         confirm=parse_choice(given.get("confirm", "auto"), CONFIRM, "confirm"),
         confirm_within=parse_window(given.get("confirm_within", DEFAULT_WINDOW), "confirm_within"),
     )

@@ -137,6 +137,8 @@ class Windows(Backend):
 
     def _state(self) -> State:
         answer = self.host.run(["reg", "query", FIREWALL, "/s"])
+        if answer.rc == 127:  # there is no such program
+            raise HoldfastError("reg is not on this host: only Windows has Windows Defender Firewall")
         if not answer.ok:
             said = (answer.err or answer.out).strip()[:500]
             raise HoldfastError("The rules of Windows Defender Firewall cannot be read from the registry: %s" % said)

@@ -59,3 +59,9 @@ def test_the_documentation_has_every_option():
 @pytest.mark.parametrize("task", yaml.safe_load(role_ports.EXAMPLES), ids=lambda task: task["name"])
 def test_an_example_of_the_module_is_valid(task):
     assert parse_role_request(task["holdfast.firewall.role_ports"]).rules
+
+
+def test_a_host_may_have_no_role_and_keep_none():
+    roles = {"web": [{"action": "allow", "port": 80}]}
+    assert parse_role_request({"role": [], "roles": roles}).roles == ()
+    assert parse_role_request({"role": "web", "roles": roles, "keep_roles": [], "state": "absent"}).kept == ()

@@ -238,6 +238,12 @@ def test_rules_that_the_hosts_policy_has_are_not_added_again(engine):
         task(engine, role="a", roles=roles, state="absent")
 
 
+def test_a_host_without_roles_is_left_as_it_is(engine):
+    result = task(engine, role=[])
+    assert (result["changed"], result["msg"]) == (False, "No role is named, so there is nothing to do")
+    assert engine.begun == 0
+
+
 def test_roles_come_as_text_too(engine):
     assert task(engine, role="web", roles=json.dumps(ROLES))["changed"]
 

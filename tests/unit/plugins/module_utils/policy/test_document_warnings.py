@@ -133,3 +133,13 @@ def test_warnings_of_a_large_policy_take_little_time():
     started = time.process_time()
     warnings_of(policy, "policy")
     assert time.process_time() - started < 1
+
+
+def test_conditions_without_a_value_are_told():
+    rules = [WEB, {"action": "allow", "port": 22, "source": None, "comment": None}, {"action": "deny", "port": 23, "cidr": None}]
+    (warning,) = warned(rules=rules)
+    assert warning.startswith("policy.rules[1].source, policy.rules[2].cidr: without a value, so nothing is asked of packets there")
+    assert parse_policy_document(rules[1:2])[1][0].startswith("policy[0].source: ")
+    (warning,) = warned(rules=[], management={"sources": None})
+    assert warning.startswith("policy.management.sources: ")
+    assert warned(rules=[dict(WEB, comment=None, protocol=None, log=None)], management={"agent_ports": None}) == []

@@ -92,3 +92,15 @@ def test_the_example_of_the_error_message():
         "rule.port: found 'htp'; allowed: a port number from 1 to 65535, or several as a list. "
         "Service names are not looked up; write the number."
     )
+
+
+@pytest.mark.parametrize("empty", [[], "", " ", [""]], ids=repr)
+def test_a_host_may_have_no_agents(empty):
+    assert parse_request({"action": "allow", "port": 80, "agent_ports": empty}).agent_ports == ()
+
+
+@pytest.mark.parametrize("given", ["10050-10060", [10050, "10060:10070"], [80, ""], "http"], ids=repr)
+def test_ports_of_agents_are_single_ports(given):
+    with pytest.raises(PolicyError, match=r"a port number from 1 to 65535|a value or a list") as caught:
+        parse_request({"action": "allow", "port": 80, "agent_ports": given})
+    assert "port_range" not in str(caught.value)

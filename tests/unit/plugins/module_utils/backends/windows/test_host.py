@@ -16,6 +16,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placeme
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Edit
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.backend import SCRIPT, Windows, export_commands
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.live_policy import live_policy
+from ansible_collections.holdfast.firewall.plugins.module_utils.host import Result
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.parse import parse_rule
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.rule import Log, Rule
@@ -627,3 +628,10 @@ def test_a_rule_whose_line_no_script_has_room_for_is_not_removed_by_half(backend
     native = next(entry for chain in backend.read().chains for entry in chain.entries if "localport=99" in entry.native[0])
     backend.apply(backend.plan(backend.read(), [Edit(backend.read().chains[0], remove=native)]))
     assert [text.partition("LPort=")[2][:2] for _id, text in backend.host.store.rules if "Name=mine" in text] == ["98"]
+
+
+def test_a_host_that_is_no_windows_is_told_in_words(tmp_path, monkeypatch):
+    host = WindowsHost(tmp_path)
+    monkeypatch.setattr(host, "run", lambda argv, stdin=None, timeout=60.0: Result(127, "", "%s: not found" % argv[0]))
+    with pytest.raises(HoldfastError, match="reg is not on this host: only Windows has"):
+        Windows(host).read()
