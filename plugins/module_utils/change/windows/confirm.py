@@ -59,7 +59,12 @@ def confirm(host: WindowsHost, identity: t.Optional[str]) -> Fields:
         raise HoldfastError("Change %s is being rolled back: its confirmation came too late" % found, rolled_back=True, change=found)
     persist = seen.facts.get("persist") or {}
     notes = backend.persist(persist)
-    forget(host, found)
+    try:
+        forget(host, found)
+    except HoldfastError as exc:
+        if look(host).identity is not None:
+            raise
+        notes.append(exc.msg)  # it is no pending change any more; a later task removes what is left
     _note_policy(host, backend, persist.get("policy_record"))
     return {
         "msg": "Change %s confirmed" % found, "changed": True, "change": found, "backend": backend.NAME, "persisted": notes,
@@ -131,7 +136,7 @@ def _await_restored(host: WindowsHost, identity: str) -> Seen:
     until = time.monotonic() + RESTORES
     while True:
         seen = look(host)
-        if (seen.restored[:1] == (identity,) and seen.identity is None) or time.monotonic() > until:
+        if (seen.restored[:1] == (identity,) and not seen.folder) or time.monotonic() > until:
             return seen
         time.sleep(0.3)
 

@@ -127,7 +127,10 @@ def forget(host: WindowsHost, identity: str) -> None:
 
     :raises HoldfastError: when they do not go.
     """
-    line = "schtasks /delete /f /tn {0} >nul 2>nul & schtasks /delete /f /tn {1} >nul 2>nul & rmdir /s /q {2} & if exist {2} exit 1"
+    line = (
+        "schtasks /delete /f /tn {0} >nul 2>nul & schtasks /delete /f /tn {1} >nul 2>nul & del /q {2}\\change.json >nul 2>nul & "
+        "rmdir /s /q {2} & if exist {2} exit 1"
+    )
     for _attempt in range(5):
         if host.shell(line.format(apply_task(identity), rollback_task(identity), PENDING)).ok:
             return

@@ -4,7 +4,8 @@
 """What a Windows host runs by itself while a change is pending: scripts for cmd.exe, and tasks for its Task Scheduler.
 
 Pure: builds text. A digit in front of ``>`` would be the number of a stream, so the redirection always comes first. A script that removes
-its own folder does so in one line that ends it, since cmd.exe opens the script again for each line.
+its own folder does so in one line that ends it, since cmd.exe opens the script again for each line. A virus scanner may hold a file of the
+folder; ``change.json`` goes first, without which what is left of one is never taken for a pending change.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ if exist "%DIR%\\log" copy /y "%DIR%\\log" "%LAST%" >nul
 if exist "%DIR%\\refused" copy /y "%DIR%\\refused" "%LAST%" >nul
 if not "%STATUS%"=="0" copy /y "%DIR%\\before.wfw" "%LAST%" >nul
 >"%LAST%\\restored" echo @ID@ %STATUS%
-rmdir /s /q "%DIR%" & schtasks /delete /f /tn @APPLY@ >nul 2>nul & schtasks /delete /f /tn @ROLLBACK@ >nul 2>nul & exit %STATUS%
+del /q "%DIR%\\change.json" >nul 2>nul & rmdir /s /q "%DIR%" & @FORGET@ & exit %STATUS%
 """
 
 #: Ends what runs a script of ours: the scheduler ends a task with TerminateProcess (AllowHardTerminate of its settings), which is for one
@@ -197,6 +198,8 @@ def _filled(text: str, identity: str, words: t.Mapping[str, str]) -> str:
     known = {
         "@ID@": identity, "@DIR@": PENDING, "@LAST@": LAST, "@APPLY@": apply_task(identity), "@ROLLBACK@": rollback_task(identity),
         "@STOP@": STOP,
+        "@FORGET@": "schtasks /delete /f /tn %s >nul 2>nul & schtasks /delete /f /tn %s >nul 2>nul"
+        % (apply_task(identity), rollback_task(identity)),
     }  # fmt: skip
     for mark, word in {**known, **words}.items():
         text = text.replace(mark, word)

@@ -36,6 +36,10 @@ def _rmdir(store, words):
     if "/s" not in options and os.listdir(path):
         return 145, "", "The directory is not empty.\n"
     refused = _locked(store)
+    if refused is None and set(os.listdir(path)) & set(store.state.get("held", ())):
+        for name in set(os.listdir(path)) - set(store.state["held"]):
+            os.unlink(os.path.join(path, name))
+        return 0, "", "The process cannot access the file because it is being used by another process.\n"
     if refused is None:
         shutil.rmtree(path)
     return refused or (0, "", "")

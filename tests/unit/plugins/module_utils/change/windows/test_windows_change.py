@@ -156,6 +156,33 @@ def test_what_a_dead_task_left_unarmed_is_tidied_up(bench, monkeypatch):
     assert bench.windows.files(PENDING) == []
 
 
+@pytest.mark.parametrize("confirmed", [False, True], ids=["rolled back", "confirmed"])
+def test_a_folder_that_a_virus_scanner_holds_is_never_restored_from_later(bench, monkeypatch, confirmed):
+    store = bench.windows.store
+    store.state["held"] = ["before.wfw"]
+    store.save()
+    change = bench.begin()
+    if confirmed:
+        result = changes.confirm(bench.host, change)
+        assert result["changed"] is True
+        assert "cannot be removed" in result["persisted"][0]
+    else:
+        bench.windows.pass_the_deadline()
+    assert bench.windows.files(PENDING) == ["before.wfw"]
+    assert bench.engine.waiting() == []
+    store = bench.windows.store
+    store.add("v2.30|Action=Allow|Active=TRUE|Dir=In|Name=later|")
+    store.state["held"] = []
+    store.save()
+    rules = bench.windows.rules()
+    moments = iter(range(0, 1000, 10))
+    monkeypatch.setattr(engine_module.time, "monotonic", lambda: next(moments))
+    bench.windows.pass_the_deadline()
+    bench.engine.settle_leftovers()
+    assert bench.windows.rules() == rules
+    assert bench.windows.files(ROOT).count("pending") == 0
+
+
 def test_an_overdue_change_is_undone_by_the_next_task(bench):
     before = bench.windows.store.rules
     bench.begin()
