@@ -95,22 +95,28 @@ def _with_items(state: State, items: t.Mapping[int, t.Sequence[Item]]) -> Files:
 
 def flushed(state: State, keep: t.Sequence[Rule]) -> Files:
     """Return the files without our policy and without all tuples but other programs' and the rules that stay."""
-    items = {family: [item for item in state.user_file(family).items if is_foreign(item.tuple)] for family in state.families}
-    for family, mine in items.items():
+    items = {family: [item for item in state.user_file(family).items if is_foreign(item.tuple)] for family in _written(state)}
+    for family in state.families:
+        mine = items[family]
         for rule in keep:
             if rule.family in (None, family) and not tuple_refusals(rule):
                 mine += [item_of(one, family) for one in tuples_of(rule, rule.comment)]
-    return _without_blocks(state, _with_items(state, items), True)
+    return _without_blocks(_with_items(state, items), (4, 6), True)
 
 
-def _without_blocks(state: State, files: Files, singles: bool) -> Files:
-    """Return the files without our policy and its translations, and perhaps without the single rules that stand there."""
+def _written(state: State) -> t.List[int]:
+    """Return the families whose files have rules: also IPv6 where ufw was told to leave it alone, since it keeps these files for later."""
+    return [family for family in USER if family in state.families or BEGIN in state.files.text(USER[family])]
+
+
+def _without_blocks(files: Files, families: t.Iterable[int], singles: bool) -> Files:
+    """Return the files of some families without our policy and its translations, and perhaps without the single rules that stand there."""
     texts = {}
-    for path in (BEFORE[family] for family in state.families):
+    for path in (BEFORE[family] for family in families):
         text = cut_block(cut_block(files.text(path), path)[0], path, NAT_BEGIN)[0]
         texts[path] = cut_block(cut_block(text, path, FIRST_BEGIN)[0], path, RULES_BEGIN)[0] if singles else text
     if singles:
-        texts.update({path: cut_block(files.text(path), path, RULES_BEGIN)[0] for path in (AFTER[family] for family in state.families)})
+        texts.update({path: cut_block(files.text(path), path, RULES_BEGIN)[0] for path in (AFTER[family] for family in families)})
     return with_hook(files.changed(texts), False)
 
 
@@ -120,13 +126,13 @@ def with_policy(state: State, parts: t.Mapping[int, Parts], alone: bool) -> File
     Ours come first, but for the tuples of other programs that stand before them. ``alone``: the administrator's tuples go.
     """
     items = {}
-    for family in state.families:
+    for family in state.families if parts else _written(state):
         others = [item for item in state.user_file(family).items if not is_own(item.tuple)]
         foreign = [item for item in others if is_foreign(item.tuple)]
         rest = [] if alone else [item for item in others if item not in foreign]
         ours = parts[family].items if family in parts else []
         items[family] = foreign + ours + rest if ours else others if not alone else foreign
-    files = _without_blocks(state, _with_items(state, items), alone)
+    files = _without_blocks(_with_items(state, items), state.families if parts else (4, 6), alone)
     texts = {
         BEFORE[family]: put_nat(put_block(files.text(BEFORE[family]), one.block, BEFORE[family]), one.nat) for family, one in parts.items()
     }

@@ -674,6 +674,26 @@ def test_a_rule_that_goes_from_a_ufw_that_is_off_leaves_it_off(off):
     assert not Ufw(off).is_enabled(Ufw(off).read())
 
 
+@pytest.mark.parametrize("how", ["policy", "flush"])
+def test_what_is_taken_away_goes_from_the_files_of_ipv6_too_where_ufw_leaves_ipv6_alone_by_now(host, how):
+    files = host.texts()
+    put(host, document(*WEB))
+    put_rule(host, rule(port=8080, source="2001:db8::/32"))
+    assert take_rule(host, rule(port=8080, source="2001:db8::/32"))
+    host.write("/etc/default/ufw", "IPV6=no\n")
+    host.start()
+    backend = Ufw(host)
+    ruleset = backend.read()
+    transaction = backend.plan_policy(ruleset, None) if how == "policy" else backend.plan_flush(ruleset, {})
+    backend.apply(transaction)
+    backend.persist(transaction.persist)
+    host.write("/etc/default/ufw", "IPV6=yes\n")
+    assert "holdfast" not in "".join(host.texts().values())
+    assert how == "flush" or host.texts() == files
+    backend = Ufw(host)
+    assert not backend.plan_policy(backend.read(), None).commands
+
+
 def test_a_rule_for_ipv6_is_refused_where_ufw_drops_all_of_it(host):
     host.write("/etc/default/ufw", "IPV6=no\n")
     backend = Ufw(host)
