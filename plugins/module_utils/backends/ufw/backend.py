@@ -277,6 +277,7 @@ class Ufw(Backend):
     @uncollected
     def plan_policy(self, ruleset: Ruleset, wanted: t.Optional[Policy], layout: str = "auto", alone: bool = False) -> Transaction:
         from .edit import complete_user_files, switched_on, with_policy
+        from .policy_supported import refuse_shared
         from .policy_text import build
 
         state = self._state(ruleset)
@@ -292,6 +293,7 @@ class Ufw(Backend):
         if not files.enabled:
             files = complete_user_files(files.changed(files.enabled_texts(True)), state.families)
         managed = [direction for direction, default in wanted.defaults.items() if default != "unmanaged"]
+        refuse_shared(files, managed)
         return self._transaction(state, files, managed, alone)
 
     # -- the firewall as a whole --------------------------------------------------------------------------------------------

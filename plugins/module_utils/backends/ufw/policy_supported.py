@@ -8,17 +8,25 @@ Pure: touches nothing.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import replace
 
+from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from ...policy.rule import DIRECTIONS, Rule
 from ..base import GUARD_MARK, Unsupported
 from ..iptables import render
 from ..iptables.policy_lines import numbered
 from ..iptables.policy_nat import nat_unsupported
+from .block import cut_block
+from .files import AFTER, BEFORE, CHAINS, Files
+from .loading import filter_part
 from .policy_split import lines_apart
 from .policy_text import placed
+
+_WORDS = {word: direction for direction, word in CHAINS.items()}
+_TO_TUPLES = re.compile(r"-[AI] (?!ufw6?-before-)\S+ .*-[jg] ufw6?-user-(?P<word>input|output|forward)(?: |\Z)")
 
 
 def policy_unsupported(policy: Policy, can: render.Abilities, ipv6: bool) -> t.Tuple[Unsupported, ...]:
@@ -57,6 +65,25 @@ def policy_unsupported(policy: Policy, can: render.Abilities, ipv6: bool) -> t.T
         reason = "a policy on ufw has no raw lines; write them as rules, or run the module rule with native: ufw beside it"
         found.append(Unsupported("native.ufw", "lines", reason))
     return tuple(found)
+
+
+def refuse_shared(files: Files, managed: t.Collection[str]) -> None:
+    """Refuse to manage a direction whose tuples other chains ask, too: they would meet the default of the policy there, and with it the
+    packets of known connections that ufw lets through before. So is it with ufw-docker, whose part of ``after.rules`` has DOCKER-USER lead
+    to ``ufw-user-forward`` (https://github.com/chaifeng/ufw-docker).
+
+    :raises HoldfastError: with the line.
+    """
+    for path in (*AFTER.values(), *BEFORE.values()):
+        for line in filter_part(cut_block(files.text(path), path)[0]):
+            found = _TO_TUPLES.match(line)
+            if found is not None and _WORDS[found.group("word")] in managed:
+                direction = _WORDS[found.group("word")]
+                raise HoldfastError(
+                    "%s has %r, and what comes that way would lose its known connections to the default of this policy, so nothing was "
+                    "changed. Set defaults.%s: unmanaged in the document, and write such rules with holdfast.firewall.rule (direction: %s)"
+                    % (path, line[:200], direction, direction)
+                )
 
 
 def _guards(place: str, comment: t.Optional[str]) -> t.List[Unsupported]:

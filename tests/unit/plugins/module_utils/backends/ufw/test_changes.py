@@ -674,6 +674,17 @@ def test_a_rule_that_goes_from_a_ufw_that_is_off_leaves_it_off(off):
     assert not Ufw(off).is_enabled(Ufw(off).read())
 
 
+def test_a_direction_is_refused_whose_tuples_decide_for_docker_too(host):
+    docker = ":DOCKER-USER - [0:0]\n-A DOCKER-USER -j ufw-user-forward\n-A DOCKER-USER -j RETURN -s 10.0.0.0/8\nCOMMIT"
+    host.write(AFTER[4], host.read(AFTER[4]).replace("COMMIT", docker))
+    host.start()
+    with pytest.raises(HoldfastError, match=r"after.rules has '-A DOCKER-USER -j ufw-user-forward'.*defaults.forward: unmanaged"):
+        put(host, document(*WEB))
+    assert put(host, document(*WEB, defaults={"forward": "unmanaged"}))
+    assert not put(host, document(*WEB, defaults={"forward": "unmanaged"}))
+    assert put_rule(host, rule(port=80, direction="forward", destination="172.17.0.2"))
+
+
 @pytest.mark.parametrize("how", ["policy", "flush"])
 def test_what_is_taken_away_goes_from_the_files_of_ipv6_too_where_ufw_leaves_ipv6_alone_by_now(host, how):
     files = host.texts()
