@@ -12,6 +12,8 @@ import ipaddress
 import socket
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_request import parse_analyze_request
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.analyze_task import run_analyze
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.backend_task import run_backend
@@ -29,6 +31,8 @@ from ansible_collections.holdfast.firewall.plugins.plugin_utils.remote_host impo
 
 Result = t.Dict[str, t.Any]
 
+#: What winrm and psrp work with.
+LIBRARIES = ("winrm", "pypsrp", "psrpcore", "requests", "requests_ntlm", "requests_credssp", "urllib3", "spnego", "http", "httpcore")
 #: The states of ``policy`` that need no host.
 PLANNED = ("rendered", "parsed")
 
@@ -99,10 +103,21 @@ class WindowsTask:
 
 
 def _told(task: t.Callable[[], Result]) -> Result:
+    """Run a task and return its result.
+
+    :raises AnsibleConnectionFailure: also for what the libraries of a connection plugin raise, which the plugin lets through.
+    """
     try:
         return task()
     except HoldfastError as exc:
         return dict(exc.as_failure(), failed=True, changed=False)
+    except AnsibleError:
+        raise
+    except Exception as exc:
+        if type(exc).__module__.partition(".")[0] not in LIBRARIES:
+            raise
+        words = " ".join(str(exc).split())[:300] or type(exc).__name__
+        raise AnsibleConnectionFailure("The connection to the host broke: %s" % words) from exc
 
 
 def _reached(connection: t.Any) -> Reached:

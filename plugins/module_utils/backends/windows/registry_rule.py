@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ...policy.errors import HoldfastError
+from ...policy.scope import PROFILES
 from .native_rule import NativeRule, parse_hosts, parse_ports
 from .netsh_line import canonical_profiles
 
@@ -42,12 +43,12 @@ def parse_registry_rule(text: str, source: str = "local", identity: str = "") ->
             lists[_HOSTS[key]].append(value)
         elif key in _PORTS:
             lists[_PORTS[key] + " ports"].append(value)
-        elif key == "Profile":
+        elif key == "Profile" and value.lower() in PROFILES:
             lists[key].append(value)
         elif key in ("ICMP4", "ICMP6") and value.partition(":")[0].isdigit():
             kind, _colon, code = value.partition(":")
             icmp.append((int(kind), int(code) if code.isdigit() else None))
-        elif key in ("Action", "Active", "Dir", "Protocol", "App", "Svc", "Name", "Desc", "EmbedCtxt"):
+        elif key in ("Action", "Active", "Dir", "App", "Svc", "Name", "Desc", "EmbedCtxt") or (key == "Protocol" and value.isdigit()):
             one[key] = value
         elif (key, value) not in _USUAL:
             extra.append((key, value))
@@ -56,7 +57,7 @@ def parse_registry_rule(text: str, source: str = "local", identity: str = "") ->
         name=one.get("Name", ""), direction="out" if one.get("Dir", "In").lower() == "out" else "in",
         action={"allow": "allow", "block": "block"}.get(one.get("Action", "").lower(), "bypass"),
         enabled=one.get("Active", "").upper() == "TRUE",
-        protocol=int(number) if number.isdigit() and int(number) <= 255 else None,
+        protocol=int(number) if int(number) <= 255 else None,
         local=parse_hosts(lists["local"]), remote=parse_hosts(lists["remote"]),
         local_ports=parse_ports(lists["local ports"]), remote_ports=parse_ports(lists["remote ports"]),
         icmp=tuple(sorted(icmp, key=lambda pair: (pair[0], -1 if pair[1] is None else pair[1]))),

@@ -9,6 +9,7 @@ The connections have exec_command, put_file, fetch_file and reset only; with Win
 from __future__ import annotations
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.holdfast.firewall.plugins.action import analyze, backend, confirm, policy, role_ports, rule
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.windows import confirm as changes
@@ -179,6 +180,21 @@ def test_a_change_that_never_comes_into_force_is_not_confirmed(bench):
     bench.sleep = lambda seconds: None
     result = bench.run(confirm, change=waiting["change"])
     assert (result["failed"], result["msg"]) == (True, confirm.NOT_IN_FORCE)
+
+
+def test_what_the_libraries_of_a_connection_raise_is_a_host_that_cannot_be_reached(bench):
+    class ConnectTimeout(OSError):
+        __module__ = "requests.exceptions"
+
+    def broken():
+        raise ConnectTimeout("HTTPSConnectionPool(host='192.0.2.1', port=5986): Max retries exceeded")
+
+    bench.connection.cut = broken
+    with pytest.raises(AnsibleConnectionFailure, match=r"The connection to the host broke: HTTPS.*Max retries exceeded"):
+        bench.run(rule, action="allow", port=8080)
+    bench.connection.cut = lambda: [].pop()
+    with pytest.raises(IndexError):
+        bench.run(rule, action="allow", port=8080)
 
 
 def test_bad_options_and_unknown_states_are_named(bench):

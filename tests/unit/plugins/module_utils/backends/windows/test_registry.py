@@ -101,7 +101,8 @@ def test_a_text_of_the_registry_is_read_like_a_line_of_netsh():
 @pytest.mark.parametrize(
     "more",
     ["LPort=RPC|", "RA4=LocalSubnet|", "IF={6A0D2E5C}|", "IFType=Wireless|", "RMauth=O:LSD:(A;;CC;;;S-1-5-21)|", "LUOwn=S-1-5-21|",
-     "AppPkgId=S-1-15-2|", "Edge=TRUE|", "Security=Authenticate|", "RUAuth=x|", "PFN=app|", "TTK=ProxyNearby|", "Unknown=1|"],
+     "AppPkgId=S-1-15-2|", "Edge=TRUE|", "Security=Authenticate|", "RUAuth=x|", "PFN=app|", "TTK=ProxyNearby|", "Unknown=1|",
+     "LPort2_20=Ply2Disc|", "Platform=2:6:2|", "Profile=Lab|"],
 )  # fmt: skip
 def test_a_condition_that_the_language_cannot_say_makes_a_rule_unreadable(more):
     chain = Windows(PaperHost()).parse("v2.30|Action=Allow|Active=TRUE|Dir=In|Protocol=6|%sName=x|\n" % more).chains[0]
