@@ -56,7 +56,7 @@ def install_package(
     if not unit or host.which("systemctl") is None:
         return (Command(("sh", "-c", line)),)
     script = (
-        "systemctl mask --runtime --quiet {unit}; {line}; status=$?; systemctl unmask --runtime --quiet {unit}; "
-        "systemctl disable --quiet {unit}; exit $status"
+        "systemctl mask --runtime --quiet {unit} 2>/dev/null; {line}; status=$?; systemctl unmask --runtime --quiet {unit} 2>/dev/null; "
+        "systemctl disable --quiet {unit} 2>/dev/null; exit $status"
     )
     return (Command(("sh", "-c", script.format(unit=unit, line=line))),)

@@ -34,6 +34,8 @@ Fields = t.Dict[str, t.Any]
 INSTALL_PATIENCE = 900.0
 #: Backends of which a host may have any; other systems have what they have.
 ON_LINUX = ("ufw", "firewalld", "nftables", "iptables")
+#: Those that own the rules of a host, so that another one beside them is refused.
+FRONT_ENDS = ("ufw", "firewalld")
 _DONE = {"enabled": "enabled", "disabled": "disabled", "restarted": "restarted"}
 
 
@@ -52,6 +54,9 @@ def run_backend(host: Host, request: BackendRequest, check_mode: bool = False, e
     missing = _missing(host, backend)
     if request.state == "status":
         return _tell(engine, backend, missing, result)
+    if missing and request.state == "disabled":
+        result["msg"] = "%s is not installed, so there is nothing to disable" % backend.NAME
+        return result
     _refuse_beside_front_ends(engine.host, backend, request.state)
     engine.require_rights("Switching %s" % backend.NAME, backend.NAME)
     if not check_mode:
@@ -145,7 +150,7 @@ def _refuse_beside_front_ends(host: Host, backend: Backend, state: str) -> None:
     active = front_ends(host)
     names = [name for name, _sign in active]
     others = ["%s (%s)" % pair for pair in active if pair[0] != backend.NAME]
-    if not others or (state == "disabled" and backend.NAME in names):
+    if not others or (state == "disabled" and backend.NAME in FRONT_ENDS):
         return
     raise HoldfastError(
         "%s is active on this host, so %s is not %s beside it: both would write the same rules. Switch off the one that is not wanted "
@@ -157,7 +162,14 @@ def _refuse_beside_front_ends(host: Host, backend: Backend, state: str) -> None:
 
 def _install(host: Host, backend: Backend, commands: t.Sequence[Command]) -> None:
     for command in commands:
-        host.checked(command.argv, command.stdin, timeout=INSTALL_PATIENCE)
+        done = host.run(command.argv, command.stdin, timeout=INSTALL_PATIENCE)
+        if not done.ok:
+            said = " / ".join(dict.fromkeys(line.strip() for line in (done.err.strip() or done.out).splitlines() if line.strip()))
+            raise HoldfastError(
+                "%s could not be installed, so nothing was switched. The package manager ended with code %d and said: %s"
+                % (backend.NAME, done.rc, said[-1000:] or "(nothing)"),
+                backend=backend.NAME, commands=[command.shown()],
+            )  # fmt: skip
     host.forget_programs()
     if _missing(host, backend):
         raise HoldfastError(

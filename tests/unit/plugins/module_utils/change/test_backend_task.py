@@ -163,6 +163,30 @@ def test_a_missing_firewall_is_installed_only_when_told_to(host):
     assert result["commands"][0] == "apt-get install nftables"
 
 
+def test_a_firewall_that_is_not_there_is_disabled_already(host):
+    engine = Writing(host)
+    del host.answers["nft"]
+    for install in (False, True):
+        result = task(engine, backend="nftables", state="disabled", install=install)
+        assert (result["changed"], result["msg"]) == (False, "nftables is not installed, so there is nothing to disable")
+    assert engine.begun == []
+
+
+def test_a_package_that_cannot_be_had_is_told_in_the_words_of_the_package_manager(host):
+    del host.answers["nft"]
+
+    def fails(_argv, _stdin):
+        return 100, "", "E: Package 'nftables' has no installation candidate\n" * 2
+
+    host.answers["apt-get"] = fails
+    with pytest.raises(HoldfastError) as caught:
+        task(Writing(host), backend="nftables", install=True)
+    assert str(caught.value) == (
+        "nftables could not be installed, so nothing was switched. The package manager ended with code 100 and said: E: Package 'nftables' "
+        "has no installation candidate"
+    )
+
+
 def test_a_package_without_the_program_switches_nothing(host):
     engine = Writing(host)
     del host.answers["nft"]
