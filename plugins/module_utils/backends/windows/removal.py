@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import replace
 
 from ...policy.errors import HoldfastError
-from .native_rule import NativeRule
+from .native_rule import NativeRule, Ports
 from .netsh_line import CONTEXT, LONGEST, protocol_word, quoted
 
 #: An identity that comes through every code page, and in which the cmdlet sees no pattern.
@@ -69,11 +68,20 @@ def _delete_line(one: NativeRule, stay: t.AbstractSet[str], left: t.Sequence[Nat
 
 
 def _is_meant(kept: NativeRule, one: NativeRule) -> bool:
-    """Return whether the words that tell one rule apart mean another one of the host as well."""
-    if kept.source != "local" or kept.name.lower() != one.name.lower():
+    """Return whether the words that tell one rule apart may mean another one of the host as well.
+
+    Whether "any" stands there for a rule of anything, or for anything, nobody says, so it counts as both.
+    """
+    if kept.source != "local" or kept.name.lower() != one.name.lower() or kept.direction != one.direction:
         return False
-    plain = replace(kept, program=kept.program if one.program else None, service=kept.service if one.service else None)
-    return _filter(plain) == _filter(one)
+    pairs: t.Tuple[t.Tuple[bool, t.Any, t.Any], ...] = (
+        (not one.profiles, one.profiles, kept.profiles), (one.protocol is None, (one.protocol, one.icmp), (kept.protocol, kept.icmp)),
+        (one.local.any, one.local, kept.local), (one.remote.any, one.remote, kept.remote),
+        (one.local_ports == Ports(), one.local_ports, kept.local_ports),
+        (one.remote_ports == Ports(), one.remote_ports, kept.remote_ports), (not one.program, one.program, kept.program),
+        (not one.service, one.service, kept.service),
+    )  # fmt: skip
+    return all(anything or mine == theirs for anything, mine, theirs in pairs)
 
 
 def _filter(one: NativeRule) -> str:

@@ -375,6 +375,19 @@ def test_rules_of_one_name_are_told_apart_by_their_programs(backend):
     assert "App=C:\\a\\c.exe" in left
 
 
+def test_a_rule_for_any_profile_is_not_removed_by_words_that_may_mean_one_for_some(backend):
+    add = ("netsh", "advfirewall", "firewall", "add", "rule", "name=mine", "dir=in", "action=allow", "protocol=tcp", "localport=99")
+    backend.host.must(*add)
+    backend.host.must(*add, "profile=domain")
+    edits = place_absent(backend, backend.read(), parse_rule({"action": "allow", "port": 99, "profile": "domain"})).edits
+    assert "profile=domain" in backend.plan(backend.read(), edits).commands[0].stdin
+    edits = place_absent(backend, backend.read(), parse_rule({"action": "allow", "port": 99})).edits
+    (command,) = backend.plan(backend.read(), edits).commands
+    assert command.argv[0] == "powershell.exe"
+    backend.apply(backend.plan(backend.read(), edits))
+    assert [text.count("Profile=Domain") for _id, text in backend.host.store.rules if "Name=mine" in text] == [1]
+
+
 def test_a_deny_beats_every_allow_whatever_came_first(backend):
     present(backend, action="allow", port=99, source="198.51.100.0/24")
     placement = present(backend, action="deny", port=99)
