@@ -168,8 +168,10 @@ def _absent(backend: Backend, ruleset: Ruleset, rule: Rule) -> Placement:
             continue
         wanted = _within(rule, chain).identity()
         entry = next((one for one in chain.entries if one.rule is not None and one.rule.identity() == wanted), None)
-        if entry is not None:
-            placement.edits.append(Edit(chain, remove=entry))
+        # Until the next boot these decide as the rule does.
+        passing = [one for one in chain.entries if one.passing and [part.identity() for part in one.parts] == [wanted]]
+        for gone in [entry] * (entry is not None) + passing:
+            placement.edits.append(Edit(chain, remove=gone))
             placement.where.append(chain.name)
     if placement.edits and rule.action == "allow" and rule.stateful and backend.REPLY_RULES:
         _drop_replies(ruleset, rule, placement)

@@ -34,6 +34,8 @@ class Entry:
     :ivar established: whether it accepts the packets of tracked connections whatever they are (``ct state established accept``).
     :ivar most: where it cannot be expressed, allows of all packets that it may let through: what is to stop them goes before it.
     :ivar weak: whether a later match takes precedence over it (pf without ``quick``).
+    :ivar passing: whether it goes with the next boot (firewalld); then its meaning is in ``parts`` alone, so that it is not the rule of
+        somebody who wants one that lasts.
     """
 
     native: t.Tuple[str, ...]

@@ -124,9 +124,13 @@ class Firewalld:
         words = [one for one in words if one != "--quiet"]
         kind, _sign, name = words[0][2:].partition("=")
         settings = self.live["zones" if kind == "zone" else "policies"][name]
+        options = sorted({one.partition("=")[0] for one in words[1:]})
+        if len(options) > 1:
+            raise Refused(2, "firewall-cmd: error: argument %s: not allowed with argument %s" % (options[1], options[0]))
         for word in words[1:]:
             verb, option, value = re.match(r"--(add|remove)-([a-z-]+)=(.*)", word).groups()
-            key = {"rich-rule": "rules_str" if kind == "zone" else "rich_rules", "service": "services"}[option]
+            key = {"rich-rule": "rules_str" if kind == "zone" else "rich_rules", "service": "services", "port": "ports"}[option]
+            value = value.split("/") if option == "port" else value
             have = settings.setdefault(key, [])
             if verb == "add" and value not in have:
                 have.append(value)

@@ -149,14 +149,16 @@ class Firewalld(Backend):
         return replace(state, beneath=changed, lost=not kernel.has_chains(listed, ()))
 
     def _own_files(self, facts: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
-        """Return the texts of our files on disk."""
+        """Return the texts of our files on disk, as we write them."""
+        from .objects import as_we_write
+
         paths = [policy_path(one) for names in (FIRST, LAST) for one in names.values()]
         noted = {policy_path(one) for kind in ("policies", "saved policies") for one in facts.get(kind, ()) if nat_place(one) is not None}
         paths += sorted({*noted, *nat_paths(self.host.exists)})
         names = {*facts.get("ipsets", {}), *facts.get("saved ipsets", {})}
         paths += [ipset_path(one) for one in sorted(names) if one.startswith(PREFIX)]
         texts = {path: self.host.read(path) for path in paths}
-        return {path: text for path, text in texts.items() if text is not None}
+        return {path: as_we_write(path, text) for path, text in texts.items() if text is not None}
 
     def status(self) -> t.Dict[str, t.Any]:
         from .probe import NotRunning, ask_daemon
@@ -212,7 +214,7 @@ class Firewalld(Backend):
         from .planning import make_plan
 
         state = _running(ruleset)
-        if not state.beneath:
+        if not state.beneath and state.live_files() == dict(state.files):
             return None
         return make_plan(self.host, state, state.own, {name: one for name, one in state.sets.items() if one is not None}, ())
 
@@ -298,19 +300,25 @@ class Firewalld(Backend):
         return make_plan(self.host, state, policies, sets, (), zones)
 
     def _plan_deleted(self, ruleset: Ruleset, state: State) -> Transaction:
-        """Return what takes out all of ours but the access for administrators, where the zones that are left would not give it."""
+        """Return what takes out all of ours but the access for administrators, where no zone that is left gives it to anybody.
+
+        Where one gives it, be it at one interface or to one source, administrators came in that way before; the new connection proves it.
+        """
         from ..placement import place_needed
         from .edits import Draft
         from .planning import make_plan
+        from .state import lets_some_in
 
         left = replace(state, own=(), sets={name: one for name, one in state.sets.items() if not name.startswith(PREFIX)}, files={})
         after = make_ruleset(left)
         draft = Draft(left)
         for chain in ruleset.chains:
             for entry in chain.entries:
-                if entry.rule is not None and entry.rule.comment == MANAGEMENT:
-                    for edit in place_needed(self, after, entry.rule).edits:
-                        draft.edit(edit)
+                if entry.rule is None or entry.rule.comment != MANAGEMENT:
+                    continue
+                closed = [one for one in entry.rule.ports if not lets_some_in(left, after, replace(entry.rule, ports=(one,)))]
+                for edit in place_needed(self, after, replace(entry.rule, ports=tuple(closed))).edits if closed else ():
+                    draft.edit(edit)
         return make_plan(self.host, state, draft.policies(), draft.sets, ())
 
     # -- the firewall as a whole ---------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ Pure: touches nothing. The commands are those of firewall-cmd, so that a restore
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ...policy.errors import HoldfastError
@@ -122,7 +123,12 @@ def _direct_words(given: t.Sequence[t.Any]) -> t.Tuple[str, ...]:
 
 
 def _many(place: t.Tuple[str, ...], words: t.Sequence[str]) -> t.List[t.Tuple[str, ...]]:
-    return [("firewall-cmd", "--quiet", *place, *words[start : start + _AT_ONCE]) for start in range(0, len(words), _AT_ONCE)]
+    """Return commands with many words each, but of one option only: firewall-cmd takes no others beside it."""
+    found: t.List[t.Tuple[str, ...]] = []
+    for _option, some in itertools.groupby(words, lambda word: word.partition("=")[0]):
+        alike = list(some)
+        found += [("firewall-cmd", "--quiet", *place, *alike[start : start + _AT_ONCE]) for start in range(0, len(alike), _AT_ONCE)]
+    return found
 
 
 def _differences(kind: str, name: str, live: Settings, saved: Settings) -> t.List[str]:

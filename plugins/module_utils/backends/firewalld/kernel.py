@@ -23,6 +23,8 @@ _BASES = frozenset({"filter_INPUT", "filter_OUTPUT", "filter_FORWARD"})
 _DISPATCH = re.compile(r"filter_(INPUT|OUTPUT|FORWARD)_POLICIES_(pre|post)\Z")
 _NAT_DISPATCH = re.compile(r"nat_(PREROUTING|POSTROUTING)_POLICIES_pre\Z")
 _NAT_OWN = "_policy_" + NAT_PREFIX
+#: How firewalld logs what it denies itself (firewall-cmd --set-log-denied): in lines of their own, or in that of the denial.
+_DENIED = re.compile(r'log prefix "[^"\s]+_(?:DROP|REJECT): "(?P<rest> |\Z)')
 #: What a number of bytes or packets would be in a listing with counters.
 _COUNTER = re.compile(r"counter packets \d+ bytes \d+")
 
@@ -44,6 +46,12 @@ def own_part(text: str) -> str:
     mode = ""
     translates = _NAT_OWN in text
     for line in text.splitlines():
+        denied = _DENIED.search(line)
+        if denied is not None:
+            # Whether that is logged is the administrator's setting, and nothing is decided by it.
+            if not denied.group("rest"):
+                continue
+            line = line[: denied.start()] + line[denied.end() :]
         head = _BLOCK.match(line)
         if head is not None:
             name = head.group(2)

@@ -249,6 +249,27 @@ def _tree(path: str, text: str) -> ET.Element:
         raise HoldfastError("%s is not XML: %s" % (path, exc)) from None
 
 
+def as_we_write(path: str, text: str) -> str:
+    """Return the text of a file of ours as we write it where it says the same: firewalld itself writes it otherwise
+    (``firewall-cmd --runtime-to-permanent``). All other text is returned as it is.
+    """
+    try:
+        policies, sets = read_files({path: text})
+        tree = _tree(path, text)
+    except HoldfastError:
+        return text
+    content = next(iter(sets.values()), None)
+    if content is not None:
+        return set_xml(content)
+    if len(policies) != 1:
+        return text
+    policy = policies[0]
+    ways = tuple(tuple(one.get("name") for one in tree.findall(tag)) for tag in ("ingress-zone", "egress-zone"))
+    known = {one.tag for one in tree} <= {"short", "description", "ingress-zone", "egress-zone", "rule"}
+    same = known and ways == tuple((one,) for one in WAY[policy.direction]) and tree.get("priority") == str(policy.priority)
+    return policy.xml() if same else text
+
+
 def rich_texts(path: str, text: str) -> t.List[str]:
     """Return the rich rules in the file of a policy as text."""
     return [rich_text(one, path) for one in _tree(path, text).findall("rule")]

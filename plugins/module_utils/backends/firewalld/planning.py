@@ -17,8 +17,11 @@ from . import loading
 from .differences import runtime_only
 from .names import PREFIX
 from .objects import Content, OwnPolicy, files_text, own_files
-from .state import OWNERS, State, zones_in_use
+from .state import KEYS, OWNERS, State, in_force_only, zones_in_use
 from .zone_files import without_deciding, without_setting, zone_paths
+
+#: A setting of a zone: the zone, the kind of setting and its value.
+Cut = t.Tuple[str, str, t.Any]
 
 
 def wanted_files(policies: t.Iterable[OwnPolicy], sets: t.Mapping[str, Content]) -> t.Dict[str, str]:
@@ -27,7 +30,7 @@ def wanted_files(policies: t.Iterable[OwnPolicy], sets: t.Mapping[str, Content])
 
 
 def make_plan(
-    host: Host, state: State, policies: t.Iterable[OwnPolicy], sets: t.Mapping[str, Content], cut: t.Iterable[t.Tuple[str, str, t.Any]],
+    host: Host, state: State, policies: t.Iterable[OwnPolicy], sets: t.Mapping[str, Content], cut: t.Iterable[Cut],
     zones: t.Optional[t.Mapping[str, str]] = None,
 ) -> Transaction:  # fmt: skip
     """Return what makes these our policies, and takes settings out of zones."""
@@ -35,30 +38,47 @@ def make_plan(
     changes: t.Dict[str, t.Optional[str]] = {path: None for path in state.files if path not in wanted}
     changes.update(wanted)
     changes.update(zones or {})
-    changes.update(_cut_zones(host, cut))
+    files, loose = _cut_zones(host, state, cut)
+    changes.update(files)
     before = {path: host.read(path) for path in changes}
-    changes = {path: text for path, text in changes.items() if before[path] != text}
-    if not changes and not state.beneath and not state.odd and wanted == state.live_files():
+    changes = {path: text for path, text in changes.items() if text != state.files.get(path, before[path])}
+    if not changes and not loose and not state.beneath and not state.odd and wanted == state.live_files():
         return Transaction((), state.text())
     after = files_text(wanted) + state.text()[len(state.own_text()) :]
     return loading.make_transaction(
-        changes, {path: before[path] for path in changes}, runtime_only(state.facts), state.lost, after, bool(wanted)
+        changes, {path: before[path] for path in changes}, runtime_only(_without(state.facts, loose)), state.lost, after, bool(wanted)
     )
 
 
-def _cut_zones(host: Host, cut: t.Iterable[t.Tuple[str, str, t.Any]]) -> t.Dict[str, t.Optional[str]]:
+def _cut_zones(host: Host, state: State, cut: t.Iterable[Cut]) -> t.Tuple[t.Dict[str, t.Optional[str]], t.List[Cut]]:
+    """Return the files of zones without settings, and the settings that are in no file: a reload drops those unless they are put back."""
     texts: t.Dict[str, t.Optional[str]] = {}
+    loose = []
     for zone, setting, value in cut:
         path, packaged = zone_paths(zone)
         text = texts.get(path) or host.read(path) or host.read(packaged)
         left = without_setting(path, text, setting, value) if text is not None else None
-        if left is None:
+        if left is not None:
+            texts[path] = left
+        elif in_force_only(state.facts, zone, setting, value):
+            loose.append((zone, setting, value))
+        else:
             raise HoldfastError(
                 "The %s %s of zone %s is in force but not in its file, so it cannot be removed for good; remove it with firewall-cmd"
                 % (setting, value, zone)
             )
-        texts[path] = left
-    return texts
+    return texts, loose
+
+
+def _without(facts: t.Mapping[str, t.Any], loose: t.Iterable[Cut]) -> t.Mapping[str, t.Any]:
+    """Return what firewalld told, less settings of zones."""
+    zones = dict(facts["zones"])
+    for zone, setting, value in loose:
+        key = KEYS[setting]
+        given = [tuple(value) if isinstance(value, (list, tuple)) else value]
+        kept = [one for one in zones[zone].get(key, []) if (tuple(one) if isinstance(one, (list, tuple)) else one) not in given]
+        zones[zone] = dict(zones[zone], **{key: kept})
+    return dict(facts, zones=zones)
 
 
 def emptied_zones(host: Host, state: State) -> t.Dict[str, str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ...analysis.relation import overlaps
 from ...policy.errors import HoldfastError
 from ...policy.protocols import ICMP, ICMPV6
 from ...policy.rule import DIRECTIONS, Rule
@@ -26,6 +27,11 @@ Facts = t.Mapping[str, t.Any]
 #: Programs whose zones and policies are never changed, by what their names start with.
 OWNERS = {"docker": "docker", "libvirt": "libvirt", "podman": "podman", "netavark": "podman", "lxd": "lxd", "incus": "incus"}
 _ACTION_OF = {"ACCEPT": "allow", "DROP": "deny", "REJECT": "reject", "%%REJECT%%": "reject"}
+#: What firewalld calls the settings of a zone.
+KEYS = {
+    "rule": "rules_str", "icmp-block": "icmp_blocks", "service": "services", "port": "ports", "source-port": "source_ports",
+    "protocol": "protocols",
+}  # fmt: skip
 #: The state in the facts of a firewalld that does not run.
 STOPPED = "STOPPED"
 #: The first line of a listing whose rules the kernel does not have.
@@ -145,12 +151,31 @@ def zones_in_use(facts: Facts) -> t.List[str]:
     return [name for name in sorted(facts.get("active", {})) if name != default] + [default]
 
 
+def in_force_only(facts: Facts, zone: str, setting: str, value: t.Any) -> bool:
+    """Return whether a setting of a zone is in force and not on disk, so that it goes with the next reload or boot."""
+    saved = facts.get("saved zones", {}).get(zone)
+    if saved is None:
+        return False
+    wanted = list(value) if isinstance(value, (list, tuple)) else value
+    return all((list(one) if isinstance(one, (list, tuple)) else one) != wanted for one in saved.get(KEYS[setting], []))
+
+
 def make_ruleset(state: State) -> Ruleset:
     """Return the lists of a state."""
     chains: t.List[Chain] = []
     for direction in DIRECTIONS:
         chains += _Builder(state, direction).chains()
     return Ruleset(tuple(chains), state.text())
+
+
+def lets_some_in(state: State, ruleset: Ruleset, rule: Rule) -> bool:
+    """Return whether a zone that packets can come into lets in some of what an allow is for, from wherever; zones of programs aside."""
+    zones = state.facts.get("zones", {})
+    for name in zones_in_use(state.facts):
+        if zones.get(name, {}).get("target") == "ACCEPT" and not name.startswith(tuple(OWNERS)):
+            return True
+    entries = [entry for chain in ruleset.chains if chain.owner is None for entry in chain.entries if isinstance(entry.ref, Place)]
+    return any(one.action == "allow" and overlaps(one, rule) for entry in entries for one in entry.ref.means)
 
 
 class _Builder:
@@ -270,7 +295,10 @@ class _Builder:
         def add(order: t.Tuple[int, int], setting: str, value: t.Any, text: str, rules: t.Optional[t.Sequence[Rule]]) -> None:
             place = Place("zone", zone, -1, setting, value, tuple(rules or ())) if zone is not None else Place("other")
             known = tuple(replace(rule, interface=word) for rule in rules or () for word in interfaces or (None,)) if clear else ()
-            entry = Entry(("%s: %s" % (title, text),), known[0] if len(known) == 1 else None, known if len(known) > 1 else (), place)
+            passing = zone is not None and in_force_only(self._facts, zone, setting, value)
+            whole = len(known) == 1 and not passing
+            parts = () if whole else known
+            entry = Entry(("%s: %s" % (title, text),), known[0] if whole else None, parts, place, passing=passing)
             found.append((order, entry))
 
         for text in [*settings.get("rules_str", []), *settings.get("rich_rules", [])]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.firewalld import kernel
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.firewalld.backend import Firewalld
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.management import Management
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.policy_guard import with_guard
@@ -123,6 +124,60 @@ def test_what_is_changed_by_hand_is_repaired(host, by_hand):
     assert not put(host, WEB)
 
 
+WRITTEN_BY_FIREWALLD = """<?xml version="1.0" encoding="utf-8"?>
+<policy priority="32767" target="CONTINUE">
+  <short>Rules of holdfast.firewall</short>
+  <description>[[1,"web"]]</description>
+  <rule priority="-32768">
+    <port port="8080" protocol="tcp"/>
+    <accept/>
+  </rule>
+  <ingress-zone name="ANY"/>
+  <egress-zone name="HOST"/>
+</policy>
+"""
+
+
+def test_files_that_firewalld_wrote_anew_are_ours_as_before(host):
+    assert add(host, rule(action="allow", port=8080, comment="web"))
+    path = "/etc/firewalld/policies/holdfast-in-end.xml"
+    host.daemon.files[path] = WRITTEN_BY_FIREWALLD
+    assert Firewalld(host).wake(Firewalld(host).read()) is None
+    host.daemon.files[path] = WRITTEN_BY_FIREWALLD.replace('"HOST"', '"ANY"')
+    assert Firewalld(host).wake(Firewalld(host).read()) is not None
+
+
+def test_a_rule_of_ours_that_is_not_on_disk_any_more_is_written_again(host):
+    add(host, rule(action="allow", port=8080))
+    files = host.etc()
+    host.daemon.files = {path: text for path, text in host.daemon.files.items() if not path.endswith("holdfast-in-end.xml")}
+    assert carry_out(host, Firewalld(host).wake(Firewalld(host).read()))
+    assert host.etc() == files
+
+
+def test_what_goes_with_the_next_boot_is_no_rule_that_is_present_and_is_removed_when_it_has_to_be_absent(host):
+    host.daemon.live["zones"]["public"]["ports"] = [["8080", "tcp"]]
+    web = rule(action="allow", port=8080)
+    assert add(host, web)
+    assert not add(host, web)
+    assert drop(host, web)
+    assert not drop(host, web)
+    assert "ports" not in host.daemon.live["zones"]["public"]
+    host.daemon.live["zones"]["public"]["ports"] = [["8080", "tcp"]]
+    assert drop(host, web)
+    assert "ports" not in host.daemon.live["zones"]["public"]
+    assert not drop(host, web)
+
+
+def test_what_firewalld_logs_of_its_denials_is_no_change_of_ours():
+    chains = "\tchain filter_INPUT {\n%s\t}\n\tchain filter_IN_policy_holdfast-in {\n%s\t\tdrop\n\t}\n"
+    logs = '\t\tct state invalid log prefix "STATE_INVALID_DROP: "\n', '\t\tlog prefix "filter_IN_policy_holdfast-in_DROP: "\n'
+    inside = "\t\tip6 daddr ::/96 %sreject with icmpv6 addr-unreachable\n"
+    quiet, loud = chains % (inside % "", ""), chains % (inside % 'log prefix "RFC3964_IPv4_REJECT: " ' + logs[0], logs[1])
+    assert kernel.digest(quiet) == kernel.digest(loud)
+    assert kernel.digest(quiet) != kernel.digest(chains % ("\t\taccept\n", ""))
+
+
 def test_what_is_in_force_only_survives_our_reload(host):
     host.run(["firewall-cmd", "--zone=public", "--add-rich-rule=" + BAN])
     put(host, WEB)
@@ -199,6 +254,20 @@ def test_without_an_overriding_policy_administrators_still_get_in():
     assert [path for path in host.etc() if "/policies/" in path] == ["/etc/firewalld/policies/holdfast-in-end.xml"]
     assert 'port="22"' in host.read("/etc/firewalld/policies/holdfast-in-end.xml")
     assert not put(host, None)
+
+
+@pytest.mark.parametrize(
+    "home",
+    ['<zone><source address="198.51.100.0/24"/><service name="ssh"/></zone>', '<zone target="ACCEPT"><interface name="eth0"/></zone>'],
+    ids=["a service", "a target"],
+)
+def test_a_deleted_policy_opens_nothing_where_one_zone_lets_administrators_in(home):
+    host = FirewalldHost({"/etc/firewalld/zones/public.xml": "<zone/>", "/etc/firewalld/zones/home.xml": home})
+    host.daemon.active = {"home": {"sources": ["198.51.100.0/24"]}}
+    before = dict(host.etc())
+    put(host, WEB)
+    put(host, None)
+    assert host.etc() == before
 
 
 def test_a_flush_keeps_the_way_in(host):

@@ -91,6 +91,12 @@ def test_many_bans_take_few_commands():
     assert len(given_back(live={"rules_str": bans})) == 5
 
 
+def test_each_command_has_one_option_only_since_firewall_cmd_takes_no_others_beside_it():
+    found = given_back(live={"services": ["http", "ftp"], "ports": [["80", "tcp"]]}, saved={"services": ["ssh"]})
+    words = ["--add-port=80/tcp", "--remove-service=ssh", "--add-service=http --add-service=ftp"]
+    assert [one.partition("=public ")[2] for one in found] == words
+
+
 def test_entries_of_a_set_are_given_back():
     live, saved = (["", "", "", "hash:ip", {}, entries] for entries in (["192.0.2.1", "192.0.2.2"], ["192.0.2.1"]))
     assert given_back(ipsets={"bans": live}, **{"saved ipsets": {"bans": saved}}) == [
