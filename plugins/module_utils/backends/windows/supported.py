@@ -8,6 +8,7 @@ Pure: touches nothing.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...policy.protocols import TCP, UDP, protocol_name
@@ -16,6 +17,9 @@ from ..base import GUARD_MARK, Unsupported
 
 #: Characters of a program and a service together that leave room for the rest in a line of netsh.
 MOST_NAMES = 300
+#: Variables of a user. The service evaluates them, and as itself ("Firewall Rule Wizard: Program Page" of Microsoft), so such a rule is for
+#: a program that nobody runs.
+_OF_A_USER = re.compile(r"%(userprofile|username|userdomain|appdata|localappdata|temp|tmp|homepath|homedrive|onedrive)%", re.IGNORECASE)
 _LOGGING = (
     "Windows logs for a whole profile, not for a rule: netsh advfirewall set allprofiles logging droppedconnections enable; leave log out"
 )
@@ -57,6 +61,9 @@ def _unsupported_scope(rule: Rule) -> t.List[Unsupported]:
         return []
     if program.startswith("/"):
         return [Unsupported("program", program, "this is no path of Windows; write for example C:\\Program Files\\app\\app.exe")]
+    if _OF_A_USER.search(program):
+        reason = "the firewall's service fills in this variable as itself, not as the user who runs the program; write the whole path"
+        return [Unsupported("program", program, reason)]
     if not program.isascii() or program.endswith("\\") or '"' in program or "|" in program:
         return [Unsupported("program", program, "netsh would not take this path as it is: plain ASCII, and no backslash at its end")]
     return []

@@ -350,6 +350,15 @@ def test_a_rule_that_was_added_twice_is_removed_twice(backend):
     assert not put(backend, policy([WEB]), alone=True)
 
 
+@pytest.mark.parametrize(("program", "carried"), [
+    ("%ProgramFiles%\\app\\app.exe", True), ("C:\\Users\\anna\\app.exe", True), ("%LocalAppData%\\app\\app.exe", False),
+    ("%USERPROFILE%\\app.exe", False),
+])  # fmt: skip
+def test_a_program_in_the_folder_of_whoever_runs_it_has_no_words(backend, program, carried):
+    found = backend.unsupported(parse_rule({"action": "deny", "direction": "out", "protocol": "any", "program": program}))
+    assert [one.field for one in found] == ([] if carried else ["program"])
+
+
 def test_rules_of_one_name_are_told_apart_by_their_programs(backend):
     for program in ((), ("program=C:\\a\\b.exe",), ("program=C:\\a\\c.exe",)):
         backend.host.must(
