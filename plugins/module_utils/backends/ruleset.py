@@ -46,6 +46,7 @@ class Entry:
     match: t.Optional[Rule] = None
     established: bool = False
     weak: bool = False
+    passing: bool = False
     most: t.Tuple[Rule, ...] = ()
 
     def meanings(self) -> t.Tuple[Rule, ...]:
