@@ -337,7 +337,7 @@ class Ufw(Backend):
         del change, own_part
 
     def persist(self, facts: t.Mapping[str, t.Any]) -> t.List[str]:
-        """Write ufw's files.
+        """Write ufw's files; they keep their permissions and their owner.
 
         :raises HoldfastError: when somebody changed one since the change was planned.
         """
@@ -347,7 +347,11 @@ class Ufw(Backend):
             if digest(self.host.read(path) or "") != before:
                 raise HoldfastError("%s was changed by somebody else in the meantime (ufw itself writes it, too); run this again" % path)
         for path, (_before, text) in sorted(facts.get("write", {}).items()):
-            self.host.write(path, text, facts.get("modes", {}).get(path, mode_of(path)))
+            found = re.match(r"([0-7]{1,4}) (\d+:\d+)\s*\Z", self.host.run(["stat", "-L", "-c", "%a %u:%g", path]).out)
+            mode = facts.get("modes", {}).get(path, int(found.group(1), 8) if found is not None else mode_of(path))
+            self.host.write(path, text, mode)
+            if found is not None and found.group(2) != "0:0":
+                self.host.checked(["chown", found.group(2), path])
         if facts.get("enable") and self.host.exists("/run/systemd/system"):
             self.host.checked(["systemctl", "enable", "--quiet", "ufw.service"])
         return sorted(facts.get("write", {})) + list(facts.get("notes", ()))

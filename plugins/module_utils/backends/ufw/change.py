@@ -21,7 +21,7 @@ from ..iptables.owners import is_foreign, rule_owner
 from ..iptables.policy_chains import is_own
 from ..iptables.saved import SavedChain, Tables, empty_table
 from ..iptables.tools import TOOLS, Tools
-from .files import CHAINS, CONF, INIT, PREFIX, USER, Files, mode_of
+from .files import CHAINS, CONF, INIT, PREFIX, USER, Files
 from .loading import BUILTIN, PRIMARY, Chains, loaded
 from .state import State
 from .translations import NAT_CHAINS, edit_nat, hook_sleeps, mode_with
@@ -133,14 +133,9 @@ def transaction(tools: Tools, state: State, files: Files, change: Change, facts:
         "touched": [list(key) for key in change.draft.touched()],
         "policies": {str(family): sorted(one) for family, one in change.policies.items()},
         "enable": files.enabled and not state.files.enabled,
-        "modes": {path: _mode(state.files, path, text) for path, text in written.items()},
+        "modes": {INIT: mode_with(written[INIT], state.files.text(INIT), state.files.init_mode)} if INIT in written else {},
     }
     return Transaction(tuple(commands), after.listing(), {**persist, **(facts or {})}, tuple(checks))
-
-
-def _mode(old: Files, path: str, text: str) -> int:
-    """Return the permissions of a file with a new text."""
-    return mode_with(text, old.text(path), old.init_mode) if path == INIT else mode_of(path)
 
 
 def restart(host: Host, state: State) -> Transaction:

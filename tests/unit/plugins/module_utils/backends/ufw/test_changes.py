@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -683,6 +684,16 @@ def test_a_direction_is_refused_whose_tuples_decide_for_docker_too(host):
     assert put(host, document(*WEB, defaults={"forward": "unmanaged"}))
     assert not put(host, document(*WEB, defaults={"forward": "unmanaged"}))
     assert put_rule(host, rule(port=80, direction="forward", destination="172.17.0.2"))
+
+
+def test_files_keep_their_permissions_and_their_owner(host):
+    os.chown(host._moved(BEFORE), 7, 4)
+    for path, mode in ((BEFORE, 0o600), (USER, 0o644)):
+        os.chmod(host._moved(path), mode)
+    for wanted in (document(*WEB), None):
+        put(host, wanted)
+        assert (host.mode(BEFORE), host.mode(USER)) == (0o600, 0o644)
+        assert (os.stat(host._moved(BEFORE)).st_uid, os.stat(host._moved(BEFORE)).st_gid) == (7, 4)
 
 
 @pytest.mark.parametrize("how", ["policy", "flush"])

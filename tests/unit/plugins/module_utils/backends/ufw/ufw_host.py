@@ -76,7 +76,7 @@ class UfwHost(NamespaceHost):
             self.checked([TOOLS[family] + "-restore", "-w", "5", "--noflush"], nat)
 
     def run(self, argv, stdin=None, timeout=60.0):
-        return super().run([*argv[:-1], self._moved(argv[-1])] if argv[0] == "stat" else argv, stdin, timeout)
+        return super().run([*argv[:-1], self._moved(argv[-1])] if argv[0] in ("stat", "chown") else argv, stdin, timeout)
 
     def mode(self, path):
         """Return the permissions of a file."""
