@@ -77,12 +77,12 @@ def refuse_ignored(state: State) -> None:
 
 def idle_places(state: State) -> t.List[str]:
     """Return in sentences in which profiles rules of the host decide nothing, where that is so in some."""
-    return list(dict.fromkeys({**_off(state), **_ignored(state)}.values()))
+    return [*dict.fromkeys({**_off(state), **_ignored(state)}.values()), *_excluded(state)]
 
 
 def ignored_places(state: State) -> t.List[str]:
-    """Return the same of group policies only: a policy switches the profiles on itself."""
-    return list(dict.fromkeys(_ignored(state).values()))
+    """Return the same but for profiles that are off: a policy switches them on itself."""
+    return [*dict.fromkeys(_ignored(state).values()), *_excluded(state)]
 
 
 def _off(state: State) -> t.Dict[str, str]:
@@ -94,3 +94,9 @@ def _ignored(state: State) -> t.Dict[str, str]:
     names = [name for name in PROFILES if name in state.profiles and not state.profiles[name].local_rules]
     words = "a group policy (AllowLocalPolicyMerge) has the rules of the host itself ignored in networks of the profile %s"
     return dict.fromkeys(names, words % " and ".join(names))
+
+
+def _excluded(state: State) -> t.List[str]:
+    names = [name for name in PROFILES if name in state.profiles and state.profiles[name].excluded]
+    words = "the firewall leaves some interfaces of the host alone in networks of the profile %s (DisabledInterfaceAliases)"
+    return [words % " and ".join(names)] if names else []

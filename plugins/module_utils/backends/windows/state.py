@@ -35,6 +35,8 @@ OUTBOUND = ("allowoutbound", "blockoutbound")
 #: The value below a profile's key ``Logging`` that says whether dropped packets are logged: FW_PROFILE_CONFIG_LOG_DROPPED_PACKETS of
 #: MS-FASP 2.2.38, of which that of a group policy wins.
 _DROPPED = "LogDroppedPackets"
+#: The interfaces that a profile does not filter: FW_PROFILE_CONFIG_DISABLED_INTERFACES there, a text.
+_EXCLUDED = "DisabledInterfaces"
 _VALUE = re.compile(r"\s{4}(.*?)\s{4}(REG_[A-Z_]+)\s{4}(.*)\Z")
 
 
@@ -46,6 +48,7 @@ class Profile:
     :ivar fixed: words of the settings that a group policy sets, so that they cannot be changed here.
     :ivar local_rules: whether the rules of the host count; a group policy can say that they do not.
     :ivar logged: whether dropped packets are logged; None where a text does not say it.
+    :ivar excluded: whether the firewall leaves some interfaces of the host alone.
     """
 
     on: bool = True
@@ -54,6 +57,7 @@ class Profile:
     fixed: t.FrozenSet[str] = frozenset()
     local_rules: bool = True
     logged: t.Optional[bool] = None
+    excluded: bool = False
 
     def default(self, direction: str) -> str:
         """Return the action for what no rule matches."""
@@ -129,6 +133,7 @@ def parse_registry(local: str, policies: str = "") -> State:
             both.get("EnableFirewall", 1) != 0, inbound,
             "blockoutbound" if both.get("DefaultOutboundAction") == 1 else "allowoutbound",
             frozenset(fixed), theirs.get("AllowLocalPolicyMerge", 1) != 0, both.get(_DROPPED, 0) != 0,
+            both.get(_EXCLUDED, 0) != 0,
         )  # fmt: skip
     return state
 
@@ -152,10 +157,11 @@ def _read_keys(text: str, rules: t.List[NativeRule], values: t.Dict[str, t.Dict[
         if parts[-1] == "firewallrules":
             if kind == "REG_SZ" and value.startswith("v"):
                 rules.append(parse_registry_rule(value, source, name))
-        elif parts[-1] in _KEYS and kind == "REG_DWORD" and (name == _DROPPED) == logging:
+        elif parts[-1] in _KEYS and (kind == "REG_DWORD" or name == _EXCLUDED) and (name == _DROPPED) == logging:
             old = parts[-2:] == ["windowsfirewall", "standardprofile"]
             if not old or name != "AllowLocalPolicyMerge":
-                values[source].setdefault(_STANDARD if old else _KEYS[parts[-1]], {})[name] = int(value, 16)
+                number = int(bool(value.strip())) if name == _EXCLUDED else int(value, 16)
+                values[source].setdefault(_STANDARD if old else _KEYS[parts[-1]], {})[name] = number
 
 
 def parse_listing(text: str) -> State:

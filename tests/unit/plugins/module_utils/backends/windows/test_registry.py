@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.awake import ignored_places
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.backend import Windows
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.netsh_line import add_line
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.registry_rule import parse_registry_rule
@@ -63,6 +64,15 @@ def test_the_keys_of_the_firewall_are_read_and_those_of_others_are_not():
     assert (state.profiles["domain"].on, state.profiles["domain"].inbound) == (False, "allowinbound")
     assert state.profiles["public"].inbound == "blockinboundalways"
     assert state.profiles["private"].outbound == "allowoutbound"
+
+
+def test_interfaces_that_a_profile_leaves_alone_are_told():
+    more = "%s\\PublicProfile\n    DisabledInterfaces    REG_SZ    %%s\n" % ROOT
+    for value, told in (("{6A0D2E5C-0000-0000-0000-000000000000}", 1), ("", 0)):
+        state = parse_registry(REGISTRY + "\n" + more % value)
+        assert (
+            len([one for one in ignored_places(state) if "interfaces of the host alone in networks of the profile public" in one]) == told
+        )
 
 
 OLD_POLICY = """
