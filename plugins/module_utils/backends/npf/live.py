@@ -5,7 +5,7 @@
 
 Reads the host, changes nothing. ``npfctl show`` cannot be loaded again and hides addresses of tables and negations, so the file is what is
 read and edited; it must be the source of the live rules. ``npfctl validate`` prints a file in the words of ``npfctl show``, which tells
-whether it is.
+whether it is. Sources of where the two differ: npf_show.c, npf_ruleset.c, npf_rproc.c and npf_params.c of NPF.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ STDIN = "/dev/stdin"
 #: The first line of a staged text that was not loaded, since npf had no rules and was switched off: a text that was, and that a reboot
 #: forgot, does not count.
 UNLOADED = "# holdfast: not loaded\n"
-_DYNAMIC = re.compile(r'# id="[0-9a-f]+" *$')
+#: What the kernel numbers: every rule and group, and every translation. The rules of dynamic rulesets are not shown at all.
+_ID = re.compile(r' ?# id="[0-9a-f]+" *$')
 
 
 def read_live(host: Host) -> LiveFile:
@@ -86,6 +87,12 @@ def _expanded(host: Host, text: str) -> t.Tuple[t.Tuple[str, ...], str]:
 
 
 def _lines(text: str) -> t.Tuple[str, ...]:
-    """Return the lines of a listing that say something, without the rules that other programs put into dynamic rulesets."""
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return tuple(line for line in lines if line and not line.startswith("#") and not _DYNAMIC.search(line))
+    """Return the lines of a listing that say what a file says, be it live or not.
+
+    Parameters are left out: of the live ones only those are shown that differ from their default, of a file all. The kernel keeps
+    procedures in the opposite order.
+    """
+    lines = [_ID.sub("", " ".join(line.split())) for line in text.splitlines()]
+    said = [line for line in lines if line and not line.startswith(("#", "set "))]
+    procedures = sorted(line for line in said if line.startswith("procedure "))
+    return (*procedures, *(line for line in said if not line.startswith("procedure ")))

@@ -1,30 +1,49 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``npfctl show`` and ``npfctl validate`` print: npfctl's own form of a configuration, which is no valid input."""
+"""What ``npfctl show`` and ``npfctl validate`` print: npfctl's own form of a configuration, which is no valid input.
+
+What is live has a number behind every rule, group and translation (the kernel's npf_ruleset_insert), parameters only where they differ from
+their default, procedures in the opposite order (npf_rprocset_insert), and no rules of dynamic rulesets (npf_ruleset_export).
+"""
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
 
 from .npf_rule import Config, Group, Rule, Side
 
 _NAMES = {6: "tcp", 17: "udp", 1: "icmp", 58: "ipv6-icmp"}
 _ORDER = "FSRPAUEW"
+#: Some of npf-params(7).
+DEFAULTS = {
+    "state.key.interface": 1, "state.key.direction": 1, "gc.step": 256, "ip4.reassembly": 1, "ip4.drop_options": 0,
+    "state.generic.timeout.new": 30, "state.tcp.timeout.new": 30, "state.tcp.timeout.established": 86400,
+}  # fmt: skip
 
 
-def listing(config: Config, dynamic: dict[str, list[tuple[int, Rule]]] | None = None) -> list[str]:
-    """The lines; ``dynamic`` are the rules of dynamic rulesets with their ids."""
-    lines = ["table <%s> type %s" % (name, kind) for name, (kind, _store) in config.tables.items()]
-    lines += [""] if lines else []
-    procedures = ['procedure "%s"' % name for name in config.procedures]
+def listing(config: Config, live: bool = False) -> list[str]:
+    """The lines of a file, or of what is live."""
+    params = ["set %s %d" % pair for pair in config.params.items() if not live or pair[1] != DEFAULTS.get(pair[0])]
+    lines = [*params, ""] if params else []
+    tables = ["table <%s> type %s" % (name, kind) for name, (kind, _store) in config.tables.items()]
+    lines += [*tables, ""] if tables else []
+    procedures = ['procedure "%s"' % name for name in config.procedures][:: -1 if live else 1]
     lines += [*procedures, ""] if procedures else []
-    maps = [one.shown + " pass " for one in config.maps]
+    maps = [one.shown + " pass " + (_id(number) if live else "") for number, one in enumerate(config.maps, 1)]
     lines += [*maps, ""] if maps else []
+    numbers = itertools.count(1) if live else None
     for group in config.asked:
-        lines += _group(group, 0, dynamic or {})
+        lines += _group(group, 0, numbers)
     return lines
 
 
-def _group(group: Group, level: int, dynamic: dict) -> list[str]:
+def _id(number: int) -> str:
+    return '# id="%x" ' % number
+
+
+def _group(group: Group, level: int, numbers: Iterator[int] | None) -> list[str]:
     indent = "\t" * level
     words = ["ruleset" if group.dynamic else "group"]
     if group.name:
@@ -33,14 +52,17 @@ def _group(group: Group, level: int, dynamic: dict) -> list[str]:
         words.append(group.direction)
     if group.interface:
         words.append("on " + group.interface)
+    numbered = _id(next(numbers)) if numbers is not None else ""
     if group.dynamic:
-        inner = [indent + "\t" + rule_line(rule) + ' # id="%x" ' % number for number, rule in dynamic.get(group.name, ())]
-        return [indent + " ".join(words) + " ", *inner]
+        return [indent + " ".join(words) + " " + numbered]
     if not group.interface and not group.direction:
         words.append("default")
-    lines = [indent + " ".join(words) + " { "]
+    lines = [indent + " ".join(words) + " { " + numbered]
     for one in group.items:
-        lines += _group(one, level + 1, dynamic) if isinstance(one, Group) else [indent + "\t" + rule_line(one)]
+        if isinstance(one, Group):
+            lines += _group(one, level + 1, numbers)
+        else:
+            lines.append(indent + "\t" + rule_line(one) + (_id(next(numbers)) if numbers is not None else ""))
     return [*lines, indent + "}", ""]
 
 

@@ -120,8 +120,10 @@ class _Parser:
             self._config.algs.append(name)
         elif kind == "set":
             self._at += 1
-            self._take("PARAM")
-            self._take("NUM", "on", "off", "ID")
+            name = self._take("PARAM").text
+            word = self._take("NUM", "on", "off").text
+            if name != "bpf.jit":
+                self._config.params[name] = {"on": 1, "off": 0}.get(word) if word in ("on", "off") else int(word)
         elif kind == "table":
             self._table()
         elif kind == "procedure":

@@ -88,6 +88,7 @@ class Config:
     """A whole file."""
 
     tables: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    params: dict[str, int] = field(default_factory=dict)
     procedures: dict[str, list[str]] = field(default_factory=dict)
     algs: list[str] = field(default_factory=list)
     maps: list[Map] = field(default_factory=list)

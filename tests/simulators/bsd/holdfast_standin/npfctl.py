@@ -121,7 +121,8 @@ def _reload(host: Host, words: list[str], out: Outcome) -> None:
         # A table that the file gives no addresses keeps those that were put in while npf ran.
         state.update(loaded=True, text=text, tables={name: rows or old.get(name, []) for name, rows in tables.items()})
         names = {group.name for group in _rulesets(config)}
-        state["dynamic"] = {name: [] for name in names}
+        # A dynamic ruleset keeps its rules under the same name (npf_ruleset_reload).
+        state["dynamic"] = {name: state["dynamic"].get(name, []) for name in names}
 
 
 def _simple(host: Host, command: str, out: Outcome) -> None:
@@ -135,8 +136,7 @@ def _simple(host: Host, command: str, out: Outcome) -> None:
             out.stdout.append("# filtering:\t%s" % ("active" if state["active"] else "inactive"))
             out.stdout += ["# config:\t%s" % ("loaded" if state["loaded"] else "empty"), ""]
             if state["loaded"]:
-                dynamic = {name: [(number, parse_rule_words(text)) for number, text in rows] for name, rows in state["dynamic"].items()}
-                out.stdout += listing(parse_npf(state["text"]), dynamic)
+                out.stdout += listing(parse_npf(state["text"]), live=True)
         elif command == "stats":
             out.stdout += ["Packets passed:", "\t0 default pass", "\t0 ruleset pass", "\t0 state pass"]
         elif command in ("save", "load"):
@@ -162,7 +162,7 @@ def _rule(host: Host, name: str, action: str, words: list[str], out: Outcome) ->
             return
         text = " ".join(words)
         if action == "list":
-            out.stdout += ['%s # id="%x" ' % (rule_line(parse_rule_words(one)), number) for number, one in rows]
+            out.stdout += ['%s# id="%x" ' % (rule_line(parse_rule_words(one)), number) for number, one in rows]
         elif action == "flush":
             rows.clear()
         elif action == "add":

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 DEFAULT = "group default { pass final on lo0 all; block all }\n"
@@ -118,7 +120,9 @@ def test_a_reload_is_shown_and_a_failed_one_changes_nothing(netbsd):
     assert netbsd.run("npfctl", "start").rc == 0
     before = netbsd.run("npfctl", "show").out
     assert before.startswith("# filtering:\tactive\n# config:\tloaded\n")
-    assert before.split("\n\n", 1)[1] == netbsd.run("npfctl", "validate").out
+    numbered = before.split("\n\n", 1)[1]
+    assert re.sub(r'# id="[0-9a-f]+" ', "", numbered) == netbsd.run("npfctl", "validate").out
+    assert all('# id="' in line for line in numbered.splitlines() if line.strip().startswith(("pass", "block", "group", "map", "ruleset")))
     netbsd.write("/etc/npf.conf", "bogus\n")
     assert netbsd.run("npfctl", "reload").rc == 1
     assert netbsd.run("npfctl", "show").out == before
@@ -134,11 +138,23 @@ def test_tables_and_dynamic_rulesets_change_while_it_runs(netbsd):
     assert netbsd.run("npfctl", "table", "bad", "test", "203.0.113.9").rc == 0
     assert netbsd.run("npfctl", "table", "bad", "test", "203.0.114.9").rc == 1
     assert netbsd.run("npfctl", "rule", "dyn", "add", "block", "from", "10.0.0.9").out == "OK 1\n"
-    assert '# id="1"' in netbsd.run("npfctl", "show").out
+    assert netbsd.run("npfctl", "rule", "dyn", "list").out == 'block family inet4 from 10.0.0.9 # id="1" \n'
+    assert "10.0.0.9" not in netbsd.run("npfctl", "show").out
     assert "not found" in netbsd.run("npfctl", "rule", "nope", "list").err
     netbsd.run("npfctl", "reload")
-    assert "# id=" not in netbsd.run("npfctl", "show").out
+    assert "10.0.0.9" in netbsd.run("npfctl", "rule", "dyn", "list").out
     assert netbsd.run("npfctl", "table", "bad", "list").out == "203.0.113.0/24\n"
+
+
+def test_what_is_live_has_other_parameters_and_procedures_in_the_opposite_order(netbsd):
+    text = (
+        'set state.tcp.timeout.new 30\nset gc.step 512\nset bpf.jit off\nprocedure "a" { log: npflog0 }\nprocedure "b" { log: npflog0 }\n'
+    )
+    netbsd.write("/etc/npf.conf", text + "group default { pass all }\n")
+    netbsd.run("npfctl", "reload")
+    checked, live = netbsd.run("npfctl", "validate").out, netbsd.run("npfctl", "show").out
+    assert checked.startswith('set state.tcp.timeout.new 30\nset gc.step 512\n\nprocedure "a"\nprocedure "b"\n')
+    assert '\n\nset gc.step 512\n\nprocedure "b"\nprocedure "a"\n\ngroup default { # id="1" \n' in live
 
 
 def test_a_reboot_forgets_everything_but_what_rc_conf_starts(netbsd):

@@ -276,6 +276,15 @@ def test_rules_in_dynamic_rulesets_are_no_drift(backend):
     assert backend.read().listing == listing
 
 
+def test_parameters_that_are_not_shown_alike_are_no_drift(tmp_path):
+    """npfctl shows of the live parameters those that differ from their default, and of a file all."""
+    backend = running(tmp_path / "host", "set state.tcp.timeout.new 30\nset gc.step 512\nset bpf.jit off\n" + CONF)
+    present(backend, rule(port=8443))
+    assert not present(backend, rule(port=8443))[1].commands
+    enforce(backend, policy())
+    assert not backend.plan_policy(backend.read(), policy()).commands
+
+
 def test_a_flush_leaves_groups_tables_and_dynamic_rulesets(backend):
     ruleset = backend.read()
     transaction = backend.plan_flush(ruleset, {})
