@@ -10,10 +10,12 @@ changed, and leaves alone what administrators and macOS itself have set.
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 from dataclasses import dataclass, field
 
 from ...host import Host
+from ...policy.errors import HoldfastError
 from ...policy.policy import Policy
 from .policy_text import deciding, parse_policy, render_policy, settings_of
 from .rules import program_of, untouched
@@ -43,9 +45,15 @@ class Record:
 
 
 def read_record(host: Host) -> t.Optional[Record]:
-    """Return the record, or None where there is none that can be read."""
+    """Return the record, or None where there is none.
+
+    :raises HoldfastError: where only root may see whether there is one; the tool itself answers everybody.
+    """
+    text = host.read(PATH)
+    if text is None and not host.is_root() and host.exists(os.path.dirname(PATH)):
+        raise HoldfastError("Reading %s, which says what is ours, needs root; add become: true (or -b)" % PATH)
     try:
-        noted = json.loads(host.read(PATH) or "null")
+        noted = json.loads(text or "null")
     except ValueError:
         return None
     if not isinstance(noted, dict) or not isinstance(noted.get("text"), str):

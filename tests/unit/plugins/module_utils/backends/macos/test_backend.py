@@ -232,6 +232,17 @@ def test_the_rules_of_administrators_stay_beside_a_policy_unless_it_is_to_be_alo
     assert host.kept()["apps"] == [[APP, True]]
 
 
+def test_somebody_who_may_not_read_the_record_is_told_so_instead_of_that_there_is_no_policy(host, backend, monkeypatch):
+    host.superuser = False
+    assert backend.read_policy(backend.read()) is None
+    host.superuser = True
+    put(backend, policy({"action": "deny", "program": APP}))
+    host.superuser = False
+    monkeypatch.setattr(host, "read", lambda path: None)
+    with pytest.raises(HoldfastError, match="needs root"):
+        backend.read_policy(backend.read())
+
+
 def test_a_change_by_hand_is_seen_and_undone(host, backend):
     wanted = policy({"action": "deny", "program": APP})
     put(backend, wanted)
