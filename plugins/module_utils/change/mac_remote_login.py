@@ -13,7 +13,6 @@ import ipaddress
 import os
 import plistlib
 import re
-import socket
 import typing as t
 
 from ..host import Host
@@ -66,18 +65,20 @@ def launchd_ports(host: Host) -> t.Set[int]:
         except (ValueError, plistlib.InvalidFileException, OverflowError):
             continue
         if isinstance(job, dict) and host.run(["launchctl", "list", str(job.get("Label"))]).ok:
-            ports |= _ports_of(job.get("Sockets"))
+            ports |= _ports_of(job.get("Sockets"), host.read("/etc/services") or "")
     return ports
 
 
-def _ports_of(sockets: t.Any) -> t.Set[int]:
-    """Return the ports of a job's ``Sockets``: names to a socket or a list of them, each with a service's name or number."""
+def _ports_of(sockets: t.Any, services: str) -> t.Set[int]:
+    """Return the ports of a job's ``Sockets``: names to a socket or a list of them, each with a service's name or number.
+
+    :param services: /etc/services, in which some administrators give ``ssh`` another number.
+    """
     found: t.Set[int] = set()
     for one in sockets.values() if isinstance(sockets, dict) else ():
         for each in one if isinstance(one, list) else [one]:
             name = str(each.get("SockServiceName", "")) if isinstance(each, dict) else ""
-            try:
-                found.add(int(name) if name.isdigit() else socket.getservbyname(name, "tcp"))
-            except (OSError, UnicodeError):
-                continue
+            listed = re.search(r"^%s[ \t]+(\d+)/tcp\b" % re.escape(name), services, re.MULTILINE) if name else None
+            number = name if name.isdigit() else listed.group(1) if listed is not None else "22" if name == "ssh" else "0"
+            found.add(int(number))
     return {port for port in found if 0 < port < 65536}

@@ -70,7 +70,10 @@ def mac(answers=None, loaded=LISTED):
 def test_a_mac_has_the_ports_that_launchd_holds_for_sshd_and_not_those_of_its_configuration(no_session):
     host = mac({"sshd -T": "port 22\n"})
     assert find_management(host).ssh_ports == (2222, 2223)
-    assert find_management(mac(loaded={"launchctl list": "{ }"})).ssh_ports == (22, 2222, 2223)
+    host = mac(loaded={"launchctl list": "{ }"})
+    assert find_management(host).ssh_ports == (22, 2222, 2223)
+    host.files["/etc/services"] = "ssh              22/udp     # SSH\nssh             2022/tcp     # moved\nsshell          614/tcp\n"
+    assert find_management(host).ssh_ports == (2022, 2222, 2223)
 
 
 def lineage(_argv, _stdin):
