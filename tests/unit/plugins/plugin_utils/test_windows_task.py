@@ -88,6 +88,19 @@ def test_a_change_that_cuts_the_network_is_undone_and_told(bench):
     assert bench.windows.store.rules == before
 
 
+def test_a_netsh_that_is_slower_than_the_window_is_told_as_that_and_undone(bench):
+    store = bench.windows.store
+    store.state["slow"] = 3
+    store.save()
+    before = bench.windows.store.rules
+    result = bench.run(policy, policy=WEB, confirm_within=10)
+    bench.windows.let_netsh_go_on()
+    assert (result["failed"], result["changed"], result["rolled_back"], result["identical"]) == (True, False, True, True)
+    assert "had not put all of it in force within confirm_within (10 seconds)" in result["msg"]
+    assert "Give it a longer confirm_within" in result["msg"]
+    assert bench.windows.store.rules == before
+
+
 def test_a_rule_that_closes_the_desktop_to_everybody_is_refused_before_anything_is_touched(bench):
     before = bench.windows.rules()
     result = bench.run(rule, action="deny", port=3389)
