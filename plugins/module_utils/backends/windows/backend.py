@@ -192,7 +192,8 @@ class Windows(Backend):
                         "This rule belongs to Windows, an app, a group policy or the policy of this host, so it is not removed here: %s"
                         % edit.remove.native[0]
                     )
-                gone += [one for one in edit.remove.ref if one not in gone]
+                # Another comment is for ours alone.
+                gone += [one for one in edit.remove.ref if one not in gone and (edit.rule is None or is_ours(one))]
             if edit.rule is not None:
                 new += [one for one in single(edit.rule).natives if one not in new]
             if edit.native is not None:

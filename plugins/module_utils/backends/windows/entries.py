@@ -85,7 +85,25 @@ def _entries(state: State, direction: str) -> t.List[Entry]:
             continue
         found.append(_entry(native))
     found += [entry for entry in whole.values() if entry.rule is not None and entry.rule.direction == direction]
-    return sorted(found, key=_blocks_first)
+    return sorted(_together(found), key=_blocks_first)
+
+
+def _together(entries: t.Sequence[Entry]) -> t.List[Entry]:
+    """Return entries of which those that say the same and can be removed are one: they have no order, and go together or not at all.
+
+    Those of ours come first in it.
+    """
+    alike: t.Dict[t.Any, t.List[Entry]] = {}
+    for number, entry in enumerate(entries):
+        alike.setdefault(entry.rule.identity() if entry.rule is not None and entry.ref else number, []).append(entry)
+    found = []
+    for group in alike.values():
+        group = sorted(group, key=lambda one: not (one.ref and is_ours(one.ref[0])))
+        if len(group) > 1:
+            lines = tuple(line for one in group for line in one.native)
+            group = [replace(group[0], native=lines, ref=tuple(native for one in group for native in one.ref))]
+        found += group
+    return found
 
 
 def _blocks_first(entry: Entry) -> int:

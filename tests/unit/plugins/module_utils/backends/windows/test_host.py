@@ -359,6 +359,21 @@ def test_a_program_in_the_folder_of_whoever_runs_it_has_no_words(backend, progra
     assert [one.field for one in found] == ([] if carried else ["program"])
 
 
+def test_rules_of_several_names_that_say_the_same_go_together(backend):
+    before = backend.read().listing
+    present(backend, action="allow", port=99, comment="ours")
+    for name in ("one", "two"):
+        backend.host.must(
+            "netsh", "advfirewall", "firewall", "add", "rule", "name=" + name, "dir=in", "action=allow", "protocol=tcp", "localport=99"
+        )
+    assert not present(backend, action="allow", port=99).edits
+    assert present(backend, action="allow", port=99, comment="other").edits
+    assert sorted(text.count("Name=hf other") for _id, text in backend.host.store.rules if "LPort=99" in text) == [0, 0, 1]
+    absent(backend, action="allow", port=99)
+    assert backend.read().listing == before
+    assert not absent(backend, action="allow", port=99).edits
+
+
 def test_rules_of_one_name_are_told_apart_by_their_programs(backend):
     for program in ((), ("program=C:\\a\\b.exe",), ("program=C:\\a\\c.exe",)):
         backend.host.must(
