@@ -8,6 +8,7 @@ Touches the host through ``host`` only; what ``apply`` sets lasts at once.
 
 from __future__ import annotations
 
+import time
 import typing as t
 from dataclasses import replace
 
@@ -25,6 +26,8 @@ from .rules import BLOCK_ALL, CHAIN, normalise, program_of, ruleset_of, unsuppor
 from .state import NAME, TOOL, State, parse_line, parse_state, program_lines, setting_line
 
 _WHO = "the application firewall"
+#: How often it is asked again, each half a second, whether a change was made.
+_PATIENCE = 6
 
 
 class Macos(Backend):
@@ -249,6 +252,12 @@ class Macos(Backend):
             if why is not None:
                 raise HoldfastError("%s was refused: %s" % (" ".join(command.argv), why))
         wrong = differs(read_state(self.host), transaction.persist["expect"]) if transaction.commands else []
+        for _attempt in range(_PATIENCE):
+            if not wrong:
+                break
+            # The tool hands a change to the service that keeps the settings; what it lists may be a moment older.
+            time.sleep(0.5)
+            wrong = differs(read_state(self.host), transaction.persist["expect"])
         if wrong:
             raise HoldfastError("The application firewall took the change and did not make it: %s. It said: %s" % ("; ".join(wrong), said))
 

@@ -21,7 +21,6 @@ _OPTION = {"allow": "--unblockapp", "deny": "--blockapp"}
 
 _LISTED = """\
 FW=%s
-status=0
 listed() {
     "$FW" --listapps | WANTED=$1 awk '
         { line = $0; sub(/^[ \\t]+/, "", line); sub(/[ \\t]+$/, "", line) }
@@ -124,7 +123,9 @@ def restore_script(before: State, changes: t.Mapping[str, t.Any]) -> str:
     if "enabled" in settings or "block_all" in settings:
         number = 2 if before.on("block_all") else 1 if before.on("enabled") else 0
         checks.append('[ "$(level)" = %d ] || status=1' % number)
-    return "\n".join([*lines, *checks, '[ "$status" -eq 0 ]']) + "\n"
+    # The tool hands a change to the service that keeps the settings; what it lists may be a moment older.
+    ask = ["right() {", "    status=0", *("    " + check for check in checks), '    [ "$status" -eq 0 ]', "}"]
+    return "\n".join([*lines, *ask, "right || { sleep 1; right; } || { sleep 2; right; }"]) + "\n"
 
 
 def _setter(name: str, on: bool) -> Command:

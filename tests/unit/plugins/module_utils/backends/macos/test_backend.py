@@ -10,10 +10,12 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos import backend as backend_module
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.backend import Macos
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.reading import PROFILE
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.record import PATH
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ruleset import Edit
+from ansible_collections.holdfast.firewall.plugins.module_utils.host import Result
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.merging import merge
@@ -189,7 +191,22 @@ def test_the_entries_of_sshd_stay_when_all_others_go(host, backend):
     assert host.kept()["apps"] == [[wrapper, False]]
 
 
-def test_a_change_that_was_not_made_is_found_although_the_tool_is_content(host, backend):
+def test_a_listing_that_is_a_moment_older_than_the_change_is_asked_for_again(host, backend, monkeypatch):
+    older, run = [host.fw("--listapps")], host.run
+
+    def late(argv, stdin=None, timeout=60.0):
+        if list(argv[1:]) == ["--listapps"] and older and host.changes():
+            return Result(0, older.pop(), "")
+        return run(argv, stdin, timeout)
+
+    host.calls.clear()
+    monkeypatch.setattr(host, "run", late)
+    present(backend, rule())
+    assert (older, host.kept()["apps"]) == ([], [[APP, True]])
+
+
+def test_a_change_that_was_not_made_is_found_although_the_tool_is_content(host, backend, monkeypatch):
+    monkeypatch.setattr(backend_module, "_PATIENCE", 1)
     (host.folder / "alf.mode").write_text("deaf")
     with pytest.raises(HoldfastError, match="did not make it"):
         present(backend, rule())
