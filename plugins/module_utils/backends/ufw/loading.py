@@ -30,7 +30,7 @@ def filter_part(text: str) -> t.List[str]:
     """Return the lines of a file that ufw loads into the filter table."""
     found: t.List[str] = []
     table = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         word = line.strip()
         if word.startswith("*"):
             table = word
@@ -39,16 +39,33 @@ def filter_part(text: str) -> t.List[str]:
     return found
 
 
+def other_parts(text: str) -> str:
+    """Return the parts of a file that ufw loads into other tables."""
+    found: t.List[str] = []
+    other = False
+    for line in text.split("\n"):
+        if line.startswith("*"):
+            other = line.split()[0] != "*filter"
+        if other:
+            found.append(line + "\n")
+    return "".join(found)
+
+
 def refuse_broken(path: str, text: str) -> None:
     """Refuse a file whose tables are not whole: ufw would load nothing of it, and its own message names no file that people know.
 
     :raises HoldfastError: with the line.
     """
     table, begun, trouble = "", 0, ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         word = line.strip()
-        if not word or word.startswith("#"):
+        if not line or line.startswith("#"):
             continue
+        trouble = _trouble(line, word)
+        if trouble:
+            trouble = "line %d: %r %s" % (number, line[:60], trouble)
+            table = ""
+            break
         if word.startswith("*"):
             if table:
                 break
@@ -65,6 +82,17 @@ def refuse_broken(path: str, text: str) -> None:
             "%s, %s, so ufw cannot load the file and nothing was changed. Mend it (the file that ufw came with is below /usr/share/ufw), "
             "then run this again" % (path, trouble)
         )
+
+
+def _trouble(line: str, word: str) -> str:
+    """Return what is wrong with the form of a line, which iptables-restore takes as it stands (seen with 1.8.9)."""
+    if line.endswith("\r"):
+        return "ends as lines of Windows do (with a carriage return)"
+    if not word:
+        return "is not empty, but has blanks only"
+    if line[0].isspace() and (word == "COMMIT" or word[0] in "#*:"):
+        return "begins with a blank"
+    return "has a blank behind COMMIT" if word == "COMMIT" and line != "COMMIT" else ""
 
 
 def loaded_text(files: Files, family: int) -> str:
@@ -108,8 +136,20 @@ def loaded(host: Host, files: Files, family: int) -> Chains:
 
     :raises HoldfastError: when iptables refuses a line of them, or no namespace can be made.
     """
-    tool, text = TOOLS[family], loaded_text(files, family)
-    script, sets = "%s-restore -w 5 && %s-save" % (tool, tool), _sets(host, text)
+    tool = TOOLS[family]
+    listed = _tried(host, files, family, loaded_text(files, family), "%s-restore -w 5 && %s-save" % (tool, tool))
+    others = "".join(other_parts(files.text(path)) for path in (BEFORE[family], AFTER[family]))
+    if others:  # what it makes of them is not asked; a line of them that is refused would keep ufw from starting
+        _tried(host, files, family, others, "%s-restore -n -w 5" % tool)
+    return parse_saved(listed).tables.get("filter", {})
+
+
+def _tried(host: Host, files: Files, family: int, text: str, script: str) -> str:
+    """Return the output of a script that loads a text in a network namespace of its own.
+
+    :raises HoldfastError: when it fails.
+    """
+    sets = _sets(host, text)
     if sets:  # the first bytes of the input; dd leaves the rest to the next program
         script = "dd bs=1 count=%d 2>/dev/null | ipset restore && %s" % (len(sets.encode()), script)
     answer = host.run(["unshare", "--net", "sh", "-c", script], sets + text)
@@ -120,7 +160,7 @@ def loaded(host: Host, files: Files, family: int) -> Chains:
         raise HoldfastError(
             "iptables refuses a line of ufw's files, so nothing was changed: %s%s" % (_refused(files, family, text, said), said)
         )
-    return parse_saved(answer.out).tables.get("filter", {})
+    return answer.out
 
 
 def _refused(files: Files, family: int, text: str, said: str) -> str:
@@ -129,7 +169,7 @@ def _refused(files: Files, family: int, text: str, said: str) -> str:
     lines = text.split("\n")
     line = lines[int(found.group(1)) - 1] if found is not None and 0 < int(found.group(1)) <= len(lines) else ""
     for path in (BEFORE[family], AFTER[family], USER[family]):
-        if line and line in filter_part(files.text(path)):
+        if line and line in [*filter_part(files.text(path)), *other_parts(files.text(path)).split("\n")]:
             return "%s has %r. It says: " % (path, line[:200])
     return ""
 
