@@ -182,6 +182,41 @@ def test_a_block_beats_an_allow_and_the_default_is_last():
     assert verdict([allow.replace("TRUE", "FALSE")], "block", far) == "block"
 
 
+REMOVER = (
+    "powershell", "-NoProfile", "-NonInteractive", "-Command",
+    ". { param([string]$file) Remove-NetFirewallRule -PolicyStore PersistentStore -ErrorAction Stop -Name (Get-Content $file) }",
+)  # fmt: skip
+
+
+def test_powershell_removes_rules_by_their_identities_all_or_none(windows):
+    store = Store({"HOLDFAST_STANDIN_STATE": str(windows.folder)})
+    (windows.folder / "drive").mkdir()
+    names = windows.folder / "drive" / "gone"
+    for text, code in (("rule-1\r\nrule-99\r\n", 1), ("rule-*\r\n", 1), ("RULE-1\r\nrule-2\r\n", 0)):
+        names.write_bytes(text.encode())
+        assert windows(*REMOVER, "C:\\gone")[0] == code
+        assert windows(*REMOVER, "C:\\gone", HOLDFAST_STANDIN_ELEVATED="0")[0] == 1
+    left = [name for name, _text in Store({"HOLDFAST_STANDIN_STATE": str(windows.folder)}).rules]
+    assert left == [name for name, _text in store.rules if name not in ("rule-1", "rule-2")]
+    assert windows(*REMOVER[:4], "Get-Date", "C:\\gone")[0] == 1
+    assert windows(*REMOVER, "C:\\missing")[0] == 1
+
+
+def test_netsh_changes_nothing_where_the_service_does_not_run(windows):
+    store = Store({"HOLDFAST_STANDIN_STATE": str(windows.folder)})
+    store.state["service"] = 1
+    store.save()
+    code, said = windows("netsh", *ADD, "name=x", "dir=in", "action=allow")
+    assert (code, "contact the  Windows Defender Firewall service" in said) == (1, True)
+    assert texts(windows) == []
+
+
+def test_a_program_that_tells_rules_apart_is_a_path_and_no_word_for_any(windows):
+    windows("netsh", *ADD, "name=x", "dir=in", "action=allow")
+    assert windows("netsh", "advfirewall", "firewall", "delete", "rule", "name=x", "program=any")[0] == 1
+    assert windows("netsh", "advfirewall", "firewall", "delete", "rule", "name=x")[0] == 0
+
+
 def test_the_commands_run_as_programs(tmp_path):
     subprocess.run(["sh", str(SIMULATORS / "install.sh"), str(tmp_path), "de"], check=True)
     assert {one.name for one in (tmp_path / "usr" / "bin").iterdir()} >= {"netsh", "reg", "sc"}
