@@ -17,7 +17,7 @@ from ...policy.errors import HoldfastError
 from ...policy.nat import NatRule
 from ...policy.policy import Policy
 from ...policy.rule import DIRECTIONS, Log, Rule
-from ..iptables.families import nat_keys, rule_keys, united
+from ..iptables.families import nat_keys, of_family, rule_keys, united
 from ..iptables.policy_chains import FILTER_CHAINS, NAT_CHAINS, jump_line
 from ..iptables.policy_lines import number_of
 from ..iptables.policy_nat import nat_side
@@ -66,7 +66,7 @@ def policy_of_parts(
     for direction in DIRECTIONS:
         if heads[0].policy.defaults[direction] != "unmanaged":
             lists = {family: one.rules(direction, parts[family][1]) for family, one in found.items()}
-            rules += united({family: rule_keys(one) for family, one in lists.items()})
+            rules += _in_order_of_document(lists)
             guard += united({
                 family: rule_keys(_joined_guard([rule for rule in one.policy.guard if rule.direction == direction]))
                 for family, one in found.items()
@@ -122,9 +122,9 @@ class _Family:
             defaults=dict.fromkeys(DIRECTIONS, "unmanaged")
         )
 
-    def rules(self, direction: str, tuples: t.Sequence[t.Optional[Tuple]]) -> t.List[Rule]:
-        """Return the rules of a direction: those of the block, then those of the tuples, in the order of their numbers where that decides
-        the same.
+    def rules(self, direction: str, tuples: t.Sequence[t.Optional[Tuple]]) -> t.List[Numbered]:
+        """Return the rules of a direction with their numbers: those of the block, then those of the tuples, in the order of their numbers
+        where that decides the same.
         """
         head = []
         for rule in self.policy.rules:
@@ -137,7 +137,7 @@ class _Family:
         tail = _merged(self._of_tuples(direction, tuples)) if direction in self._tuples_decide else []
         in_order = all(commute(one, other) for before, other in head for number, one in tail if number < before)
         both = head + tail
-        return [rule for _number, rule in (sorted(both, key=lambda one: one[0]) if in_order else both)]
+        return sorted(both, key=lambda one: one[0]) if in_order else both
 
     def _of_tuples(self, direction: str, tuples: t.Sequence[t.Optional[Tuple]]) -> t.List[Numbered]:
         found: t.List[Numbered] = []
@@ -162,6 +162,22 @@ class _Family:
 
     def _odd(self, text: str) -> HoldfastError:
         return HoldfastError("In ufw's files for IPv%d, this was not written by a policy: %s" % (self._family, text))
+
+
+def _in_order_of_document(lists: t.Mapping[int, t.Sequence[Numbered]]) -> t.List[Rule]:
+    """Return the rules of both families as one list, in the order of their numbers where that leaves each family's own order."""
+    found: t.List[Rule] = united({family: rule_keys([rule for _number, rule in one]) for family, one in lists.items()})
+    numbers: t.Dict[Rule, t.List[int]] = {}
+    for one in lists.values():
+        for number, rule in one:
+            for known in (rule, of_family(rule, None)):
+                numbers.setdefault(known, []).append(number)
+    in_order = sorted(found, key=lambda rule: max(numbers[rule]))
+    return in_order if all(_of(family, in_order) == _of(family, found) for family in lists) else found
+
+
+def _of(family: int, rules: t.Sequence[Rule]) -> t.List[Rule]:
+    return [rule for rule in rules if rule.family in (None, family)]
 
 
 def _joined_guard(rules: t.Sequence[Rule]) -> t.List[Rule]:

@@ -92,6 +92,15 @@ def test_translations_are_a_part_of_before_rules_that_can_be_loaded_again_and_ag
         BACKEND.parse_policy(text.replace("-I PREROUTING -j holdfast-prerouting", "-A PREROUTING -j MASQUERADE", 1))
 
 
+def test_rules_of_one_family_keep_their_places_among_those_of_the_other():
+    """What is read back is written with the same numbers, so nothing changes when an empty document is merged into it."""
+    both = ["192.0.2.0/24", "2001:db8:1::/48"]
+    policy = document({"port": 80}, {"port": 9100, "source": both, "name": "metrics"}, {"service": "ping"}, {"port": 443, "source": both})
+    found = BACKEND.parse_policy(text_of(policy))
+    assert [(one.comment, one.family) for one in found.rules] == [(one.comment, one.family) for one in policy.rules]
+    assert BACKEND.render_policy(found) == text_of(policy)
+
+
 def test_what_ufw_can_say_is_a_tuple_with_its_number_and_comment():
     text = text_of(document({"port": 80, "comment": "web"}, {"port": 22, "source": "192.0.2.0/24"}))
     assert tuples(text)[:3] == [
