@@ -21,25 +21,33 @@ from .state import State
 _STOPPED = "the service of Windows Defender Firewall (mpssvc) does not run on this host, so its rules decide nothing"
 
 
-def service_runs(host: Host) -> bool:
-    """Return whether the service runs, which the registry does not tell; what does not answer counts as running."""
+def service_runs(host: Host, state: t.Optional[State] = None) -> bool:
+    """Return whether the service runs, which the registry does not tell; what does not answer counts as running.
+
+    It is asked once for a state that was read, since each question is a call over the network.
+    """
+    if state is not None and state.runs is not None:
+        return state.runs
     answer = host.run(["sc", "query", "mpssvc"])
     # The number is the same in every language: 4 is running. That of the kind of service has two digits.
     found = re.search(r":\s*([1-7])\s", answer.out) if answer.ok else None
-    return found is None or found[1] == "4"
+    runs = found is None or found[1] == "4"
+    if state is not None:
+        state.runs = runs
+    return runs
 
 
-def stopped(host: Host) -> t.Optional[str]:
+def stopped(host: Host, state: t.Optional[State] = None) -> t.Optional[str]:
     """Return the sentence for a host whose firewall does not run; else None."""
-    return None if service_runs(host) else _STOPPED
+    return None if service_runs(host, state) else _STOPPED
 
 
-def refuse_stopped(host: Host) -> None:
+def refuse_stopped(host: Host, state: State) -> None:
     """Refuse to change, or to call in force, what a service that does not run ignores.
 
     :raises HoldfastError: in that case.
     """
-    if not service_runs(host):
+    if not service_runs(host, state):
         raise HoldfastError(
             "%s, and nothing was changed. Start that service; where it was disabled in the registry (Start below "
             "HKLM\\SYSTEM\\CurrentControlSet\\Services\\mpssvc), set that to 2 and restart the host" % (_STOPPED[0].upper() + _STOPPED[1:])

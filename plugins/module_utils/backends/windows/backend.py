@@ -149,7 +149,7 @@ class Windows(Backend):
         state = self._state()
         return {
             "variant": "Windows Defender Firewall", "enabled": all(one.on for one in state.profiles.values()),
-            "service_running": service_runs(self.host),
+            "service_running": service_runs(self.host, state),
             "profiles": {
                 name: {
                     "enabled": one.on, "inbound": one.inbound, "outbound": one.outbound, "logs_dropped": bool(one.logged),
@@ -200,7 +200,7 @@ class Windows(Backend):
                 new.append(_native_of(edit.native))
         if new:
             refuse_idle(_state_of(ruleset), new)
-            refuse_stopped(self.host)
+            refuse_stopped(self.host, _state_of(ruleset))
         return self._transaction(ruleset, [one for one in gone if one not in new], [one for one in new if one not in gone])
 
     def wake(self, ruleset: Ruleset) -> t.Optional[Transaction]:
@@ -208,7 +208,7 @@ class Windows(Backend):
         return None
 
     def asleep(self, ruleset: Ruleset) -> t.Optional[str]:
-        return stopped(self.host)
+        return stopped(self.host, _state_of(ruleset))
 
     def half_asleep(self, ruleset: Ruleset) -> t.Optional[str]:
         return "; ".join("%s, so there it decides nothing" % one for one in idle_places(_state_of(ruleset))) or None
@@ -288,7 +288,7 @@ class Windows(Backend):
             return self._transaction(ruleset, gone, (), wanted_profiles(state, {}, before) if live else None)
         self._refuse_routing(wanted)
         refuse_ignored(state)
-        refuse_stopped(self.host)
+        refuse_stopped(self.host, state)
         plan = plan_of(wanted, self._compile(wanted), before)
         new: t.List[NativeRule] = []
         for group in plan.groups:
@@ -331,7 +331,7 @@ class Windows(Backend):
         profiles = {name: replace(one, on=state == "enabled") for name, one in live.profiles.items()}
         new: t.List[NativeRule] = []
         if state == "enabled":
-            refuse_stopped(self.host)
+            refuse_stopped(self.host, live)
             from ..placement import place_needed
 
             later = ruleset_of(State(profiles, live.rules))
@@ -343,7 +343,8 @@ class Windows(Backend):
         return self._transaction(ruleset, (), new, profiles)
 
     def is_enabled(self, ruleset: Ruleset) -> bool:
-        return all(one.on for one in _state_of(ruleset).profiles.values()) and service_runs(self.host)
+        state = _state_of(ruleset)
+        return all(one.on for one in state.profiles.values()) and service_runs(self.host, state)
 
     def install_commands(self) -> t.Tuple[Command, ...]:
         return ()

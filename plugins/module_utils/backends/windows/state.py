@@ -69,10 +69,12 @@ class State:
     """Profiles and rules.
 
     :ivar profiles: by name; a profile of which the text says nothing is missing.
+    :ivar runs: whether the service ran when somebody asked after this was read; None when nobody did.
     """
 
     profiles: t.Dict[str, Profile] = field(default_factory=dict)
     rules: t.List[NativeRule] = field(default_factory=list)
+    runs: t.Optional[bool] = field(default=None, compare=False)
 
     def listing(self) -> str:
         """Return it as lines of netsh; equal states give equal text.

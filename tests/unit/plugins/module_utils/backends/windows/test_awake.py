@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_present
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.windows.backend import Windows
 from ansible_collections.holdfast.firewall.plugins.module_utils.change.asleep import asleep_words, refuse_asleep
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
@@ -67,6 +68,13 @@ def test_nothing_is_added_where_the_service_does_not_run(backend):
         with pytest.raises(HoldfastError, match=r"nothing was changed\. Start that service"):
             change()
     assert backend.read().listing == before
+
+
+def test_the_service_is_asked_for_once_in_what_a_task_reads(backend):
+    ruleset = backend.read()
+    asleep_words(backend, ruleset)
+    backend.plan(ruleset, place_present(backend, ruleset, parse_rule(DENY)).edits)
+    assert backend.host.ran.count(("sc", "query", "mpssvc")) == 1
 
 
 def test_profiles_in_which_a_rule_decides_nothing_are_named(backend):
