@@ -22,8 +22,9 @@ from ..base import Unsupported, unsupported_scope
 from .tuples import Tuple
 
 IGMP, IPV6, VRRP = 2, 41, 112
-PROTOCOLS = {TCP: "tcp", UDP: "udp", AH: "ah", ESP: "esp", GRE: "gre", IGMP: "igmp", IPV6: "ipv6", VRRP: "vrrp"}
-NUMBERS = {name: number for number, name in PROTOCOLS.items()}
+PROTOCOLS = {TCP: "tcp", UDP: "udp", AH: "ah", ESP: "esp", GRE: "gre", IGMP: "igmp", IPV6: "ipv6"}
+#: Those that are read. ufw knows vrrp since 0.36.2 (its changelog); an older one, as Ubuntu 22.04 has it, skips such a rule and loses it.
+NUMBERS = {**{name: number for number, name in PROTOCOLS.items()}, "vrrp": VRRP}
 #: ufw counts 15 numbers in one list of ports, two for a range.
 PORT_PLACES = 15
 #: A rule of a policy becomes at most so many tuples of a family.
@@ -44,7 +45,7 @@ def tuple_refusals(rule: Rule) -> t.List[Unsupported]:
     name = protocol_name(rule.protocol)
     if rule.protocol is not None and rule.protocol not in PROTOCOLS:
         refuse("protocol", name, "ufw has rules for %s; the module policy carries the others" % ", ".join(PROTOCOLS.values()))
-    elif rule.protocol in (AH, ESP, IGMP, IPV6, VRRP) and rule.family != 4:
+    elif rule.protocol in (AH, ESP, IGMP, IPV6) and rule.family != 4:
         refuse("protocol", name, "ufw has rules for it on IPv4 only; set family: ipv4")
     for field, addresses in (("source", rule.source), ("destination", rule.destination)):
         if addresses.negated:

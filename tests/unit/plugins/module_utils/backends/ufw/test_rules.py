@@ -163,13 +163,22 @@ def test_what_a_tuple_cannot_say_is_a_line_of_before_rules(words, line):
         ({"port": list(range(1, 62, 2)), "family": "ipv4"}, 3),
         ({"port": 80, "source": ["192.0.2.1", "192.0.2.3"], "destination": ["198.51.100.1", "198.51.100.9", "198.51.100.20"]}, 6),
         ({"protocol": "esp", "family": "ipv4", "source": ["192.0.2.1", "192.0.2.3"]}, 2),
-        ({"protocol": 112, "family": "ipv4"}, 1),
+        ({"protocol": 2, "family": "ipv4"}, 1),
     ],
 )
 def test_lists_become_several_rules_that_ufw_status_shows(words, count):
     rendered = BACKEND.render(rule(**words))
     assert len(rendered) == count
     assert all(parse_words(line) is not None for line in rendered)
+
+
+def test_vrrp_is_read_as_a_rule_of_ufw_and_written_as_a_line_since_an_older_ufw_would_lose_the_rule():
+    one = rule(protocol=112, family="ipv4", destination="224.0.0.18")
+    assert [line.replace("-p vrrp", "-p 112") for line in BACKEND.render(one)[1:]] == [
+        "-A ufw-after-input -d 224.0.0.18/32 -p 112 -j ACCEPT"
+    ]
+    tuples = BACKEND.parse("# /etc/ufw/user.rules\n### tuple ### allow vrrp any 224.0.0.18 any 0.0.0.0/0 in\n").chains
+    assert [entry.rule for chain in tuples for entry in chain.entries] == [BACKEND.normalise(one)]
 
 
 def test_a_line_that_was_changed_by_hand_is_no_rule_of_ours():
