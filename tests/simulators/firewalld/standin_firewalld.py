@@ -44,6 +44,7 @@ class Firewalld:
 
     def __init__(self, files=None):
         self.files = {"/usr/lib/firewalld/zones/public.xml": PUBLIC, "/usr/sbin/firewall-cmd": "#!/usr/bin/python3 -Es\n", **(files or {})}
+        self.version = "1.3.3"
         self.running = True
         self.boots = True
         #: Whether its checker can be called from Python under the name that it has since 1.0.
@@ -128,11 +129,12 @@ class Firewalld:
         if len(options) > 1:
             raise Refused(2, "firewall-cmd: error: argument %s: not allowed with argument %s" % (options[1], options[0]))
         for word in words[1:]:
-            verb, option, value = re.match(r"--(add|remove)-([a-z-]+)=(.*)", word).groups()
-            key = {"rich-rule": "rules_str" if kind == "zone" else "rich_rules", "service": "services", "port": "ports"}[option]
+            verb, option, value = re.match(r"--(add|remove|change)-([a-z-]+)=(.*)", word).groups()
+            lists = {"service": "services", "port": "ports", "interface": "interfaces"}
+            key = lists.get(option) or {"zone": "rules_str", "policy": "rich_rules"}[kind]
             value = value.split("/") if option == "port" else value
             have = settings.setdefault(key, [])
-            if verb == "add" and value not in have:
+            if verb in ("add", "change") and value not in have:
                 have.append(value)
             elif verb == "remove" and value in have:
                 have.remove(value)
@@ -149,7 +151,7 @@ class Firewalld:
             raise Refused(1, "org.freedesktop.DBus.Error.ServiceUnknown")
         saved = self.saved()
         told = {
-            "version": "1.3.3", "state": "RUNNING", "panic": False, "default zone": "public", "active": self.active,
+            "version": self.version, "state": "RUNNING", "panic": False, "default zone": "public", "active": self.active,
             "names": {"service": sorted(SERVICES), "icmp-type": ["echo-reply", "echo-request"]},
             "backend": "nftables", "log denied": "off", "services": SERVICES, "direct": [[], [], []], "saved direct": [[], [], []],
         }  # fmt: skip

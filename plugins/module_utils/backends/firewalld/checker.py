@@ -37,7 +37,8 @@ read = set()
 def reader(name, folder):
     found = original(name, folder)
     if folder.startswith(given['config']):
-        read.update(found.rules_str)
+        # From 2.3 on it keeps the rules, and no texts of them.
+        read.update(getattr(found, 'rules_str', None) or [str(one) for one in getattr(found, 'rules', ())])
     return found
 try:
     from firewall import config

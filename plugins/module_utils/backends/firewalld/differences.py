@@ -93,15 +93,14 @@ def _interfaces(state: Settings) -> t.List[t.Tuple[str, ...]]:
         {interface: zone for zone, settings in sorted(state[kind].items()) for interface in settings.get("interfaces") or ()}
         for kind in ("zones", "saved zones")
     )
-    commands: t.List[t.Tuple[str, ...]] = []
+    words: t.Dict[str, t.List[str]] = {}
     for interface, zone in sorted(live.items()):
-        # What no zone names is in the default zone.
-        if saved.get(interface, state.get("default zone")) != zone:
-            commands.append(("firewall-cmd", "--quiet", "--zone=%s" % zone, "--change-interface=%s" % interface))
+        if saved.get(interface) != zone:
+            words.setdefault(zone, []).append("--change-interface=%s" % interface)
     for interface, zone in sorted(saved.items()):
         if interface not in live:
-            commands.append(("firewall-cmd", "--quiet", "--zone=%s" % zone, "--remove-interface=%s" % interface))
-    return commands
+            words.setdefault(zone, []).append("--remove-interface=%s" % interface)
+    return [command for zone, given in sorted(words.items()) for command in _many(("--zone=%s" % zone,), given)]
 
 
 def _direct(state: Settings) -> t.List[t.Tuple[str, ...]]:

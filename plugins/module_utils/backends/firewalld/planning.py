@@ -18,6 +18,7 @@ from .differences import runtime_only
 from .names import PREFIX
 from .objects import Content, OwnPolicy, files_text, own_files
 from .state import KEYS, OWNERS, State, in_force_only, zones_in_use
+from .unasked import refuse_where_nobody_is_asked
 from .zone_files import without_deciding, without_setting, zone_paths
 
 #: A setting of a zone: the zone, the kind of setting and its value.
@@ -34,6 +35,8 @@ def make_plan(
     zones: t.Optional[t.Mapping[str, str]] = None,
 ) -> Transaction:  # fmt: skip
     """Return what makes these our policies, and takes settings out of zones."""
+    policies = tuple(policies)
+    refuse_where_nobody_is_asked(host, state.facts, policies)
     wanted = wanted_files(policies, sets)
     changes: t.Dict[str, t.Optional[str]] = {path: None for path in state.files if path not in wanted}
     changes.update(wanted)

@@ -91,12 +91,19 @@ def _passes_ssh(host: Host, rules: t.Sequence[Rule]) -> bool:
     if any([(one.first, one.last) for one in rule.ports] != [(22, 22)] or not rule.source.any for rule in rules):
         return False
     found = re.search(r"^DefaultZone=(\S+)$", host.read(CONFIG + "/firewalld.conf") or "", re.MULTILINE)
-    texts = [host.read(path) for path in zone_paths(found.group(1) if found is not None else "public")]
+    zone = found.group(1) if found is not None else "public"
+    texts = [host.read(path) for path in zone_paths(zone)]
     text = next((one for one in texts if one is not None), "")
-    # Other zones may have the interface, and what was changed in this one may come first.
-    changed = host.run(["ls", CONFIG + "/zones"]).out.split()
     plain = "<rule" not in text and re.search(r"<service name=\"ssh\"\s*/>", text) is not None
-    return plain and not changed and host.read(policy_path(LAST["in"])) is None
+    return plain and not _binds(host, zone) and host.read(policy_path(LAST["in"])) is None
+
+
+def _binds(host: Host, default: str) -> bool:
+    """Return whether another zone than the default one has interfaces or sources, perhaps those that administrators come in by."""
+    names = host.run(["ls", CONFIG + "/zones"]).out.split()
+    zones = [name for name in names if name.endswith(".xml") and name != default + ".xml"]
+    texts = (host.read("%s/zones/%s" % (CONFIG, name)) or "" for name in zones)
+    return any(re.search(r"<(?:interface|source)\s", text) is not None for text in texts)
 
 
 def switch_snapshot(transaction: Transaction) -> Snapshot:

@@ -169,6 +169,23 @@ def test_what_goes_with_the_next_boot_is_no_rule_that_is_present_and_is_removed_
     assert not drop(host, web)
 
 
+@pytest.mark.parametrize(
+    ("version", "forwards", "refused"),
+    [("1.3.3", "1", False), ("2.0.1", "1", True), ("2.4.4", "1", True), ("2.4.4", "0", False), ("2.5.0", "1", False)],
+)
+def test_forwarding_is_refused_where_firewalld_asks_no_policy_about_unnamed_interfaces(host, version, forwards, refused):
+    host.daemon.version = version
+    host.daemon.addresses = "1: lo    inet 127.0.0.1/8 scope host lo\n2: eth0    inet 192.0.2.1/24 scope global eth0\n"
+    host.daemon.files["/proc/sys/net/ipv4/ip_forward"] = forwards + "\n"
+    transit = rule(action="deny", direction="forward", port=80)
+    if refused:
+        with pytest.raises(HoldfastError, match=r"no zone names \(here eth0\)"):
+            add(host, transit)
+        host.daemon.live["zones"]["public"]["interfaces"] = ["eth0"]
+    assert add(host, transit)
+    assert add(host, rule(action="allow", port=8080))
+
+
 def test_what_firewalld_logs_of_its_denials_is_no_change_of_ours():
     chains = "\tchain filter_INPUT {\n%s\t}\n\tchain filter_IN_policy_holdfast-in {\n%s\t\tdrop\n\t}\n"
     logs = '\t\tct state invalid log prefix "STATE_INVALID_DROP: "\n', '\t\tlog prefix "filter_IN_policy_holdfast-in_DROP: "\n'

@@ -42,7 +42,7 @@ def zones(**settings):
         ({"home": {"interfaces": ["eth0"]}}, {"home": {"interfaces": ["eth0"]}}, []),
         ({"home": {"interfaces": ["eth0"]}}, {"drop": {"interfaces": ["eth0"]}}, ["--zone=home --change-interface=eth0"]),
         ({"public": {"interfaces": ["eth0"]}}, {"drop": {"interfaces": ["eth0"]}}, ["--zone=public --change-interface=eth0"]),
-        ({"public": {"interfaces": ["eth0"]}}, {}, []),
+        ({"public": {"interfaces": ["eth0", "eth1"]}}, {}, ["--zone=public --change-interface=eth0 --change-interface=eth1"]),
         ({}, {"drop": {"interfaces": ["eth0"]}}, ["--zone=drop --remove-interface=eth0"]),
     ],
     ids=["not on disk", "the same", "another zone on disk", "not on disk any more", "in the default zone", "on disk only"],
