@@ -35,6 +35,9 @@ from .tables import FOLDER, is_own, table_text, tables_in
 # ``file "..."`` of our tables: npfctl reads it while it checks, and it is only there once the change is applied.
 _TABLE_FILE = re.compile(r'^([ \t]*table <(?:hf|hfp)_[0-9a-f]{12}> type lpm) file "[^"\n]*"[ \t]*$', re.MULTILINE)
 
+#: Shell that asks whether npf filters.
+_ACTIVE = "npfctl show 2>/dev/null | grep -q '^# filtering:[^a-z]*active'"
+
 #: What a file may say without making a difference to any packet.
 _MUTE = ("variable", "table", "procedure")
 
@@ -253,9 +256,10 @@ class Npf(OneFile):
         else:
             lines.append("npfctl flush || status=$?")
         if live.enabled:
-            lines.append("npfctl start || status=$?")
+            # The kernel refuses to start what is started (npf_pfil_register: EEXIST).
+            lines.append("%s || npfctl start || status=$?" % _ACTIVE)
         else:
-            lines.append("if npfctl show 2>/dev/null | grep -q '^# filtering:[^a-z]*active'; then npfctl stop || status=$?; fi")
+            lines.append("if %s; then npfctl stop || status=$?; fi" % _ACTIVE)
         lines.append('[ "$status" -eq 0 ]')
         old = self._plain(ruleset)
         tables = set(tables_in(old)) | set(transaction.persist.get("tables", ()))

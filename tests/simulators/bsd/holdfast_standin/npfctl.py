@@ -128,7 +128,9 @@ def _reload(host: Host, words: list[str], out: Outcome) -> None:
 def _simple(host: Host, command: str, out: Outcome) -> None:
     with host.kernel() as kernel:
         state = kernel_state(kernel)
-        if command in ("start", "stop"):
+        if command == "start" and state["active"]:
+            out.fail("npfctl: ioctl(IOC_NPF_SWITCH): File exists")
+        elif command in ("start", "stop"):
             state["active"] = command == "start"
         elif command == "flush":
             state.update(loaded=False, text="", tables={}, dynamic={})

@@ -146,6 +146,13 @@ def test_tables_and_dynamic_rulesets_change_while_it_runs(netbsd):
     assert netbsd.run("npfctl", "table", "bad", "list").out == "203.0.113.0/24\n"
 
 
+def test_what_is_started_is_not_started_again(netbsd):
+    assert netbsd.run("npfctl", "start").rc == 0
+    again = netbsd.run("npfctl", "start")
+    assert (again.rc, again.err) == (1, "npfctl: ioctl(IOC_NPF_SWITCH): File exists\n")
+    assert netbsd.run("npfctl", "stop").rc == netbsd.run("npfctl", "stop").rc == 0
+
+
 def test_what_is_live_has_other_parameters_and_procedures_in_the_opposite_order(netbsd):
     text = (
         'set state.tcp.timeout.new 30\nset gc.step 512\nset bpf.jit off\nprocedure "a" { log: npflog0 }\nprocedure "b" { log: npflog0 }\n'
