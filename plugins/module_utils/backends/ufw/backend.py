@@ -141,6 +141,8 @@ class Ufw(Backend):
                 facts["at_boot"] = sighting.active and starts
             if self.tools.installed():
                 facts["iptables"] = self.tools.variant().text
+                other = self.tools.other_variant()  # left there by an ufw of before somebody chose the other one
+                facts.update({"warnings": [other]} if other is not None else {})
         return facts
 
     def home(self, ruleset: Ruleset, direction: str, family: int) -> Chain:

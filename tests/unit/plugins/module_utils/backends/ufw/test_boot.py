@@ -1,7 +1,7 @@
 # Copyright (c) 2026, holdfast.firewall contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether ufw starts at boot: its unit may be off although its files say that it is enabled."""
+"""What the status of ufw tells: whether it starts at boot, and what else filters beside it."""
 
 from __future__ import annotations
 
@@ -58,3 +58,13 @@ def test_a_unit_that_does_not_start_at_boot_is_told_and_enabled(host):
 def test_other_units_change_nothing(host, unit):
     host.unit = unit
     assert Ufw(host).plan_switch(Ufw(host).read(), "enabled", []).commands == ()
+
+
+def test_rules_left_in_the_other_variant_of_iptables_are_told():
+    found = UfwHost("legacy")
+    try:
+        assert "warnings" not in Ufw(found).status()
+        found.checked(["iptables-nft", "-A", "INPUT", "-p", "tcp", "-j", "ACCEPT"])
+        assert Ufw(found).status()["warnings"] == ["the nft variant holds rules as well, and they decide too"]
+    finally:
+        found.close()
