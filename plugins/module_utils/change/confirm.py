@@ -15,7 +15,7 @@ import typing as t
 
 from ..backends.base import Backend
 from ..backends.registry import make_backend
-from ..backends.switched_off import note_switch
+from ..backends.switched_off import note_switch, switched_off
 from ..host import Host
 from ..policy.errors import HoldfastError, told
 from .begin import disarm, last_rolled_back, restore_now, rollback_account
@@ -66,6 +66,8 @@ def confirm(host: Host, identity: t.Optional[str], waited: t.Optional[float] = N
             notes = backend.persist(wanted)
             if "switch" in wanted:
                 note_switch(host, backend.NAME, wanted["switch"])
+            elif wanted.get("policy_record") and switched_off(host) == backend.NAME:
+                note_switch(host, backend.NAME, "enabled")  # a policy that is put in force switches its firewall on
         except Exception as exc:
             account = _undo(host, pending)
             raise HoldfastError(

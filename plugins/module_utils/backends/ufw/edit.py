@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 
 from ...analysis.relation import covers
 from ...host import Host
@@ -23,7 +24,7 @@ from .block import FIRST_BEGIN, NAT_BEGIN, RULES_BEGIN, cut_block, put_block, pu
 from .chains import Line, decided_before, passes, refuse_defeated, ruleset_of, user_chain
 from .files import AFTER, BEFORE, CHAINS, PREFIX, USER, Files
 from .native import asked
-from .policy_read import is_foreign, is_own
+from .policy_read import is_foreign, is_own, policy_of_parts
 from .policy_text import Parts
 from .single_edits import Singles
 from .single_lines import FIRST, SOON
@@ -147,11 +148,16 @@ def switched_on(host: Host, state: State, names: ProtocolNames, keep: t.Optional
     ]  # fmt: skip
     ruleset = ruleset_of(state, names)
     items = {family: list(state.user_file(family).items) for family in state.families}
+    guard = _guard_of(state, names)
     for family in state.families:
         for rule in wanted:
             if rule.family not in (None, family) or rule.established or rule.reply or tuple_refusals(rule):
                 continue  # what before.rules lets through by itself
             narrow = Rule(**dict(rule.__dict__, family=family))
+            closed = [port for port in narrow.ports if not any(covers(one, replace(narrow, ports=(port,))) for one in guard)]
+            if narrow.ports and not closed:
+                continue  # the policy lets them through before it asks any tuple
+            narrow = replace(narrow, ports=tuple(closed))
             chain = ruleset.chain(user_chain(family, rule.direction))
             if chain is not None and not passes(chain, narrow):
                 stops = [entry for entry in chain.entries if any(one.action != "allow" and covers(one, narrow) for one in entry.meanings())]
@@ -161,6 +167,16 @@ def switched_on(host: Host, state: State, names: ProtocolNames, keep: t.Optional
                 items[family][at:at] = [item_of(one, family) for one in tuples_of(narrow, rule.comment)]
     files = _with_items(state, items)
     return complete_user_files(files.changed(files.enabled_texts(True)), state.families)
+
+
+def _guard_of(state: State, names: ProtocolNames) -> t.Sequence[Rule]:
+    """Return the rules that the policy on this host begins with, which let administrators in; none where there is no policy."""
+    parts = {family: (state.block(family), [item.tuple for item in state.user_file(family).items]) for family in state.families}
+    try:
+        policy = policy_of_parts(parts, names)
+    except HoldfastError:
+        return ()  # changed by hand
+    return [one for one in policy.guard if one.action == "allow" and one.interface is None] if policy is not None else ()
 
 
 def _ssh_ports(host: Host) -> t.List[int]:

@@ -245,6 +245,20 @@ def test_a_note_that_cannot_be_written_does_not_undo_what_is_confirmed(wall, mon
     assert wall.host.read(wall.live) == "new rules\n"
 
 
+def test_a_policy_that_switches_its_firewall_on_ends_the_note_that_it_was_switched_off(wall, monkeypatch):
+    noted = []
+    monkeypatch.setattr(confirm_module, "switched_off", lambda _host: wall.NAME)
+    monkeypatch.setattr(confirm_module, "note_switch", lambda _host, name, state: noted.append((name, state)))
+    monkeypatch.setattr(confirm_module, "write_record", lambda *_arguments: None)
+    for facts in ({}, {"policy_record": {}}, {"policy_record": {"document": "d", "whole": False}}):
+        transaction = wall.change_to("rules with %d facts\n" % len(str(facts)))
+        transaction = dataclasses.replace(transaction, persist={**transaction.persist, **facts})
+        change = begin_module.begin(wall.host, wall, wall.read(), transaction, 60)["change"]
+        assert confirm_module.confirm(wall.host, change)["changed"]
+        assert wait_for(lambda: Sleeper.process.poll() is not None)
+    assert noted == [(wall.NAME, "enabled")]
+
+
 def test_a_file_that_was_not_there_is_removed_again(wall):
     wall.host.remove(wall.saved)
     wall.fail_persist = True

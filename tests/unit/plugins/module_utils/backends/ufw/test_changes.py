@@ -569,6 +569,16 @@ def test_switched_on_a_ufw_that_was_off_lets_ssh_in(off):
     assert "-P INPUT DROP" in off.shell("iptables -S INPUT")
 
 
+def test_enabling_adds_no_rule_for_what_the_policy_lets_through(host):
+    put(host, document({"port": 80}))
+    backend = Ufw(host)
+    ruleset = backend.read()
+    assert backend.plan_switch(ruleset, "enabled", [rule(port=22)]).commands == ()
+    added = backend.plan_switch(ruleset, "enabled", [rule(port=[22, 10050])])
+    assert "allow tcp 10050 0.0.0.0/0" in added.after
+    assert added.after.count("allow tcp 22") == ruleset.listing.count("allow tcp 22")
+
+
 def test_switching_on_is_undone_exactly(off):
     backend = Ufw(off)
     ruleset = backend.read()
