@@ -200,8 +200,8 @@ class Launchd(Timer):
         host.write(path, _property_list(label, path, script), 0o644)
         done = host.run(["launchctl", "bootstrap", "system", path])
         if not done.ok:
-            # Systems before 10.11 only know load, which returns 0 also when it failed.
-            host.run(["launchctl", "load", "-w", path])
+            # Systems before 10.11 only know load, which returns 0 also when it failed. Its -w would be remembered for this label for ever.
+            host.run(["launchctl", "load", path])
         if not self.waiting(host, path):
             host.remove(path)
             raise HoldfastError("launchd refused the rollback job: %s" % (done.err.strip() or done.out.strip()), rc=NO_TIMER)
