@@ -20,6 +20,7 @@ from .state import TOOL, State
 PROFILE = "/Library/Managed Preferences/com.apple.security.firewall.plist"
 _REFUSED = re.compile(r"managed Mac|cannot be modified|must be root|not permitted|failed to", re.IGNORECASE)
 _MANAGED = re.compile(r"managed Mac|cannot be modified", re.IGNORECASE)
+_ABOUT = {"--getblockall": "block all", "--getstealthmode": "stealth"}
 _COUNT = re.compile(r"total number of apps\s*=\s*(\d+)", re.IGNORECASE)
 _PROGRAM = re.compile(r"\s*\d+\s*:\s*(.*?)\s*\Z")
 _ACTION = re.compile(r"\s*\(\s*(.*?)\s*\)\s*\Z")
@@ -111,6 +112,8 @@ def _switch(host: Host, option: str) -> t.Optional[bool]:
     said = _ask(host, option)
     if _MANAGED.search(said) is not None:
         return None
+    # Beside the answer some releases say whether the firewall is on.
+    said = "\n".join(line for line in said.splitlines() if _ABOUT[option] in line.lower()) or said
     if re.search(r"\b(disabled|off)\b", said, re.IGNORECASE):
         return False
     if re.search(r"\b(enabled|on)\b|is set to block all", said, re.IGNORECASE):

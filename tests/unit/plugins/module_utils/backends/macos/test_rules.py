@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.backend import Macos
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.changes import commands
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.reading import parse_programs
-from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.state import State
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.reading import parse_programs, read_state
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.macos.state import TOOL, State
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.placement import place_present
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.document import parse_policy
 from ansible_collections.holdfast.firewall.plugins.module_utils.policy.errors import HoldfastError
@@ -200,3 +200,21 @@ def test_entries_that_are_there_twice_or_have_no_path_hinder_nobody():
     assert MAC.parse(state.text()).chains[0].ref.programs == {"/a": "allow"}
     with pytest.raises(HoldfastError, match="could not be put back"):
         commands(state, State(state.settings, {**found, "/b": "deny"}))
+
+
+@pytest.mark.parametrize("stealth, blocks, found", [
+    ("Firewall stealth mode is on", "Firewall has block all state set to disabled.", (True, False)),
+    ("Firewall is enabled. (State = 1)\nFirewall stealth mode is off", "Firewall has block all state set to enabled.", (False, True)),
+    ("Stealth mode enabled ", "Block all DISABLED! ", (True, False)),
+    ("Stealth mode disabled ", "Firewall is set to block all non-essential incoming connections", (False, True)),
+])  # fmt: skip
+def test_answers_of_all_releases_are_understood(stealth, blocks, found):
+    signed = "Automatically allow built-in signed software ENABLED. \nAutomatically allow downloaded signed software DISABLED. \n"
+    host = PaperHost({
+        TOOL + " --getglobalstate": "Firewall is enabled. (State = 1)\n", TOOL + " --getblockall": blocks + "\n",
+        TOOL + " --getstealthmode": stealth + "\n", TOOL + " --getallowsigned": signed, TOOL + " --getloggingmode": "usage: ...\n",
+        TOOL + " --listapps": "Total number of apps = 0 \n",
+    })  # fmt: skip
+    settings_read = read_state(host).settings
+    assert (settings_read["stealth"], settings_read["block_all"]) == found
+    assert (settings_read["signed"], settings_read["downloaded"], "logging" in settings_read) == (True, False, False)
