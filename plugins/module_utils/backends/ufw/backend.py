@@ -24,7 +24,7 @@ from ..iptables.saved import FAMILIES
 from ..iptables.tools import Tools
 from ..ruleset import Chain, Edit, Entry, Ruleset
 from ..while_off import adds, off_sentence, refuse_stopping
-from .files import CONF, Files, mode_of
+from .files import CONF, DEFAULTS, Files, mode_of
 from .state import State, kernel_part, read_state, sections
 
 Facts = t.Dict[str, t.Any]
@@ -356,4 +356,7 @@ class Ufw(Backend):
                 self.host.checked(["chown", found.group(2), path])
         if facts.get("enable") and self.host.exists("/run/systemd/system"):
             self.host.checked(["systemctl", "enable", "--quiet", "ufw.service"])
+        settings = Files({DEFAULTS: self.host.read(DEFAULTS) or ""}).sysctl_file if facts.get("enable") else ""
+        if settings and self.host.read(settings):
+            self.host.run(["sysctl", "-e", "-q", "-p", settings])  # as ufw itself does it, also where some are refused
         return sorted(facts.get("write", {})) + list(facts.get("notes", ()))

@@ -66,6 +66,11 @@ class Files:
         """The level of ``ufw logging``."""
         return self._setting(CONF, "LOGLEVEL").lower() or "low"
 
+    @property
+    def sysctl_file(self) -> str:
+        """The kernel settings that ufw sets whenever it starts; empty where it is to set none."""
+        return self._setting(DEFAULTS, "IPT_SYSCTL")
+
     def default(self, direction: str) -> str:
         """Return ``ACCEPT``, ``DROP`` or ``REJECT``."""
         return self._setting(DEFAULTS, _SETTINGS[direction]).upper() or _STOCK[direction]

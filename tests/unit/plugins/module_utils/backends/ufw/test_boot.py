@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.backend import Ufw
+from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.files import DEFAULTS
 from ansible_collections.holdfast.firewall.plugins.module_utils.host import Result
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.namespace import needs_namespace
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.ufw.ufw_host import UfwHost
@@ -58,6 +59,24 @@ def test_a_unit_that_does_not_start_at_boot_is_told_and_enabled(host):
 def test_other_units_change_nothing(host, unit):
     host.unit = unit
     assert Ufw(host).plan_switch(Ufw(host).read(), "enabled", []).commands == ()
+
+
+@pytest.mark.parametrize("setting", ["/etc/ufw/sysctl.conf", ""])
+def test_a_ufw_that_is_switched_on_sets_its_kernel_settings_as_it_does_at_boot(setting):
+    found = UfwHost(enabled=False)
+    try:
+        found.write("/etc/ufw/sysctl.conf", "net/ipv4/ip_forward=1\n")
+        found.write(DEFAULTS, found.read(DEFAULTS) + "IPT_SYSCTL=%s\n" % setting)
+        backend = Ufw(found)
+        transaction = backend.plan_switch(backend.read(), "enabled", [])
+        backend.apply(transaction)
+        assert not [call for call in found.calls if call[0] == "sysctl"]
+        backend.persist(transaction.persist)
+        assert [call[-1] for call in found.calls if call[0] == "sysctl"] == ([setting] if setting else [])
+        backend = Ufw(found)
+        assert not backend.plan_switch(backend.read(), "enabled", []).commands
+    finally:
+        found.close()
 
 
 def test_rules_left_in_the_other_variant_of_iptables_are_told():

@@ -21,6 +21,7 @@ from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.fil
     read_files,
 )
 from ansible_collections.holdfast.firewall.plugins.module_utils.backends.ufw.loading import loaded_text
+from ansible_collections.holdfast.firewall.plugins.module_utils.host import Result
 from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.iptables.namespace import NamespaceHost
 
 SSH = "\n### tuple ### allow tcp 22 %s any %s in comment=6d7920737368\n-A %s-user-input -p tcp --dport 22 -j ACCEPT\n"
@@ -76,6 +77,9 @@ class UfwHost(NamespaceHost):
             self.checked([TOOLS[family] + "-restore", "-w", "5", "--noflush"], nat)
 
     def run(self, argv, stdin=None, timeout=60.0):
+        if argv[0] == "sysctl":  # the kernel of the machine that runs the tests is not theirs to set
+            self.calls.append(tuple(argv))
+            return Result(0, "", "")
         return super().run([*argv[:-1], self._moved(argv[-1])] if argv[0] in ("stat", "chown") else argv, stdin, timeout)
 
     def mode(self, path):
