@@ -103,13 +103,13 @@ class _Task:
 
     def _diff(self) -> None:
         after, before = self._names()
-        found = semantic_diff(self._policy(before), self._policy(after))
+        found = semantic_diff(*self._comparable(before, after))
         self.result["semantic_diff"] = found.as_dict()
         self._said.append("from %s to %s %s" % (before, after, found.describe().splitlines()[0]))
 
     def _equivalent(self) -> None:
         one, other = self._names()
-        difference = differ(self._policy(one), self._policy(other))
+        difference = differ(*self._comparable(one, other))
         self.result["equivalent"] = difference is None
         self.result["difference"] = difference.as_dict() if difference is not None else None
         self._said.append("%s and %s %s" % (one, other, "do the same" if difference is None else "differ"))
@@ -146,6 +146,19 @@ class _Task:
         if name == "live":
             return self._read_live()
         return self._as_on_this_host(t.cast(Document, getattr(self._request, name)))
+
+    def _comparable(self, *names: str) -> t.List[Policy]:
+        """Return policies to compare: beside the live policy of ours, documents as the firewall of this host keeps them.
+
+        A firewall may write the guard in other words (firewalld passes multicast listeners by their addresses).
+        """
+        policies = [self._policy(name) for name in names]
+        if self._live is None or not self._live.ours or "live" not in names:
+            return policies
+        try:
+            return [self._found_backend().policy_as_kept(policy) for policy in policies]
+        except HoldfastError:
+            return policies  # it cannot carry the document, which is compared all the same
 
     def _as_on_this_host(self, document: Document) -> Policy:
         if not self._request.guard:
