@@ -147,16 +147,17 @@ class _Task:
             return self._read_live()
         return self._as_on_this_host(t.cast(Document, getattr(self._request, name)))
 
-    def _comparable(self, *names: str) -> t.List[Policy]:
-        """Return policies to compare: beside the live policy of ours, documents as the firewall of this host keeps them.
+    def _comparable(self, one: str, other: str) -> t.Tuple[Policy, Policy]:
+        """Return two policies to compare: beside the live policy of ours, a document as the firewall of this host keeps it.
 
         A firewall may write the guard in other words (firewalld passes multicast listeners by their addresses).
         """
-        policies = [self._policy(name) for name in names]
-        if self._live is None or not self._live.ours or "live" not in names:
+        policies = self._policy(one), self._policy(other)
+        if self._live is None or not self._live.ours or "live" not in (one, other):
             return policies
         try:
-            return [self._found_backend().policy_as_kept(policy) for policy in policies]
+            backend = self._found_backend()
+            return backend.policy_as_kept(policies[0]), backend.policy_as_kept(policies[1])
         except HoldfastError:
             return policies  # it cannot carry the document, which is compared all the same
 
