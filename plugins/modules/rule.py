@@ -173,6 +173,7 @@ options:
   comment:
     description:
       - A note that is kept with the rule where the backend can. It is no part of what makes two rules the same.
+      - A backend that keeps notes refuses one that it cannot write, such as one with double quotes with nftables.
     type: str
   address_sets:
     description:
