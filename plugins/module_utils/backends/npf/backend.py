@@ -35,6 +35,9 @@ from .tables import FOLDER, is_own, table_text, tables_in
 # ``file "..."`` of our tables: npfctl reads it while it checks, and it is only there once the change is applied.
 _TABLE_FILE = re.compile(r'^([ \t]*table <(?:hf|hfp)_[0-9a-f]{12}> type lpm) file "[^"\n]*"[ \t]*$', re.MULTILINE)
 
+_TABLE = re.compile(r"^[ \t]*table[ \t]*<", re.MULTILINE)
+#: Of npf_impl.h (NPF_MAX_TABLES); npfctl checks no such thing.
+MAX_TABLES = 128
 #: Shell that asks whether npf filters.
 _ACTIVE = "npfctl show 2>/dev/null | grep -q '^# filtering:[^a-z]*active'"
 
@@ -188,6 +191,12 @@ class Npf(OneFile):
         """Return what loads a text, and starts npf unless it is."""
         if text.strip() and not has_default_group(text):
             text += "group default {\n}\n"
+        count = len(_TABLE.findall(text))
+        if count > MAX_TABLES:
+            raise HoldfastError(
+                "The file would have %d tables, and the kernel takes %d (long and negated lists of addresses are tables here), so nothing "
+                "was changed. Let rules share their lists" % (count, MAX_TABLES)
+            )
         commands = [Command(("npfctl", "reload", STAGED)) if text.strip() else Command(("npfctl", "flush"))]
         if not active:
             commands.append(Command(("npfctl", "start")))

@@ -18,6 +18,8 @@ from .outcome import Outcome
 from .store import Host
 
 CONF = "/etc/npf.conf"
+#: What the kernel takes (npf_impl.h).
+MAX_TABLES = 128
 _USAGE = """Usage:\tnpfctl start | stop | flush | show | stats
 \tnpfctl validate | reload [<rule-file>]
 \tnpfctl rule "rule-name" { add | rem } <rule-syntax>
@@ -115,6 +117,9 @@ def _reload(host: Host, words: list[str], out: Outcome) -> None:
     if found is None:
         return
     config, text, tables = found
+    if len(tables) > MAX_TABLES:
+        out.fail("npfctl: npfctl_config_send: Argument list too long")
+        return
     with host.kernel() as kernel:
         state = kernel_state(kernel)
         old = state["tables"]

@@ -146,6 +146,13 @@ def test_tables_and_dynamic_rulesets_change_while_it_runs(netbsd):
     assert netbsd.run("npfctl", "table", "bad", "list").out == "203.0.113.0/24\n"
 
 
+def test_the_kernel_takes_no_more_than_128_tables(netbsd):
+    for count, code in ((128, 0), (129, 1)):
+        netbsd.write("/etc/npf.conf", "".join("table <t%d> type lpm\n" % one for one in range(count)) + "group default { pass all }\n")
+        assert netbsd.run("npfctl", "validate").rc == 0
+        assert netbsd.run("npfctl", "reload").rc == code
+
+
 def test_what_is_started_is_not_started_again(netbsd):
     assert netbsd.run("npfctl", "start").rc == 0
     again = netbsd.run("npfctl", "start")

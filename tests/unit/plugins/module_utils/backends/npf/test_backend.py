@@ -398,6 +398,16 @@ def test_a_host_that_forwards_gets_no_policy(backend):
         enforce(backend, policy())
 
 
+def test_more_tables_than_the_kernel_takes_are_refused_before_anything_is_changed(backend):
+    lists = [["10.%d.%d.1" % (number, each) for each in range(0, 20, 2)] for number in range(130)]
+    before = shown(backend)
+    many = policy(rules=[{"action": "deny", "protocol": "any", "source": one} for one in lists])
+    with pytest.raises(HoldfastError, match="131 tables, and the kernel takes 128"):
+        backend.plan_policy(backend.read(), many)
+    enforce(backend, policy(rules=[{"action": "deny", "protocol": "any", "source": one} for one in lists[:100]]))
+    assert shown(backend) != before
+
+
 def test_broken_marks_are_refused(backend):
     enforce(backend, policy())
     text = backend.host.read("/etc/npf.conf").replace("# holdfast policy: end\n", "")
