@@ -23,8 +23,9 @@ _BASES = frozenset({"filter_INPUT", "filter_OUTPUT", "filter_FORWARD"})
 _DISPATCH = re.compile(r"filter_(INPUT|OUTPUT|FORWARD)_POLICIES_(pre|post)\Z")
 _NAT_DISPATCH = re.compile(r"nat_(PREROUTING|POSTROUTING)_POLICIES_pre\Z")
 _NAT_OWN = "_policy_" + NAT_PREFIX
-#: How firewalld logs what it denies itself (firewall-cmd --set-log-denied): in lines of their own, or in that of the denial.
-_DENIED = re.compile(r'log prefix "[^"\s]+_(?:DROP|REJECT): "(?P<rest> |\Z)')
+#: How firewalld logs what it denies itself (firewall-cmd --set-log-denied): in lines of their own, or in that of the denial. 0.9
+#: quotes the prefix twice.
+_DENIED = re.compile(r'log prefix "+[^"\s]+_(?:DROP|REJECT): "+(?P<rest> |\Z)')
 #: What a number of bytes or packets would be in a listing with counters.
 _COUNTER = re.compile(r"counter packets \d+ bytes \d+")
 

@@ -186,9 +186,13 @@ def test_forwarding_is_refused_where_firewalld_asks_no_policy_about_unnamed_inte
     assert add(host, rule(action="allow", port=8080))
 
 
-def test_what_firewalld_logs_of_its_denials_is_no_change_of_ours():
+@pytest.mark.parametrize("quote", ['"', '""'], ids=["from 1.0 on", "0.9"])
+def test_what_firewalld_logs_of_its_denials_is_no_change_of_ours(quote):
     chains = "\tchain filter_INPUT {\n%s\t}\n\tchain filter_IN_policy_holdfast-in {\n%s\t\tdrop\n\t}\n"
-    logs = '\t\tct state invalid log prefix "STATE_INVALID_DROP: "\n', '\t\tlog prefix "filter_IN_policy_holdfast-in_DROP: "\n'
+    logs = (
+        '\t\tct state invalid log prefix "STATE_INVALID_DROP: "\n',
+        "\t\tlog prefix %sfilter_IN_policy_holdfast-in_DROP: %s\n" % (quote, quote),
+    )
     inside = "\t\tip6 daddr ::/96 %sreject with icmpv6 addr-unreachable\n"
     quiet, loud = chains % (inside % "", ""), chains % (inside % 'log prefix "RFC3964_IPv4_REJECT: " ' + logs[0], logs[1])
     assert kernel.digest(quiet) == kernel.digest(loud)
