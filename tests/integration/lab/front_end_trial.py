@@ -100,9 +100,11 @@ def trial_on(lab: Lab, host: Host, kind: str, trial: type[Trial], packet_figures
     bed = Testbed(lab, host)
     figures = packet_figures.setdefault(kind, Figures())
     started = time.monotonic()
-    yield trial(bed, kind, figures)
-    figures.seconds += time.monotonic() - started
-    bed.end()
+    try:
+        yield trial(bed, kind, figures)
+    finally:
+        figures.seconds += time.monotonic() - started
+        bed.end()
 
 
 def without_icmp(probes: Sequence[Packet]) -> list[Packet]:

@@ -62,14 +62,14 @@ def read_live(host: Host, dialect: Dialect) -> Live:
         staged = without_guests(staged)[0]
         guests = _guests(rules, expand(host, staged), dialect)
         if guests is not None:
-            return Live(enabled, bool(rules), path, staged, strayed_table(host, staged), guests=guests)
+            return replace(Live(enabled, bool(rules), path, staged, strayed_table(host, staged)), guests=guests)
     if not enabled or not rules:
-        return Live(enabled, bool(rules), path, text, guests=_guests_while_off(host, text, rules, dialect))
+        return replace(Live(enabled, bool(rules), path, text), guests=_guests_while_off(host, text, rules, dialect))
     expected = expand(host, text)
     guests = _guests(rules, expected, dialect)
     if guests is None:
         return Live(True, True, path, text, first_difference(rules, expected))
-    return Live(True, True, path, text, strayed_table(host, text), guests=guests)
+    return replace(Live(True, True, path, text, strayed_table(host, text)), guests=guests)
 
 
 def _guests(rules: t.Tuple[str, ...], expected: t.Tuple[str, ...], dialect: Dialect) -> t.Optional[t.Tuple[str, ...]]:

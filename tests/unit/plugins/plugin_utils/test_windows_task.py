@@ -205,7 +205,7 @@ def test_what_the_libraries_of_a_connection_raise_is_a_host_that_cannot_be_reach
     bench.connection.cut = broken
     with pytest.raises(AnsibleConnectionFailure, match=r"The connection to the host broke: HTTPS.*Max retries exceeded"):
         bench.run(rule, action="allow", port=8080)
-    bench.connection.cut = lambda: [].pop()
+    bench.connection.cut = [].pop
     with pytest.raises(IndexError):
         bench.run(rule, action="allow", port=8080)
 

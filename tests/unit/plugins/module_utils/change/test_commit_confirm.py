@@ -343,7 +343,7 @@ def test_a_clock_that_is_set_in_the_window_does_not_hinder_the_rollback(tmp_path
     known = next(line for line in text.splitlines() if line.startswith("boot_id()"))
     (folder / "restore.sh").write_text(text.replace(known, "boot_id() { cat %s; }" % boot))
     with subprocess.Popen(["sh", str(folder / "restore.sh"), "timer"]) as timer:
-        assert wait_for(lambda: (folder / "timer.pid").exists())
+        assert wait_for((folder / "timer.pid").exists)
         boot.write_text("1007\n")
         assert timer.wait(20) == 0
     assert (tmp_path / "live").read_text() == "restored\n"

@@ -63,8 +63,8 @@ JOBS = {
 LISTED = {"launchctl list com.openssh.sshd": (113, "", "Could not find service"), "launchctl list org.example.ssh": "{ }"}
 
 
-def mac(answers=None, loaded=LISTED):
-    return PaperHost({"sh -c": "\n".join(JOBS) + "\n", **loaded, **(answers or {})}, JOBS)
+def mac(answers=None, loaded=None):
+    return PaperHost({"sh -c": "\n".join(JOBS) + "\n", **(loaded or LISTED), **(answers or {})}, JOBS)
 
 
 def test_a_mac_has_the_ports_that_launchd_holds_for_sshd_and_not_those_of_its_configuration(no_session):

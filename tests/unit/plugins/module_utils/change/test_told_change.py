@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_who_asks_and_who_is_refused_hear_of_the_same_seconds(monkeypatch, tmp_p
     change = pending_module.Pending.create()
     change.write_json("change.json", {"deadline": time.time() + 50.5, "backend": "nftables"})
     change.write_json("timer.json", {})
-    told = inquire(None, change.identity)["msg"]
+    told = inquire(SimpleNamespace(is_root=lambda: True), change.identity)["msg"]
     with pytest.raises(HoldfastError) as caught:
         refuse_beside_pending()
     assert "for another 50 seconds" in told
