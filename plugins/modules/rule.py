@@ -308,7 +308,7 @@ rules:
 parsed:
   description:
     - The same rules with their chain, and as RV(ignore:rule) in the common language where they can be expressed in it. RV(ignore:native) is
-      always there.
+      always there. RV(ignore:lasts) is false for what goes with the next boot (firewalld); else it is not there.
   returned: for O(state=check)
   type: list
   elements: dict

@@ -101,8 +101,11 @@ def _list(backend: Backend, result: Fields) -> Fields:
             words: Fields = {"chain": chain.name, "native": list(entry.native)}
             if chain.owner not in (None, "holdfast"):
                 words["owner"] = chain.owner
-            if entry.rule is not None and not entry.rule.reply and not entry.rule.established:
-                words["rule"] = entry.rule.as_dict()
+            rule = entry.parts[0] if entry.passing and len(entry.parts) == 1 else entry.rule
+            if rule is not None and not rule.reply and not rule.established:
+                words["rule"] = rule.as_dict()
+            if entry.passing:
+                words["lasts"] = False
             parsed.append(words)
     result.update(msg="%s rules listed" % backend.NAME, rules=rules, parsed=parsed, listing=ruleset.listing, status=backend.status())
     return result

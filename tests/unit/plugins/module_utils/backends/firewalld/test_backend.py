@@ -23,6 +23,7 @@ from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backe
     drop,
     put,
 )
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.change.test_rule_task import Rules, task
 
 ODD = 'it\'s "q" <b> & $(id) `ls` \\ größer ]]>'
 BAN = 'rule family="ipv4" source address="203.0.113.9" reject'
@@ -167,6 +168,12 @@ def test_what_goes_with_the_next_boot_is_no_rule_that_is_present_and_is_removed_
     assert drop(host, web)
     assert "ports" not in host.daemon.live["zones"]["public"]
     assert not drop(host, web)
+
+
+def test_what_goes_with_the_next_boot_is_listed_as_that(host):
+    host.daemon.live["zones"]["public"]["ports"] = [["8080", "tcp"]]
+    listed = [one for one in task(Rules(Firewalld(host)), state="check")["parsed"] if "8080" in one["native"][0]]
+    assert [(one["rule"]["port"], one["lasts"]) for one in listed] == [([8080], False)]
 
 
 @pytest.mark.parametrize(
