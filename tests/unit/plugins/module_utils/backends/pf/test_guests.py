@@ -17,16 +17,8 @@ from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backe
     present,
     rule,
 )
-from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.test_policy_host import policy
+from ansible_collections.holdfast.firewall.tests.unit.plugins.module_utils.backends.pf.test_policy_host import APPLE, policy
 
-STOCK = """\
-scrub-anchor "com.apple/*"
-nat-anchor "com.apple/*"
-rdr-anchor "com.apple/*"
-dummynet-anchor "com.apple/*"
-anchor "com.apple/*"
-load anchor "com.apple" from "/etc/pf.anchors/com.apple"
-"""
 SHARING = [
     'nat-anchor "com.apple.internet-sharing" all',
     'rdr-anchor "com.apple.internet-sharing" all',
@@ -41,9 +33,9 @@ WEB = rule(port=80)
 @pytest.fixture(name="host")
 def _host(tmp_path):
     made = StandinHost(tmp_path / "host", "macos")
-    made.write("/etc/pf.conf", STOCK)
+    made.write("/etc/pf.conf", APPLE)
     made.write("/etc/pf.anchors/com.apple", 'anchor "200.AirDrop/*"\n')
-    made.write("/tmp/live", with_guests(STOCK, GUESTS))
+    made.write("/tmp/live", with_guests(APPLE, GUESTS))
     made.must("pfctl", "-f", "/tmp/live")
     made.must("pfctl", "-E")
     return made
@@ -68,7 +60,7 @@ def test_a_rule_is_put_and_goes_beside_them_and_the_file_never_names_them(host):
     assert not present(backend, WEB)[1].commands
     confirmed(backend, absent(backend, WEB))
     assert called(host) == sorted(SHARING)
-    assert host.read("/etc/pf.conf") == STOCK
+    assert host.read("/etc/pf.conf") == APPLE
     assert not host.exists(STAGED)
 
 
@@ -102,7 +94,7 @@ def test_a_service_that_starts_after_a_policy_leaves_the_second_run_nothing_to_d
     backend.apply(transaction)
     backend.persist(transaction.persist)
     assert called(host) == sorted(SHARING)
-    assert host.read("/etc/pf.conf") == STOCK
+    assert host.read("/etc/pf.conf") == APPLE
 
 
 def test_they_stay_while_pf_is_off_also_beside_a_file_that_is_not_valid(host):
@@ -116,7 +108,7 @@ def test_they_stay_while_pf_is_off_also_beside_a_file_that_is_not_valid(host):
 
 @pytest.mark.parametrize("line", ["pass in quick proto tcp to port 23", 'anchor "org.example.vpn" in on em0'])
 def test_anything_else_that_the_file_does_not_say_is_refused_as_before(host, line):
-    host.write("/tmp/live", with_guests(STOCK, GUESTS) + line + "\n")
+    host.write("/tmp/live", with_guests(APPLE, GUESTS) + line + "\n")
     host.must("pfctl", "-f", "/tmp/live")
     with pytest.raises(HoldfastError, match="are not those of"):
         present(Pf(host), WEB)
